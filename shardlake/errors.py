@@ -1,0 +1,82 @@
+"""Every failure that Shardlake names, grouped by what to do next: mend, retry, or look at one shard.
+
+A message says where (view, shard, table, column), what was found, and the next step. It never holds a secret, and
+holds a value only where the value itself is the fault.
+"""
+
+
+class ShardlakeError(Exception):
+    """Anything that Shardlake itself reports. `hint` is the next step, in the imperative."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        self.message, self.hint = message.rstrip("."), hint
+        super().__init__(f"{self.message}. {hint}" if hint else self.message)
+
+    def __reduce__(self) -> tuple[object, ...]:  # crosses process borders with its hint
+        return (_rebuild, (type(self), self.message, self.hint))
+
+
+def _rebuild(kind: type["ShardlakeError"], message: str, hint: str) -> "ShardlakeError":
+    return kind(message, hint=hint)
+
+
+# --- mend: trying again without a change will fail again -------------------------------------------------------------
+class SpecError(ShardlakeError):
+    """A view or connection file says something that cannot be built."""
+
+
+class ContractError(ShardlakeError):
+    """A shard's or target's columns are not what the view says, or differ from shard to shard."""
+
+
+class NarrowingRefused(ContractError):
+    """The target has a wider type than the view; the message holds the statement to run by hand."""
+
+
+class AccessRefused(ShardlakeError):
+    """The server answered and refused: password, grant, TLS, unknown database."""
+
+
+class WatermarkRefused(ShardlakeError):
+    """The ledger's position of a shard cannot be right; going on would skip rows."""
+
+
+class AccountingError(ShardlakeError):
+    """Rows do not add up. Nothing was committed."""
+
+
+class SourceFailed(ShardlakeError):
+    """The source refused the statement itself, or sent what cannot be read."""
+
+
+# --- retry: the same call may pass in a moment -----------------------------------------------------------------------
+class Retryable(ShardlakeError):
+    """Base of what the tasks retry with backoff."""
+
+
+class SourceUnavailable(Retryable):
+    """A shard cannot be reached, or broke off."""
+
+
+class SourceTimeout(Retryable):
+    """A shard did not answer before its deadline; the reading process was ended."""
+
+
+class WorkerDied(Retryable):
+    """The extracting process was ended from outside, as an out-of-memory killer does."""
+
+
+class WarehouseUnavailable(Retryable):
+    """Postgres cannot be reached, restarted, or broke off."""
+
+
+class WarehouseBusy(Retryable):
+    """A lock was not had in time; the message names who holds it."""
+
+
+class LakeUnavailable(Retryable):
+    """The raw store did not take or give a file."""
+
+
+class StagingLost(Retryable):
+    """Staging holds fewer rows than were sent (a crash empties unlogged tables): stage again."""

@@ -1,0 +1,111 @@
+"""Planning a shard's next window, and comparing what the shards have. Reads catalogues and clocks, and no data."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shardlake.connection import Shard
+from shardlake.errors import ContractError, ShardlakeError
+from shardlake.source.dialect import Dialect, Kind, dialect
+from shardlake.source.select import Relation, chunk_sql, cursor_expression, describe, nullable_cursor
+from shardlake.view import View
+from shardlake.window import Position, Watermark, Window, next_window, upper_bound
+
+
+@dataclass(frozen=True, slots=True)
+class ShardPlan:
+    """What a shard is to be read for: the window, the kinds of its columns, whether there is anything, and notes."""
+
+    shard: str
+    window: Window
+    kinds: dict[str, str]
+    anything: bool
+    notes: tuple[str, ...] = ()
+
+
+def plan_window(view: View, shard: Shard, mark: Watermark | None, *, resume: Position | None = None) -> ShardPlan:
+    """Ask the shard for its columns and its clock, and plan the window after `mark`.
+
+    `resume` is where a scan without a cursor goes on. Raises SourceUnavailable, AccessRefused, ContractError,
+    WatermarkRefused.
+    """
+    speaker = dialect(shard.dialect)
+    with speaker.connect(shard) as connection:
+        try:
+            relation = describe(view, speaker, connection, shard.name)
+            window, notes = _next(view, speaker, connection, shard, relation, mark, resume)
+            anything = _anything(view, speaker, connection, relation, window)
+        except ShardlakeError:
+            raise
+        except Exception as error:
+            raise speaker.failure(error, shard) from None
+    return ShardPlan(shard.name, window, relation.kinds(), anything, notes)
+
+
+def cursor_kind(view: View, relation: Relation) -> Kind | None:
+    """The kind of the view's cursor on a shard. Raises ContractError where a greatest mixes kinds."""
+    kinds = {relation.column(c).kind for c in view.source.cursors}
+    if len(kinds) > 1:
+        raise ContractError(f"source.cursor: the columns are of several kinds ({', '.join(sorted(kinds))})", hint="Convert them to one in extract.sql.")
+    return kinds.pop() if kinds else None
+
+
+def _next(view: View, speaker: Dialect, connection: Any, shard: Shard, relation: Relation, mark: Watermark | None, resume: Position | None) -> tuple[Window, tuple[str, ...]]:
+    kind = cursor_kind(view, relation)
+    if kind is None:
+        return Window(None, None, None, "key", resume), ()
+    notes: tuple[str, ...] = ()
+    if kind in ("int", "decimal"):
+        upper = _greatest(view, speaker, connection, relation)
+        if upper is None:
+            upper = mark.cursor if mark and mark.cursor else "0"
+    else:
+        clock = speaker.clock(connection, shard)
+        upper, notes = upper_bound(kind, clock, view.source.safety_lag, shard.timezone), clock.notes
+    return next_window(kind, mark, upper, view.source.lookback, shard.timezone), notes
+
+
+def _greatest(view: View, speaker: Dialect, connection: Any, relation: Relation) -> str | None:
+    cursor = connection.cursor()
+    cursor.execute(f"SELECT MAX({cursor_expression(view, speaker, relation)}) FROM {relation.text}")
+    value = cursor.fetchone()[0]
+    return None if value is None else str(value)
+
+
+def _anything(view: View, speaker: Dialect, connection: Any, relation: Relation, window: Window) -> bool:
+    """Whether the window holds a row: one row by the index, in place of a process that finds nothing."""
+    cursor = connection.cursor()
+    phases = [False, True] if window.order == "cursor" and nullable_cursor(view, relation) else [False]
+    for nulls in phases:
+        cursor.execute(chunk_sql(view, speaker, relation, window, after=None if nulls else window.after, limit=1, nulls=nulls))
+        if cursor.fetchone() is not None:
+            return True
+    return False
+
+
+def drift(view: View, kinds: Mapping[str, Mapping[str, str]], contract: Mapping[str, str] | None) -> dict[str, ContractError]:
+    """The shards whose columns are not what `contract` says, or what most shards have where there is none yet.
+
+    """
+    if contract is None:
+        votes = Counter(tuple(sorted(found.items())) for found in kinds.values())
+        contract = dict(votes.most_common(1)[0][0]) if votes else {}
+    odd: dict[str, ContractError] = {}
+    for shard, found in kinds.items():
+        different = [c for c in view.source_columns if c in contract and c in found and found[c] != contract[c]]
+        if different:
+            column = different[0]
+            odd[shard] = ContractError(
+                f"{shard}, {view.source.table or view.source.sql}.{column}: is {found[column]} here and {contract[column]} on the other shards",
+                hint="Make the shards alike, convert it in extract.sql, or say `source.drift: null` to fill it with NULL.",
+            )
+    return odd
+
+
+def columns_as_null(view: View, kinds: Mapping[str, str], contract: Mapping[str, str] | None) -> tuple[str, ...]:
+    """With `drift: null`, the shard's columns that are of another kind than the contract's."""
+    if view.source.drift != "null" or contract is None:
+        return ()
+    needed = (*view.source.primary_key, *view.source.cursors)
+    return tuple(c for c, kind in kinds.items() if c not in needed and contract.get(c, kind) != kind)

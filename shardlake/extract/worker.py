@@ -1,0 +1,51 @@
+"""The extracting processes: a pool whose members can be ended at a deadline, since connectorx cannot be interrupted."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+from concurrent.futures import TimeoutError as Deadline
+from functools import cache
+
+from pebble import ProcessExpired, ProcessPool
+
+from shardlake.errors import SourceTimeout, WorkerDied
+from shardlake.extract.read import Extracted, Request, extract
+
+WORKERS = 2
+"""Two readers keep two cores busy; more only add memory."""
+
+
+@cache
+def pool() -> ProcessPool:
+    """The process's pool. Its members are forked from a small server that has imported what they need."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["shardlake.extract.read"])
+    return ProcessPool(max_workers=WORKERS, context=context, initializer=_prepare)
+
+
+def warm_up() -> None:
+    """Start the readers while the flow still plans."""
+    for _ in range(WORKERS):
+        pool().schedule(os.getpid)
+
+
+def extract_in_worker(request: Request) -> Extracted:
+    """`extract` in a process of its own. Raises what it raises, SourceTimeout at the deadline, and WorkerDied."""
+    deadline = request.view.source.deadline.total_seconds()
+    try:
+        result: Extracted = pool().schedule(extract, args=(request,), timeout=deadline).result()
+        return result
+    except Deadline:
+        raise SourceTimeout(f"{request.shard.name} ({request.shard.address}): the window was not read in {deadline:g} s; its reader was ended", hint="Check the shard, or raise source.deadline.") from None
+    except ProcessExpired as error:
+        raise WorkerDied(f"{request.shard.name}: its reader died (exit code {error.exitcode}), most likely for lack of memory", hint="It is tried again with smaller chunks; give the run more memory, or set source.chunk.") from None
+
+
+def _prepare() -> None:
+    """Die with the parent, and say nothing: a panic of connectorx prints cell data."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

@@ -1,0 +1,29 @@
+"""Named places where a test can end the process or raise, to prove that a rerun heals.
+
+`SHARDLAKE_FAILPOINT=merge.committed=kill` ends the process there as `kill -9` does; `=kill@3` at the third passage;
+`=error` raises. Unset, a failpoint costs one dictionary look-up.
+"""
+
+import os
+import signal
+from collections import Counter
+
+NAMES = (
+    "window.opened", "extract.chunk", "extract.written", "extract.recorded", "stage.copied", "merge.started",
+    "merge.cast", "merge.before_commit", "merge.committed", "swap.before_commit", "swap.committed",
+)  # fmt: skip
+_passed: Counter[str] = Counter()
+
+
+def failpoint(name: str) -> None:
+    """Do what SHARDLAKE_FAILPOINT says for `name`, or nothing."""
+    wanted = os.environ.get("SHARDLAKE_FAILPOINT", "")
+    if not wanted.startswith(name + "="):
+        return
+    action, _, passage = wanted.partition("=")[2].partition("@")
+    _passed[name] += 1
+    if _passed[name] < int(passage or 1):
+        return
+    if action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise RuntimeError(f"failpoint {name}")

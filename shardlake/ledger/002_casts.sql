@@ -1,0 +1,58 @@
+-- JSON arrays and Postgres's own spelling, both as text[]
+CREATE FUNCTION shardlake.text_array(value text) RETURNS text[] IMMUTABLE LANGUAGE sql AS $$
+    SELECT CASE WHEN ltrim(value) LIKE '[%'
+        THEN ARRAY(SELECT e.item FROM jsonb_array_elements_text(value::jsonb) WITH ORDINALITY e(item, place) ORDER BY e.place)
+        ELSE value::text[] END
+$$;
+
+-- Why a text is not exactly a value of a type; NULL when it is. Casts that Postgres does silently (rounding, cutting,
+-- dropping an offset, reading 'now') are reasons here, since a row must arrive as it was.
+CREATE FUNCTION shardlake.cast_error(value text, target text) RETURNS text STABLE LANGUAGE plpgsql AS $$
+DECLARE
+    base text := regexp_replace(target, '\(.*', '');
+    holds boolean;
+BEGIN
+    IF value IS NULL THEN
+        RETURN NULL;
+    END IF;
+    IF base IN ('timestamp', 'timestamptz', 'date', 'time', 'interval') THEN
+        IF value ~* '^\s*(now|today|tomorrow|yesterday|epoch|allballs)' OR value !~ '[0-9]' AND value !~* 'infinity' THEN
+            RETURN 'is not ' || target;
+        END IF;
+        IF value ~ '\.\d{6}\d*[1-9]' THEN
+            RETURN 'has more digits than the microseconds of ' || target;
+        END IF;
+        IF base IN ('timestamp', 'date', 'time') AND value ~* '[0-9](z|\s*[+-]\d\d(:?\d\d)?|\s+[a-z].*)$' AND value ~ ':' THEN
+            RETURN 'has a time zone that ' || target || ' would drop; declare timestamptz';
+        END IF;
+        IF base = 'time' AND value ~ '-.*:' THEN
+            RETURN 'has more than a time of day';
+        END IF;
+    END IF;
+    IF target LIKE '%[]' THEN
+        EXECUTE format('SELECT shardlake.text_array($1)::%s IS NULL', target) USING value INTO holds;
+        RETURN NULL;
+    END IF;
+    IF base = 'varchar' THEN
+        EXECUTE format('SELECT $1::%s = $1::varchar', target) USING value INTO holds;
+        RETURN CASE WHEN holds THEN NULL ELSE 'is longer than ' || target END;
+    END IF;
+    IF base = 'numeric' THEN
+        EXECUTE format('SELECT $1::numeric = $1::%s', target) USING value INTO holds;
+        RETURN CASE WHEN holds THEN NULL ELSE 'would be rounded to fit ' || target END;
+    END IF;
+    IF base = 'date' THEN
+        RETURN CASE WHEN value::timestamp = value::date THEN NULL ELSE 'has a time of day that date would cut' END;
+    END IF;
+    IF base IN ('real', 'double precision') AND value ~ '^\s*[+-]?\d+\s*$' THEN
+        EXECUTE format('SELECT $1::%s::text::numeric = $1::numeric', target) USING value INTO holds;
+        RETURN CASE WHEN holds THEN NULL ELSE 'would be rounded to fit ' || target END;
+    END IF;
+    EXECUTE format('SELECT $1::%s IS NULL', target) USING value INTO holds;
+    RETURN NULL;
+EXCEPTION
+    WHEN data_exception OR invalid_text_representation OR numeric_value_out_of_range OR program_limit_exceeded
+        OR statement_too_complex OR character_not_in_repertoire OR untranslatable_character OR feature_not_supported THEN
+        RETURN 'is not ' || target;
+END
+$$;

@@ -1,0 +1,48 @@
+"""The ledger's runs: what each did on each shard, and what the shards' columns were when all was well."""
+
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from shardlake.report import RunReport, ShardReport
+
+Connection = psycopg.Connection[Any]
+
+
+def open_run(connection: Connection, run_id: UUID, view: str) -> None:
+    """Write down that a run has begun; one that begins again under its id goes on."""
+    connection.execute("INSERT INTO shardlake.runs (run_id, view) VALUES (%s, %s) ON CONFLICT (run_id) DO UPDATE SET state = 'running', ended_at = NULL", (run_id, view))
+
+
+def close_run(connection: Connection, report: RunReport) -> None:
+    """Write down how a run ended, shard by shard."""
+    with connection.transaction():
+        for shard in report.shards.values():
+            _close_shard(connection, report, shard)
+        state = "completed" if report.ok else "failed"
+        connection.execute("UPDATE shardlake.runs SET ended_at = now(), state = %s, message = %s WHERE run_id = %s", (state, report.headline(), report.run_id))
+
+
+def _close_shard(connection: Connection, report: RunReport, shard: ShardReport) -> None:
+    connection.execute(
+        "INSERT INTO shardlake.run_shards (run_id, view, shard, state, report, error) VALUES (%s, %s, %s, %s, %s, %s)"
+        " ON CONFLICT (run_id, shard) DO UPDATE SET state = excluded.state, report = excluded.report, error = excluded.error, ended_at = now()",
+        (report.run_id, report.view, shard.shard, shard.state, Jsonb(shard.as_json()), shard.error),
+    )
+
+
+def contract(connection: Connection, view: str) -> dict[str, str] | None:
+    """What the shards' columns were when the view last ran well."""
+    row = connection.execute("SELECT columns FROM shardlake.contracts WHERE view = %s", (view,)).fetchone()
+    return row[0] if row else None
+
+
+def record_contract(connection: Connection, view: str, columns: dict[str, str]) -> None:
+    """Write down what the shards' columns are."""
+    connection.execute(
+        "INSERT INTO shardlake.contracts (view, columns) VALUES (%s, %s) ON CONFLICT (view) DO UPDATE SET columns = excluded.columns, seen_at = now()"
+        " WHERE contracts.columns IS DISTINCT FROM excluded.columns",
+        (view, Jsonb(columns)),
+    )

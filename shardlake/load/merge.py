@@ -1,0 +1,185 @@
+"""merge: one transaction casts a staged window into the target, writes its rejects, moves the watermark, and counts.
+
+Nothing of it is seen before the commit, and the commit is refused unless every staged row has a verdict.
+"""
+
+import time
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import psycopg
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from shardlake.errors import AccountingError, SourceFailed, StagingLost, WarehouseBusy
+from shardlake.failpoints import failpoint
+from shardlake.ledger import windows
+from shardlake.load.merge_sql import MergeSql
+from shardlake.load.stage import Staged, drop_staging
+from shardlake.warehouse import Warehouse
+from shardlake.window import Watermark
+
+Connection = psycopg.Connection[Any]
+_CROSSED = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+_UNCASTABLE = (psycopg.errors.DataError, psycopg.errors.NotNullViolation, psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A window's verdicts. `view_rows` = merged + unchanged + superseded + rejected; `removed` rows left the target."""
+
+    shaped: int = 0
+    shape_rejected: int = 0
+    view_rows: int = 0
+    merged: int = 0
+    unchanged: int = 0
+    superseded: int = 0
+    rejected: int = 0
+    removed: int = 0
+    seconds: float = 0.0
+
+    def counts(self) -> dict[str, int]:
+        """The counts without the seconds."""
+        found: dict[str, int] = asdict(self)
+        found.pop("seconds")
+        return found
+
+
+def merge(warehouse: Warehouse, sql: MergeSql, staged: Staged, mark: Watermark | None, *, first_load: bool) -> Merged:
+    """Merge a staged window. A window that is merged already changes nothing and returns its recorded counts.
+
+    Raises WarehouseBusy (a lock, a deadlock that came back), WarehouseUnavailable, StagingLost, AccountingError.
+    """
+    retrying = Retrying(
+        retry=retry_if_exception_type(_Crossed), stop=stop_after_attempt(6),
+        wait=wait_random_exponential(multiplier=0.1, max=2), reraise=True,
+    )  # fmt: skip
+    return retrying(_attempt, warehouse, sql, staged, mark, first_load)
+
+
+class _Crossed(WarehouseBusy):
+    """A deadlock or serialization failure: the transaction is gone, and may be begun again."""
+
+
+def _attempt(warehouse: Warehouse, sql: MergeSql, staged: Staged, mark: Watermark | None, first_load: bool) -> Merged:
+    with warehouse.connection() as connection:
+        try:
+            with connection.transaction():
+                merged = _merge(connection, sql, staged, mark, first_load)
+                failpoint("merge.before_commit")
+        except _CROSSED:
+            raise _Crossed(f"the merge into {sql.into} crossed with another transaction", hint="It is tried again.") from None
+        except psycopg.errors.LockNotAvailable:
+            raise WarehouseBusy(f"{sql.into} was locked for {sql.view.warehouse.lock_timeout.total_seconds():g} s by {_holders(connection, sql.into)}", hint="Wait for it, or end it; the window is merged by the next run.") from None
+    failpoint("merge.committed")
+    return merged
+
+
+def _merge(connection: Connection, sql: MergeSql, staged: Staged, mark: Watermark | None, first_load: bool) -> Merged:
+    started = time.perf_counter()
+    milliseconds = int(sql.view.warehouse.lock_timeout.total_seconds() * 1000)
+    connection.execute("SELECT set_config('lock_timeout', %s, true), set_config('work_mem', '64MB', true)", (f"{milliseconds}ms",))
+    row = connection.execute("SELECT status FROM shardlake.windows WHERE window_id = %s FOR UPDATE", (sql.window_id,)).fetchone()
+    if row == ("merged",) and mark is not None:
+        return recorded(connection, sql.window_id)
+    failpoint("merge.started")
+    _require_staging(connection, sql, staged)
+    rejected = _count(connection, sql.reject(everything=False)) if staged.suspects else 0
+    try:
+        with connection.transaction():
+            merged, superseded, removed, unchanged = _cast(connection, sql, first_load)
+    except _UNCASTABLE:
+        # a value that looked certain was not: have every row judged, once
+        rejected += _count(connection, sql.reject(everything=True))
+        try:
+            merged, superseded, removed, unchanged = _cast(connection, sql, first_load)
+        except _UNCASTABLE as error:
+            raise SourceFailed(f"{sql.shard}: {sql.into} refuses rows that cast well: {error.diag.message_primary}", hint="Look for constraints on the target that the view does not know.") from None
+    if staged.shape_rejected:
+        _count(connection, sql.shape_rejects())
+    failpoint("merge.cast")
+    if unchanged is None:
+        unchanged = staged.view_rows - rejected - merged - superseded
+    counts = Merged(staged.shaped, staged.shape_rejected, staged.view_rows, merged, unchanged, superseded, rejected, removed, time.perf_counter() - started)
+    _require_equations(sql, staged, counts)
+    windows.record_merged(connection, sql.window_id, counts.counts(), {"merge": round(counts.seconds, 4)})
+    if mark is not None:
+        windows.move_watermark(connection, sql.view.name, sql.shard, mark)
+    drop_staging(connection, sql.window_id)
+    return counts
+
+
+def _cast(connection: Connection, sql: MergeSql, first_load: bool) -> tuple[int, int, int, int | None]:
+    """Merged, superseded, removed and, where it is counted apart, unchanged."""
+    if sql.view.explode or (sql.view.deletes and sql.view.deletes.mode == "apply"):
+        return _cast_units(connection, sql)
+    superseded = 0
+    try:
+        with connection.transaction():
+            merged = _count(connection, sql.insert(compare_first=not first_load))
+    except psycopg.errors.CardinalityViolation:
+        superseded = _count(connection, sql.drop_older_twins())
+        merged = _count(connection, sql.insert(compare_first=not first_load))
+    rest = _one(connection, f"SELECT count(*) FROM {sql.staging}") - merged
+    if rest:
+        superseded += _one(connection, sql.superseded())
+    return merged, superseded, 0, None
+
+
+def _cast_units(connection: Connection, sql: MergeSql) -> tuple[int, int, int, int | None]:
+    connection.execute("DROP TABLE IF EXISTS pg_temp.units")
+    superseded = _count(connection, sql.drop_older_twins())
+    connection.execute(sql.units())  # type: ignore[call-overload]
+    superseded += _one(connection, sql.drop_stale_units())
+    connection.execute(sql.forget_stale_units())  # type: ignore[call-overload]
+    removed = _count(connection, sql.remove_gone())
+    upserted = _count(connection, sql.insert(compare_first=True))
+    news = _one(connection, sql.tombstones())
+    connection.execute(sql.forget_tombstones())  # type: ignore[call-overload]
+    late = _one(connection, sql.superseded())
+    total = _one(connection, f"SELECT count(*) FROM {sql.staging} WHERE {sql.counts('_op')}")
+    merged = upserted + (0 if sql.view.explode else news)
+    return merged, superseded + late, removed, total - merged - late
+
+
+def recorded(connection: Connection, window_id: int) -> Merged:
+    """The counts of a window that was merged before."""
+    names = [f.name for f in fields(Merged) if f.name != "seconds"]
+    row = connection.execute(f"SELECT {', '.join(names)} FROM shardlake.windows WHERE window_id = %s", (window_id,)).fetchone()  # type: ignore[call-overload]
+    assert row is not None
+    return Merged(**dict(zip(names, row, strict=True)))
+
+
+def _require_staging(connection: Connection, sql: MergeSql, staged: Staged) -> None:
+    if connection.execute("SELECT to_regclass(%s)", (sql.staging,)).fetchone() == (None,):
+        raise StagingLost(f"{sql.shard}: the staging table of window {sql.window_id} is gone", hint="It is staged again from raw.")
+    found = _one(connection, f"SELECT count(*) FROM {sql.staging}")
+    if found != staged.staged:
+        raise StagingLost(f"{sql.shard}: staging holds {found} rows of {staged.staged}; a crash empties unlogged tables", hint="It is staged again from raw.")
+
+
+def _require_equations(sql: MergeSql, staged: Staged, counts: Merged) -> None:
+    sums = counts.merged + counts.unchanged + counts.superseded + counts.rejected
+    if staged.raw_rows != counts.shaped + counts.shape_rejected or counts.view_rows != sums or counts.unchanged < 0:
+        raise AccountingError(
+            f"{sql.view.name}, {sql.shard}, window {sql.window_id}: rows do not add up: read {staged.raw_rows}, shaped {counts.shaped}, rejected in shape"
+            f" {counts.shape_rejected}; view rows {counts.view_rows}, merged {counts.merged}, unchanged {counts.unchanged}, superseded {counts.superseded}, rejected {counts.rejected}",
+            hint="Nothing was committed. Please report it.",
+        )
+
+
+def _holders(connection: Connection, table: str) -> str:
+    rows = connection.execute(
+        "SELECT DISTINCT a.pid, a.usename, coalesce(nullif(a.application_name, ''), 'unnamed'), a.state FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+        " WHERE l.relation = %s::regclass AND l.granted AND l.pid <> pg_backend_pid()", (table,)
+    ).fetchall()  # fmt: skip
+    return ", ".join(f"process {pid} (user {user}, application {application}, {state})" for pid, user, application, state in rows) or "a process that has gone since"
+
+
+def _count(connection: Connection, statement: str) -> int:
+    return max(0, connection.execute(statement).rowcount)  # type: ignore[call-overload]
+
+
+def _one(connection: Connection, statement: str) -> int:
+    row = connection.execute(statement).fetchone()  # type: ignore[call-overload]
+    assert row is not None
+    return int(row[0])

@@ -1,0 +1,113 @@
+"""What a run did, shard by shard: the numbers that its table, its JSON, its artifact and the ledger all show."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import UUID
+
+from shardlake.errors import ShardlakeError
+from shardlake.load.merge import Merged
+from shardlake.window import Window
+
+STAGES = ("plan", "extract", "raw", "shape", "stage", "merge")
+
+
+@dataclass(slots=True)
+class ShardReport:
+    """One shard's part in a run. Counts are of rows; `seconds` are of each stage."""
+
+    shard: str
+    windows: int = 0
+    lower: str | None = None
+    upper: str | None = None
+    read: int = 0
+    merged: int = 0
+    unchanged: int = 0
+    superseded: int = 0
+    rejected: int = 0
+    removed: int = 0
+    bytes: int = 0
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+    @property
+    def state(self) -> Literal["merged", "nothing", "failed"]:
+        """The shard's verdict."""
+        if self.error is not None:
+            return "failed"
+        return "merged" if self.windows else "nothing"
+
+    def planned(self, window: Window, notes: tuple[str, ...], seconds: float) -> None:
+        """A window was planned."""
+        self.lower = self.lower if self.windows or self.lower is not None else window.lower
+        self.upper, self.notes = window.upper, notes
+        self.seconds["plan"] += seconds
+
+    def merged_window(self, rows: int, size: int, merged: Merged, seconds: dict[str, float]) -> None:
+        """A window was merged."""
+        self.windows += 1
+        self.read += rows
+        self.bytes += size
+        self.merged += merged.merged
+        self.unchanged += merged.unchanged
+        self.superseded += merged.superseded
+        self.rejected += merged.rejected + merged.shape_rejected
+        self.removed += merged.removed
+        for stage in STAGES[1:]:
+            self.seconds[stage] += seconds.get(stage, 0.0)
+
+    def failed(self, error: BaseException) -> None:
+        """The shard failed; the run goes on with the others."""
+        self.error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__} in Shardlake itself"
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as a program reads it."""
+        return {
+            "shard": self.shard, "state": self.state, "windows": self.windows, "window": {"from": self.lower, "to": self.upper},
+            "read": self.read, "merged": self.merged, "unchanged": self.unchanged, "superseded": self.superseded,
+            "rejected": self.rejected, "removed": self.removed, "bytes": self.bytes,
+            "seconds": {k: round(v, 3) for k, v in self.seconds.items()}, "notes": list(self.notes), "error": self.error,
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class RunReport:
+    """A run of one view."""
+
+    view: str
+    run_id: UUID
+    shards: dict[str, ShardReport]
+    seconds: float = 0.0
+    error: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether all went well, on every shard."""
+        return self.error is None and all(s.error is None for s in self.shards.values())
+
+    def headline(self) -> str:
+        """The run in a line: `9/10 shards merged; shop_03: …`."""
+        if self.error:
+            return self.error
+        bad = [s for s in self.shards.values() if s.error]
+        line = f"{len(self.shards) - len(bad)}/{len(self.shards)} shards merged"
+        return "; ".join([line, *(s.error if str(s.error).startswith(s.shard) else f"{s.shard}: {s.error}" for s in bad)])
+
+    def totals(self) -> ShardReport:
+        """All shards together."""
+        total = ShardReport("all")
+        for shard in self.shards.values():
+            for name in ("windows", "read", "merged", "unchanged", "superseded", "rejected", "removed", "bytes"):
+                setattr(total, name, getattr(total, name) + getattr(shard, name))
+            for stage, seconds in shard.seconds.items():
+                total.seconds[stage] += seconds
+        return total
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as a program reads it."""
+        total = self.totals().as_json()
+        return {
+            "view": self.view, "run_id": str(self.run_id), "ok": self.ok, "message": self.headline(), "seconds": round(self.seconds, 3),
+            "totals": {k: total[k] for k in ("windows", "read", "merged", "unchanged", "superseded", "rejected", "removed", "bytes", "seconds")},
+            "shards": [s.as_json() for s in self.shards.values()],
+        }  # fmt: skip

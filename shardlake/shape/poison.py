@@ -1,0 +1,156 @@
+"""JSON documents that must not reach a bulk cast, and numbers that a bulk extraction would round.
+
+A cheap pattern finds the few documents that *may* be trouble; each of those is read strictly here. What it finds is a
+reason to reject the row, or a document to be taken apart exactly, number by number as it was written.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from shardlake.view import JsonLimits
+
+SUSPICIOUS = r"[0-9]{8}[.eE]|\.[0-9]{8}|\\u(?:0000|[dD][89a-fA-F])|NaN|Infinity|\x00"
+"""A document without a match, and no longer than `harmless`, holds no NUL, no surrogate, no NaN, and no number with a
+fraction of more than 15 digits (the extraction reads those as doubles)."""
+
+MARK = "\ue000\ue001number:"
+"""Stands before a number that travels as a string through the taking apart of an array's elements."""
+
+FINE = "is not JSON that can be taken apart"
+MALFORMED = object()
+"""What `parse_exact` gives for text that is no JSON."""
+
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_LONG_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number as it was written."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a document is rejected, or the document itself where it must be taken apart exactly."""
+
+    reason: str | None = None
+    exact: Any = None
+
+
+def harmless(limits: JsonLimits) -> int:
+    """Bytes up to which a document can break no limit: a level costs two, a key five."""
+    return min(2 * limits.depth, 5 * limits.keys, limits.bytes)
+
+
+def examine(document: str, limits: JsonLimits) -> Verdict | None:
+    """Read a document strictly. None where it is fine as it is.
+
+    >>> examine('{"a": "\\\\u0000"}', JsonLimits()).reason
+    'holds a NUL character (\\\\u0000), which Postgres cannot store'
+    """
+    if len(document) > limits.bytes:
+        return Verdict(f"is larger than {limits.bytes} bytes")
+    if "\0" in document or _NUL.search(document):
+        return Verdict("holds a NUL character (\\u0000), which Postgres cannot store")
+    depth = _depth(document)
+    if depth > limits.depth:
+        return Verdict(f"is nested {depth} deep, past the limit of {limits.depth}")
+    try:
+        orjson.loads(document)
+    except orjson.JSONDecodeError as error:
+        reason = "holds half of a surrogate pair" if "surrogate" in str(error) else f"is not JSON ({error.msg} at {error.pos})"
+        return Verdict(reason)
+    parsed = parse_exact(document)
+    keys = _keys(parsed)
+    if keys > limits.keys:
+        return Verdict(f"has {keys} keys, past the limit of {limits.keys}")
+    return Verdict(exact=parsed) if any(_rounds(n) for n in _LONG_NUMBER.findall(document)) else None
+
+
+def why_malformed(document: str) -> str:
+    """The reason for a document that the extraction could not read."""
+    if not document.strip():
+        return "is not JSON (it is empty)"
+    try:
+        orjson.loads(document)
+    except orjson.JSONDecodeError as error:
+        return f"is not JSON ({error.msg} at {error.pos})"
+    return FINE
+
+
+def parse_exact(document: str) -> Any:
+    """A document with its numbers as they were written, or MALFORMED."""
+    try:
+        return json.loads(document, parse_float=Number, parse_int=Number)
+    except ValueError:
+        return MALFORMED
+
+
+def extract_exact(document: Any, steps: tuple[str | int, ...], *, as_json: bool, marked: bool = False) -> str | None:
+    """What a path finds in an `exact` document: text as ->> gives it, or JSON text; None where nothing is.
+
+    `marked` makes strings of the numbers inside, each behind MARK.
+    """
+    found = document
+    for step in steps:
+        if isinstance(found, dict) and isinstance(step, str):
+            found = found.get(step)
+        elif isinstance(found, list) and isinstance(step, int) and step < len(found):
+            found = found[step]
+        else:
+            return None
+    if found is None:
+        return None
+    if marked:
+        return dumps(found, marked=True)
+    if isinstance(found, Number):
+        return found.text
+    if isinstance(found, str) and not as_json:
+        return found
+    return dumps(found)
+
+
+def dumps(value: Any, *, marked: bool = False) -> str:
+    """JSON text with numbers as they were written."""
+    if isinstance(value, Number):
+        return f'"{MARK}{value.text}"' if marked else value.text
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{dumps(v, marked=marked)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(dumps(v, marked=marked) for v in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _rounds(number: str) -> bool:
+    """Whether reading it as a double could change it; whole numbers of any size are kept as they are."""
+    digits = re.sub(r"[eE].*|[-.]", "", number).lstrip("0")
+    return len(digits) > 15 and not number.lstrip("-").isdigit()
+
+
+def _depth(document: str) -> int:
+    depth = deepest = 0
+    for token in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', document, re.DOTALL):
+        if token[0] in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token[0] in "]}":
+            depth -= 1
+    return deepest
+
+
+def _keys(value: Any) -> int:
+    count, todo = 0, [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, dict):
+            count += len(item)
+            todo += item.values()
+        elif isinstance(item, list):
+            todo += item
+    return count

@@ -1,0 +1,185 @@
+"""The DuckDB query that makes view rows of a chunk of raw rows: paths to columns, arrays to rows, all as text."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from shardlake.errors import ContractError
+from shardlake.jsonpath import Path
+from shardlake.shape.poison import MARK
+from shardlake.source.dialect import SourceColumn
+from shardlake.source.select import CURSOR
+from shardlake.view import Column, View
+
+INDEXABLE_BYTES = 2000
+"""Postgres refuses longer values in a B-tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonColumn:
+    """A JSON source column and the paths that the view takes from it, as text and as JSON."""
+
+    name: str
+    texts: tuple[tuple[str | int, ...], ...]
+    documents: tuple[tuple[str | int, ...], ...]
+
+
+def json_columns(view: View) -> tuple[JsonColumn, ...]:
+    """The source columns that hold JSON, by the paths into them; a whole column that becomes jsonb counts as well."""
+    texts: dict[str, list[tuple[str | int, ...]]] = {}
+    documents: dict[str, list[tuple[str | int, ...]]] = {}
+    for column in view.columns.values():
+        if column.path.column.startswith("$"):
+            continue
+        if column.path.steps:
+            (documents if _is_json(column) else texts).setdefault(column.path.column, []).append(column.path.steps)
+        elif column.type.name == "jsonb":
+            documents.setdefault(column.path.column, [])
+    if view.explode:
+        documents.setdefault(view.explode.path.column, []).append(view.explode.path.steps)
+    names = dict.fromkeys((*texts, *documents))
+    return tuple(JsonColumn(n, tuple(dict.fromkeys(texts.get(n, ()))), tuple(dict.fromkeys(documents.get(n, ())))) for n in names)
+
+
+def pointer(steps: tuple[str | int, ...]) -> str:
+    """A path as a JSON pointer, the one spelling in which no key is syntax.
+
+    >>> pointer(("items", 0, "a/b"))
+    '/items/0/a~1b'
+    """
+    return "".join("/" + str(s).replace("~", "~0").replace("/", "~1") for s in steps)
+
+
+def extraction(json: JsonColumn) -> str:
+    """SELECT items `t_<column>` and `d_<column>`: lists of what its paths find; NULL for a document that is no JSON."""
+    document = f"CAST({name(json.name)} AS VARCHAR)"
+    items = []
+    if json.texts:
+        items.append(f"try(json_extract_string({document}, {_pointers(json.texts)})) AS {name('t_' + json.name)}")
+    documents = json.documents or (() if json.texts else ((),))
+    if documents:
+        items.append(f"try(json_extract({document}, {_pointers(documents)})) AS {name('d_' + json.name)}")
+    return ", ".join(items)
+
+
+def _pointers(paths: tuple[tuple[str | int, ...], ...]) -> str:
+    return "[" + ", ".join(literal(pointer(p)) for p in paths) + "]"
+
+
+def expression(view: View, column: Column, raw: dict[str, pa.DataType], kinds: dict[str, str]) -> str:
+    """A view column's value as text. Elements give back numbers that `poison.MARK` has carried past DuckDB's doubles."""
+    path = column.path
+    if path.column == "$index":
+        return "CAST(e_index AS VARCHAR)"
+    if path.column == "$element":
+        return _element(column, path)
+    if path.steps:
+        json = next(j for j in json_columns(view) if j.name == path.column)
+        if _is_json(column):
+            return f"nullif(CAST({name('d_' + json.name)}[{json.documents.index(path.steps) + 1}] AS VARCHAR), 'null')"
+        return f"{name('t_' + json.name)}[{json.texts.index(path.steps) + 1}]"
+    return source_text(column, path.column, raw[path.column], kinds.get(path.column, "text"))
+
+
+def source_text(column: Column | None, source: str, arrow: pa.DataType, kind: str) -> str:
+    """A plain source column as the text that the target's type reads."""
+    value, target = name(source), column.type.name if column else ""
+    if pa.types.is_null(arrow):
+        return "CAST(NULL AS VARCHAR)"
+    if pa.types.is_binary(arrow) or pa.types.is_large_binary(arrow):
+        if target not in ("bytea", "uuid"):
+            raise ContractError(f"the source column {source!r} holds bytes, which {target} does not", hint="Declare bytea (or uuid for 16 bytes), or convert it in extract.sql.")
+        return f"'\\x' || lower(hex({value}))" if target == "bytea" else f"lower(hex({value}))"
+    if target == "bytea":
+        return f"'\\x' || lower(hex(encode(CAST({value} AS VARCHAR))))"
+    if kind == "instant" and target == "timestamptz":
+        return f"CASE WHEN {value} LIKE '%+00' THEN {value} ELSE {value} || '+00' END"
+    return f"CAST({value} AS VARCHAR)"
+
+
+def _element(column: Column, path: Path) -> str:
+    if _is_json(column):
+        found = f"json_extract(e_value, {literal(pointer(path.steps))})" if path.steps else "e_value"
+        return f"regexp_replace(nullif(CAST({found} AS VARCHAR), 'null'), '\"{MARK}([^\"]*)\"', '\\1', 'g')"
+    return f"replace(json_extract_string(e_value, {literal(pointer(path.steps))}), '{MARK}', '')"
+
+
+def suspect(view: View) -> str:
+    """The condition that a row holds a value which Postgres must judge by itself."""
+    indexed = {c for group in (view.key, *view.warehouse.indexes) for c in group}
+    units = [f"{name(k)} IS NULL" for k in view.unit_key if k != "_shard"]
+    parts = units + [f"(_op IS NULL AND {name(k)} IS NULL)" for k in view.key if k not in (*view.unit_key, "_shard")]
+    for column_name, column in view.columns.items():
+        if column.type.certain is not None:
+            parts.append(f"NOT coalesce(regexp_full_match({name(column_name)}, {literal(column.type.certain)}), true)")
+        if column_name in indexed and column.type.name in ("text", "varchar", "jsonb", "bytea"):
+            parts.append(f"coalesce(strlen({name(column_name)}) > {INDEXABLE_BYTES}, false)")
+    return " OR ".join(parts) or "false"
+
+
+ROW = "_raw_row"
+"""A raw row's place in its chunk."""
+
+
+def shape_query(view: View, raw: dict[str, pa.DataType], kinds: dict[str, str], *, extracted: str) -> str:
+    """View rows of `extracted` (raw columns, t_ and d_ lists): the columns, `_cursor`, `_op`, `_suspect`, `_raw_row`.
+
+    `_op` is 'd' for a unit that has no rows any more: deleted at its source, or exploded from an empty array. Such a
+    row holds the unit's key and version, and NULLs. It is 'm' where a document is malformed: no view row at all.
+    """
+    columns = {n: expression(view, c, raw, kinds) for n, c in view.columns.items()}
+    gone = f"{name(view.deletes.column)} IS NOT NULL" if view.deletes and view.deletes.mode == "apply" else "false"
+    version = [f"{_cursor(view, raw, kinds)} AS _cursor"] if view.version_column == "_cursor" else []
+    source = extracted
+    if view.explode:
+        json = next(j for j in json_columns(view) if j.name == view.explode.path.column)
+        document = f"{name('d_' + json.name)}[{json.documents.index(view.explode.path.steps) + 1}]"
+        items = f"CASE WHEN {gone} OR json_type({document}) IS DISTINCT FROM 'ARRAY' THEN [] ELSE from_json({document}, '[\"JSON\"]') END"
+        # an empty list still gives one row here, so that the parent is known to have no elements
+        source = f"(SELECT *, unnest(CASE WHEN len(items) = 0 THEN [NULL] ELSE items END) AS e_value, unnest(CASE WHEN len(items) = 0 THEN [NULL] ELSE range(len(items)) END) AS e_index FROM (SELECT *, {items} AS items FROM {extracted}))"
+        gone = "e_index IS NULL"
+    op = f"CASE WHEN {_malformed(view)} THEN 'm' WHEN {gone} THEN 'd' END AS _op"
+    kept = {*view.unit_key, view.version_column}
+    selected = [f"{e} AS {name(n)}" if n in kept or gone == "false" else f"CASE WHEN {gone} THEN NULL ELSE {e} END AS {name(n)}" for n, e in columns.items()]
+    inner = f"SELECT {', '.join([*selected, *version, op, ROW])} FROM {source}"
+    names = [name(n) for n in view.columns] + (["_cursor"] if version else []) + ["_op"]
+    return f"SELECT {', '.join(names)}, CASE WHEN {suspect(view)} THEN '1' END AS _suspect, {ROW} FROM ({inner})"
+
+
+def _malformed(view: View) -> str:
+    parts = []
+    for json in json_columns(view):
+        found = "t_" if json.texts else "d_"
+        parts.append(f"({name(json.name)} IS NOT NULL AND {name(found + json.name)} IS NULL)")
+    return " OR ".join(parts) or "false"
+
+
+def _cursor(view: View, raw: dict[str, pa.DataType], kinds: dict[str, str]) -> str:
+    several = len(view.source.cursors) > 1
+    column = CURSOR if several else view.source.cursors[0]
+    stamp = Column.model_validate({"type": version_type(kinds.get(view.source.cursors[0], "text")), "from": [column]})
+    return source_text(stamp, column, raw[column], kinds.get(view.source.cursors[0], "text"))
+
+
+def version_type(kind: str) -> str:
+    """The Postgres type of `_cursor`, by the kind of the cursor."""
+    return {"instant": "timestamptz", "datetime": "timestamp", "date": "date", "decimal": "numeric"}.get(kind, "bigint")
+
+
+def kinds_of(columns: tuple[SourceColumn, ...]) -> dict[str, str]:
+    """Column names and kinds."""
+    return {c.name: c.kind for c in columns}
+
+
+def _is_json(column: Column) -> bool:
+    return column.type.name == "jsonb" or column.type.array
+
+
+def name(text: str) -> str:
+    """A name, quoted for DuckDB."""
+    return '"' + text.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Text as DuckDB's literal."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,167 @@
+"""The steps of a window, each a function of a job and a few names: what the Prefect tasks call.
+
+plan ─▶ extract ─▶ stage (shapes as it goes) ─▶ merge. Between steps go names and counts; rows go through raw files and
+staging tables. Each step can run again: it finds in the ledger what was done already.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from shardlake import raw
+from shardlake.errors import WorkerDied
+from shardlake.extract.plan import ShardPlan, columns_as_null, plan_window
+from shardlake.extract.read import Request
+from shardlake.extract.worker import extract_in_worker
+from shardlake.failpoints import failpoint
+from shardlake.job import Job
+from shardlake.ledger import runs, windows
+from shardlake.ledger.windows import OpenWindow
+from shardlake.load import replace
+from shardlake.load.merge import Merged, merge, recorded
+from shardlake.load.merge_sql import MergeSql
+from shardlake.load.names import target
+from shardlake.load.stage import Staged, stage
+from shardlake.load.target import TargetColumn, ensure_target, target_columns
+from shardlake.shape.chunk import Shaped, shape
+from shardlake.shape.query import version_type
+from shardlake.window import Position
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A shard's plan, and the window that an earlier run left unfinished, which goes first."""
+
+    plan: ShardPlan
+    unfinished: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A merged window: verdicts, what was read, the seconds of each stage, and whether the shard has more.
+
+    `resume` is where a scan without a cursor goes on.
+    """
+
+    merged: Merged
+    raw_rows: int
+    raw_bytes: int
+    seconds: dict[str, float]
+    more: bool
+    resume: Position | None
+
+
+def plan(job: Job, shard: str, *, full: bool = False, resume: Position | None = None) -> Planned:
+    """Plan the shard's next window. With `full`, from the beginning. Reads no data."""
+    started = time.perf_counter()
+    replaces = job.view.warehouse.write == "replace"
+    with job.warehouse.connection() as connection:
+        if full or (replaces and resume is None):
+            windows.forget(connection, job.view.name, shard)
+        mark = windows.watermark(connection, job.view.name, shard)
+        left = windows.unfinished(connection, job.view.name, shard)
+    with job.reading():
+        found = plan_window(job.view, job.shard(shard), mark, resume=resume)
+    return Planned(found, left.window_id if left else None, time.perf_counter() - started)
+
+
+def pass_over(job: Job, planned: Planned) -> bool:
+    """Where the window holds nothing, move the watermark to its end, and that is all. Returns whether it was so."""
+    window = planned.plan.window
+    if planned.unfinished is not None or planned.plan.anything or job.view.warehouse.write == "replace":
+        return False
+    mark = window.next_watermark()
+    assert mark is not None
+    with job.warehouse.connection() as connection:
+        windows.move_watermark(connection, job.view.name, planned.plan.shard, mark)
+    return True
+
+
+def extract(job: Job, run_id: UUID, planned: Planned) -> OpenWindow:
+    """Read the window into raw, unless an earlier run has; the manifest is written last."""
+    shard, found = planned.plan.shard, None
+    with job.warehouse.connection() as connection:
+        if planned.unfinished is not None:
+            found = windows.load(connection, planned.unfinished)
+        if found is None:
+            found = windows.open_window(connection, run_id, job.view.name, shard, planned.plan.window)
+        contract = runs.contract(connection, job.view.name)
+    if found.extracted:
+        return found
+    failpoint("window.opened")
+    started = time.perf_counter()
+    result = _extract(job, found, planned.plan, contract)
+    failpoint("extract.written")
+    seconds = {"extract": round(time.perf_counter() - started - result.write_seconds, 4), "raw": round(result.write_seconds, 4)}
+    with job.warehouse.connection() as connection:
+        windows.record_extracted(connection, found.window_id, result.until, tuple(result.files), seconds)
+        failpoint("extract.recorded")
+        return windows.load(connection, found.window_id)
+
+
+def _extract(job: Job, found: OpenWindow, plan_: ShardPlan, contract: dict[str, str] | None):  # type: ignore[no-untyped-def]
+    folder = raw.folder_of(job.view.name, plan_.shard, found.load_date)
+    as_null = columns_as_null(job.view, plan_.kinds, contract)
+    chunk = job.view.source.chunk
+    for smaller in (1, 8, 64):
+        request = Request(job.view, job.shard(plan_.shard), job.lake, found.window, found.window_id, folder, as_null, max(chunk // smaller, 64 << 10))
+        try:
+            with job.reading():
+                return extract_in_worker(request)
+        except WorkerDied:
+            if smaller == 64:
+                raise
+
+
+def stage_window(job: Job, shard: str, window_id: int) -> Staged:
+    """Shape the window's raw files and COPY them into staging, one chunk in memory at a time."""
+    with job.warehouse.connection() as connection:
+        found = windows.load(connection, window_id)
+        return stage(connection, job.view, window_id, _shaped(job, found))
+
+
+def _shaped(job: Job, found: OpenWindow) -> Iterator[Shaped]:
+    store = raw.open_store(job.lake)
+    for file in found.files:
+        table = raw.read_chunk(store, file)
+        yield shape(job.view, table, raw.kinds_of(table))
+
+
+def merge_window(job: Job, run_id: UUID, shard: str, staged: Staged, *, replay: bool = False) -> Outcome:
+    """Merge a staged window. `replay` merges raw again without moving the watermark."""
+    with job.warehouse.connection() as connection:
+        found = windows.load(connection, staged.window_id)
+        columns = target_columns(job.view, version_type(found.window.kind or ""))
+        into = _prepare_target(job, run_id, columns)
+        first = found.window.order == "key" and found.window.lower is None and windows.watermark(connection, job.view.name, shard) is None
+    sql = MergeSql(job.view, staged.window_id, shard, columns, into)
+    mark = None if replay else found.window.next_watermark()
+    merged = merge(job.warehouse, sql, staged, mark, first_load=first)
+    until = found.window.until
+    seconds = {**found.seconds, "shape": staged.shape_seconds, "stage": staged.stage_seconds, "merge": merged.seconds}
+    return Outcome(merged, found.raw_rows, found.raw_bytes, seconds, until is not None, until if found.window.kind is None else None)
+
+
+def _prepare_target(job: Job, run_id: UUID, columns: tuple[TargetColumn, ...]) -> str:
+    """The table to merge into, made ready. A replace fills a new one."""
+    with job.warehouse.connection() as connection:
+        ensure_target(connection, job.view, columns)
+        if job.view.warehouse.write != "replace":
+            return target(job.view)
+        replace.ensure_new_table(connection, job.view, run_id)
+        return replace.new_table(job.view, run_id)
+
+
+def switch(job: Job, run_id: UUID, arrived: list[str]) -> None:
+    """The end of a replace: the new table in the old one's place, where any shard arrived."""
+    if job.view.warehouse.write != "replace" or not arrived:
+        return
+    columns = target_columns(job.view, version_type(""))
+    _prepare_target(job, run_id, columns)
+    with job.warehouse.connection() as connection:
+        replace.swap(connection, job.view, run_id, columns, [s for s in job.shards if s not in arrived])
+
+
+__all__ = ["Outcome", "Planned", "extract", "merge_window", "pass_over", "plan", "recorded", "stage_window", "switch"]

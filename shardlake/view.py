@@ -1,0 +1,307 @@
+"""A view: one folder's `view.yaml`, as frozen models that forbid what they do not know.
+
+Every message names the key and says what would be right; `view_file.py` adds the file.
+"""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from shardlake import jsonpath
+from shardlake.types import Type
+from shardlake.types import parse as parse_type
+
+RESERVED = ("_shard", "_cursor", "_op", "_suspect", "_seq")
+"""Columns that Shardlake itself keeps in a target or in staging."""
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZES = {"kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip())):
+        return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+    if isinstance(value, timedelta):
+        return value
+    raise ValueError(f"{value!r} is not a duration; write 30s, 5m, 2h or 1d")
+
+
+def _size(value: object) -> object:
+    if isinstance(value, str) and (found := re.fullmatch(r"(\d+)\s*(kb|mb|gb)", value.strip().lower())):
+        return int(found[1]) * _SIZES[found[2]]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"{value!r} is not a size; write 64MB or a number of bytes")
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", value):
+        raise ValueError(f"{value!r} is not a view name; use a-z, 0-9 and _, from a letter, 48 characters at most (it names folders and tables)")
+    return value
+
+
+def _identifier(value: str) -> str:
+    if not value or "\0" in value or len(value.encode()) > 63:
+        raise ValueError(f"{value[:40]!r}… is not a column or table name: 1 to 63 bytes, no NUL (Postgres would cut it)")
+    return value
+
+
+def _source_identifier(value: str) -> str:
+    if not value or "\0" in value or len(value) > 64:
+        raise ValueError(f"{value[:40]!r} is not a source column or table name: 1 to 64 characters, no NUL")
+    return value
+
+
+def _reference(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9_-]*", value):
+        raise ValueError(f"{value!r} is not a connection; it reads like mysql-shards/shop")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Size = Annotated[int, BeforeValidator(_size), Field(gt=0)]
+Identifier = Annotated[str, AfterValidator(_identifier)]
+SourceIdentifier = Annotated[str, AfterValidator(_source_identifier)]
+Reference = Annotated[str, AfterValidator(_reference)]
+
+
+class Spec(BaseModel):
+    """What all parts of a view have in common."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, populate_by_name=True)
+
+
+class Greatest(Spec):
+    """The cursor of a join: the newest of several columns of `extract.sql`."""
+
+    greatest: tuple[SourceIdentifier, ...] = Field(min_length=2)
+
+
+class JsonLimits(Spec):
+    """What a JSON document may be before it is a reject rather than a risk to the batch."""
+
+    depth: int = Field(256, ge=1, le=1000)
+    keys: int = Field(10_000, ge=1)
+    bytes: Size = 64 << 20
+
+
+class Source(Spec):
+    """Where rows come from, and how changes are told from what is known."""
+
+    connection: Reference
+    table: SourceIdentifier | None = None
+    sql: str | None = None
+    primary_key: tuple[SourceIdentifier, ...] = Field(min_length=1)
+    cursor: SourceIdentifier | Greatest | None = None
+    lookback: Duration | int = timedelta(minutes=5)
+    safety_lag: Duration = timedelta(seconds=2)
+    chunk: Size = 16 << 20
+    window: Size = 256 << 20
+    deadline: Duration = timedelta(minutes=30)
+    drift: Literal["stop", "null"] = "stop"
+    json_limits: JsonLimits = JsonLimits()
+
+    @model_validator(mode="after")
+    def _table_or_sql(self) -> Self:
+        if (self.table is None) == (self.sql is None):
+            raise ValueError("give either `table` or `sql: extract.sql`")
+        if isinstance(self.cursor, Greatest) and self.table:
+            raise ValueError("`cursor: {greatest: …}` is for `sql`; a table has one cursor column")
+        return self
+
+    @field_validator("sql")
+    @classmethod
+    def _inside_folder(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}\.sql", value):
+            raise ValueError(f"{value!r} must be the name of a .sql file beside view.yaml, without a folder")
+        return value
+
+    @property
+    def cursors(self) -> tuple[str, ...]:
+        """The cursor's columns: none, one, or several of which the greatest counts."""
+        if self.cursor is None:
+            return ()
+        return self.cursor.greatest if isinstance(self.cursor, Greatest) else (self.cursor,)
+
+
+class Explode(Spec):
+    """One row an element of a JSON array; `$element` and `$index` are its parts in `from`."""
+
+    path: jsonpath.Path
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> jsonpath.Path:
+        return value if isinstance(value, jsonpath.Path) else jsonpath.parse(value)
+
+
+class Column(Spec):
+    """One column of the target: its type and where its values come from."""
+
+    type: Type
+    path: jsonpath.Path = Field(alias="from")
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _read_type(cls, value: Any) -> Type:
+        return value if isinstance(value, Type) else parse_type(str(value))
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _read_path(cls, value: Any) -> jsonpath.Path:
+        return value if isinstance(value, jsonpath.Path) else jsonpath.parse(value)
+
+
+class Deletes(Spec):
+    """A column that says when a row was deleted: `apply` takes the row out of the target, `keep` leaves it there."""
+
+    column: SourceIdentifier
+    mode: Literal["keep", "apply"] = "apply"
+
+
+class Warehouse(Spec):
+    """The Postgres table that the view fills."""
+
+    connection: Reference
+    table: str
+    key: tuple[Identifier, ...] | None = None
+    indexes: tuple[tuple[Identifier, ...], ...] = ()
+    write: Literal["merge", "append", "replace"] = "merge"
+    lock_timeout: Duration = timedelta(seconds=30)
+
+    @field_validator("table")
+    @classmethod
+    def _qualified(cls, value: str) -> str:
+        parts = value.split(".")
+        if len(parts) != 2 or any(len(_identifier(part).encode()) > 50 for part in parts):
+            raise ValueError(f"{value!r} must read schema.table, each of 50 bytes at most")
+        if parts[0].lower() in ("shardlake", "shardlake_staging", "pg_catalog", "information_schema"):
+            raise ValueError(f"the schema {parts[0]} is not for views; use one like analytics.{parts[1]}")
+        return value
+
+    @property
+    def schema_name(self) -> str:
+        return self.table.split(".")[0]
+
+    @property
+    def table_name(self) -> str:
+        return self.table.split(".")[1]
+
+
+class LakeTarget(Spec):
+    """Where the rows lie as they were read: a connection whose URL is a folder or s3://bucket/prefix."""
+
+    connection: Reference = "athena-lake/main"
+
+
+class View(Spec):
+    """A view, whole. `sql_text` is the text of extract.sql, given by the loader."""
+
+    name: Annotated[str, AfterValidator(_name)]
+    owner: str = Field(min_length=1)
+    description: str = ""
+    source: Source
+    explode: Explode | None = None
+    columns: dict[Identifier, Column] = Field(min_length=1)
+    deletes: Deletes | None = None
+    warehouse: Warehouse
+    lake: LakeTarget = LakeTarget()
+    schedule: str | None = None
+    freshness: Duration | None = None
+    sql_text: str | None = Field(None, exclude=True)
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _short_forms(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValueError("`columns` maps each target column to its type, as in `amount: numeric(12,2)`")
+        full: dict[Any, Any] = {}
+        for name, column in value.items():
+            if not isinstance(name, str):
+                raise ValueError(f"the column name {name!r} is not text; put it in quotes")
+            if isinstance(column, str):
+                column = {"type": column}
+            if isinstance(column, dict) and "from" not in column and "path" not in column:
+                column = {**column, "from": [name]}
+            full[name] = column
+        return full
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        taken = [name for name in self.columns if name in RESERVED]
+        if taken:
+            raise ValueError(f"columns.{taken[0]}: the names {', '.join(RESERVED)} are Shardlake's own; choose another")
+        for name, column in self.columns.items():
+            if column.path.column in ("$element", "$index") and not self.explode:
+                raise ValueError(f"columns.{name}: {column.path.column} needs `explode: {{path: …}}`")
+        missing = [c for group in (self.warehouse.key or (), *self.warehouse.indexes) for c in group_of(group) if c not in (*self.columns, "_shard")]
+        if missing:
+            raise ValueError(f"warehouse: {missing[0]!r} is not one of the columns; there are: {', '.join(self.columns)}")
+        if self.explode and self.warehouse.key and not any(self.columns[k].path.column == "$index" for k in self.warehouse.key if k in self.columns):
+            raise ValueError("warehouse.key: an exploded view's key needs the column that is `from: $index`")
+        if self.explode and self.warehouse.key is None and not self.index_column:
+            raise ValueError("columns: an exploded view needs a column `from: $index`, for its key")
+        self._check_mode()
+        if self.warehouse.key is None:
+            for column in self.source.primary_key:
+                if self.target_of(column) is None:
+                    raise ValueError(f"columns: the key defaults to _shard and the primary key, but {column!r} is no column; add it or give warehouse.key")
+        return self
+
+    def _check_mode(self) -> None:
+        write, cursor = self.warehouse.write, self.source.cursor
+        if write == "replace" and (cursor or self.deletes):
+            raise ValueError("warehouse.write: `replace` loads whole tables; take away `cursor` and `deletes`, or use `merge`")
+        if write != "replace" and cursor is None:
+            raise ValueError(f"source.cursor: `{write}` needs a cursor; for a table without one use `warehouse.write: replace`")
+        if write == "append" and (self.explode or self.deletes):
+            raise ValueError("warehouse.write: `append` is for rows that never change; use `merge` with explode or deletes")
+
+    def target_of(self, source_column: str) -> str | None:
+        """The target column that holds a source column as it is, if one does."""
+        return next((n for n, c in self.columns.items() if c.path == jsonpath.Path(source_column)), None)
+
+    @property
+    def index_column(self) -> str | None:
+        """The target column of an exploded element's place in its array."""
+        return self.target_of("$index") if self.explode else None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The target's key: as declared, or _shard, the primary key and, exploded, the element's index."""
+        if self.warehouse.key is not None:
+            return self.warehouse.key
+        own = tuple(str(self.target_of(c)) for c in self.source.primary_key)
+        return ("_shard", *own, *((self.index_column,) if self.index_column else ()))
+
+    @property
+    def unit_key(self) -> tuple[str, ...]:
+        """The key of what comes and goes as one: the parent of exploded rows, else the row itself."""
+        return tuple(k for k in self.key if k == "_shard" or self.columns[k].path.column not in ("$index", "$element"))
+
+    @property
+    def version_column(self) -> str | None:
+        """The target column that tells the newer of two versions; `_cursor` is added where no column holds the cursor."""
+        if self.warehouse.write != "merge":
+            return None
+        if len(self.source.cursors) == 1:
+            name = self.target_of(self.source.cursors[0])
+            if name and self.columns[name].type.name in ("timestamp", "timestamptz", "date", "bigint", "numeric") and not self.columns[name].type.sizes:
+                return name
+        return "_cursor"
+
+    @property
+    def source_columns(self) -> tuple[str, ...]:
+        """The source columns to read: keys and cursor first, then what the columns use, each once."""
+        wanted = [*self.source.primary_key, *self.source.cursors]
+        wanted += [self.explode.path.column] if self.explode else []
+        wanted += [self.deletes.column] if self.deletes else []
+        wanted += [c.path.column for c in self.columns.values() if not c.path.column.startswith("$")]
+        return tuple(dict.fromkeys(wanted))
+
+
+def group_of(group: str | tuple[str, ...]) -> tuple[str, ...]:
+    """A key is given as columns, an index as a group of columns; either as a tuple."""
+    return (group,) if isinstance(group, str) else group

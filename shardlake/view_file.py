@@ -1,0 +1,84 @@
+"""Reading views from a folder: one folder a view, `view.yaml` and perhaps `extract.sql` inside."""
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from shardlake.errors import SpecError
+from shardlake.view import View
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML keeps the last of two equal keys in silence; a column that is declared twice is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> Any:
+    """A YAML file's content. Raises SpecError with file, line and problem."""
+    try:
+        return yaml.load(path.read_text("utf-8"), _UniqueKeys)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        line = f"{error.problem_mark.line + 1}" if error.problem_mark else "?"
+        raise SpecError(f"{path}, line {line}: {error.problem}", hint="Mend the YAML.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: not YAML in UTF-8 ({type(error).__name__})", hint="Mend the file.") from None
+    except OSError as error:
+        raise SpecError(f"{path}: {error.strerror}", hint="Check the path.") from None
+
+
+def explain(error: ValidationError, where: str) -> SpecError:
+    """Pydantic's findings as one message a line: file, key, what is wrong. Input is left out: it may hold secrets."""
+    lines = []
+    for found in error.errors(include_input=False, include_url=False):
+        key = ".".join(str(part) for part in found["loc"] if part not in ("function-before", "timedelta"))
+        text = found["msg"].removeprefix("Value error, ")
+        if found["type"] == "extra_forbidden":
+            text = "unknown key; check its spelling, or remove it"
+        lines.append(f"{where}: {key + ': ' if key else ''}{text}")
+    return SpecError("\n".join(dict.fromkeys(lines)))
+
+
+def load_view(folder: Path) -> View:
+    """The view of one folder. Raises SpecError."""
+    path = folder / "view.yaml"
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise SpecError(f"{path}: a view is a mapping with name, owner, source, columns and warehouse")
+    try:
+        view = View.model_validate(content)
+    except ValidationError as error:
+        raise explain(error, str(path)) from None
+    if view.name != folder.name:
+        raise SpecError(f"{path}: name: {view.name!r} is not the folder's name {folder.name!r}", hint="Make them equal.")
+    if view.source.sql:
+        sql = folder / view.source.sql
+        if sql.is_symlink() or not sql.is_file():
+            raise SpecError(f"{path}: source.sql: {view.source.sql} is not a file beside view.yaml")
+        view = view.model_copy(update={"sql_text": sql.read_text("utf-8").strip().rstrip(";")})
+    return view
+
+
+def find_view(views: Path, name: str) -> View:
+    """The view of that name. Raises SpecError that lists those there are."""
+    names = view_names(views)
+    if name not in names:
+        raise SpecError(f"no view {name!r} in {views}; there are: {', '.join(names) or 'none'}", hint="Check the name, or --views.")
+    return load_view(views / name)
+
+
+def view_names(views: Path) -> list[str]:
+    """The folders that hold a view.yaml, sorted. Raises SpecError where there is no such folder."""
+    if not views.is_dir():
+        raise SpecError(f"{views} is not a folder", hint="Name the folder of your views with --views or SHARDLAKE_VIEWS.")
+    return sorted(path.parent.name for path in views.glob("*/view.yaml"))
