@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from shardlake import raw
-from shardlake.errors import WorkerDied
+from shardlake.errors import StagingLost, WorkerDied
 from shardlake.extract.plan import ShardPlan, columns_as_null, plan_window
-from shardlake.extract.read import Request
+from shardlake.extract.read import Extracted, Request
 from shardlake.extract.worker import extract_in_worker
 from shardlake.failpoints import failpoint
 from shardlake.job import Job
 from shardlake.ledger import runs, windows
 from shardlake.ledger.windows import OpenWindow
 from shardlake.load import replace
-from shardlake.load.merge import Merged, merge, recorded
+from shardlake.load.merge import Merged, merge
 from shardlake.load.merge_sql import MergeSql
 from shardlake.load.names import target
 from shardlake.load.stage import Staged, stage
@@ -101,7 +101,7 @@ def extract(job: Job, run_id: UUID, planned: Planned) -> OpenWindow:
         return windows.load(connection, found.window_id)
 
 
-def _extract(job: Job, found: OpenWindow, plan_: ShardPlan, contract: dict[str, str] | None):  # type: ignore[no-untyped-def]
+def _extract(job: Job, found: OpenWindow, plan_: ShardPlan, contract: dict[str, str] | None) -> Extracted:
     folder = raw.folder_of(job.view.name, plan_.shard, found.load_date)
     as_null = columns_as_null(job.view, plan_.kinds, contract)
     chunk = job.view.source.chunk
@@ -113,9 +113,10 @@ def _extract(job: Job, found: OpenWindow, plan_: ShardPlan, contract: dict[str, 
         except WorkerDied:
             if smaller == 64:
                 raise
+    raise AssertionError
 
 
-def stage_window(job: Job, shard: str, window_id: int) -> Staged:
+def stage_window(job: Job, window_id: int) -> Staged:
     """Shape the window's raw files and COPY them into staging, one chunk in memory at a time."""
     with job.warehouse.connection() as connection:
         found = windows.load(connection, window_id)
@@ -127,6 +128,14 @@ def _shaped(job: Job, found: OpenWindow) -> Iterator[Shaped]:
     for file in found.files:
         table = raw.read_chunk(store, file)
         yield shape(job.view, table, raw.kinds_of(table))
+
+
+def merge_staged(job: Job, run_id: UUID, shard: str, staged: Staged) -> Outcome:
+    """Merge a staged window; where a crash has emptied its staging, stage it again first."""
+    try:
+        return merge_window(job, run_id, shard, staged)
+    except StagingLost:
+        return merge_window(job, run_id, shard, stage_window(job, staged.window_id))
 
 
 def merge_window(job: Job, run_id: UUID, shard: str, staged: Staged, *, replay: bool = False) -> Outcome:
@@ -163,5 +172,3 @@ def switch(job: Job, run_id: UUID, arrived: list[str]) -> None:
     with job.warehouse.connection() as connection:
         replace.swap(connection, job.view, run_id, columns, [s for s in job.shards if s not in arrived])
 
-
-__all__ = ["Outcome", "Planned", "extract", "merge_window", "pass_over", "plan", "recorded", "stage_window", "switch"]

@@ -23,7 +23,7 @@ _SIZES = {"kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 def _duration(value: object) -> object:
     if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip())):
         return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
-    if isinstance(value, timedelta):
+    if isinstance(value, timedelta) or (isinstance(value, str) and value.startswith("P")):  # ISO 8601, as blocks are kept
         return value
     raise ValueError(f"{value!r} is not a duration; write 30s, 5m, 2h or 1d")
 

@@ -1,0 +1,1 @@
+"""The benchmarks: this project and its peers over the same rows, in turn."""

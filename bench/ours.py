@@ -1,0 +1,51 @@
+"""This project's run, as the process that is timed: sync one view, print its report as JSON.
+
+    python -m bench.ours --view bench/views/orders --connections connections.yaml \\
+        --views bench/views --state .bench/state/shardlake
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """`state` is a folder that lives from a first load to the last rerun: raw may go there."""
+
+    view: Path
+    connections: Path
+    views: Path
+    state: Path
+
+
+def parse(words: list[str]) -> Arguments:
+    parser = argparse.ArgumentParser(prog="python -m bench.ours", description=__doc__)
+    parser.add_argument("--view", type=Path, required=True, help="the folder of the view to sync")
+    parser.add_argument("--connections", type=Path, required=True, help="connections.yaml")
+    parser.add_argument("--views", type=Path, required=True, help="the folder of all views")
+    parser.add_argument("--state", type=Path, required=True, help="a folder of its own")
+    return Arguments(**vars(parser.parse_args(words)))
+
+
+def sync_view(arguments: Arguments) -> dict[str, object]:
+    """Sync the view once. Raises if anything did not arrive.
+
+    Returns {"seconds": …, "shards": {"shop_00": {"read": …, "merged": …, "unchanged": …,
+    "superseded": …, "rejected": …, "seconds": …}, …}}.
+    """
+    # from shardlake.sync import sync
+    raise NotImplementedError("bench/ours.py: sync_view() is to call shardlake.sync.sync")
+
+
+def main() -> None:
+    report = sync_view(parse(sys.argv[1:]))
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,13 @@
+"""The block for the warehouse: `postgres-warehouse/main`."""
+
+from typing import ClassVar
+
+from blocks.connection_block import ConnectionBlock
+from shardlake import connection
+
+
+class PostgresWarehouse(ConnectionBlock, connection.PostgresWarehouse):
+    """The Postgres or Aurora database that holds the targets and the ledger."""
+
+    _block_type_name: ClassVar[str] = "Postgres Warehouse"
+    _block_type_slug: ClassVar[str] = "postgres-warehouse"

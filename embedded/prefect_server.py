@@ -1,0 +1,72 @@
+"""A Prefect server with a database, a home and a port of its own.
+
+with PrefectServer(folder) as prefect:
+    subprocess.run([...], env={**os.environ, **prefect.environment()})
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from http.client import HTTPConnection
+from pathlib import Path
+
+from embedded.loopback import HOST, free_port
+from embedded.server import Server
+
+
+class PrefectServer(Server):
+    """`prefect server start` on SQLite in `folder/prefect`. It answers after about 14 seconds."""
+
+    label = "Prefect server"
+    host = HOST
+    seconds_to_start = 180  # a laptop's first start compiles and migrates; seen: 14 to 60
+
+    def __init__(self, folder: Path, progress: Callable[[float], None] | None = None) -> None:
+        """`progress` is told, while it starts, how many seconds have passed."""
+        self.home = folder.absolute() / "prefect"
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.waiting = progress
+
+    @property
+    def api_url(self) -> str:
+        return f"http://{self.host}:{self.port}/api"
+
+    @property
+    def ui_url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def environment(self) -> dict[str, str]:
+        """What a client process adds to its environment to work with this server, and quietly.
+
+        Runs still log to the server at INFO: only the console is quiet.
+        """
+        return {
+            "PREFECT_API_URL": self.api_url,
+            "PREFECT_HOME": str(self.home),
+            "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+            "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), f"{HOST},localhost"])),
+        }
+
+    def process_environment(self) -> dict[str, str]:
+        """Ours without its PREFECT_ settings: those may name another server, or another's key."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+        return {**kept, **self.environment()}
+
+    def command(self) -> list[str]:
+        prefect = [sys.executable, "-m", "prefect"]
+        return [*prefect, "server", "start", "--host", self.host, "--port", str(self.port)]
+
+    def ping(self) -> None:
+        """GET /api/health, by http.client: urllib would ask a proxy for it."""
+        connection = HTTPConnection(self.host, self.port, timeout=2)
+        try:
+            connection.request("GET", "/api/health")
+            answer = connection.getresponse()
+            if answer.status != 200:
+                raise ConnectionError(f"/api/health answered {answer.status}")
+        finally:
+            connection.close()

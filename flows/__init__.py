@@ -1,0 +1,1 @@
+"""The order of the stages: one flow a file, one screen each."""

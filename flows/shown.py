@@ -1,0 +1,79 @@
+"""What a run shows in Prefect: progress while it works, a table at its end, and a final state that says it all."""
+
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture
+from prefect.states import Completed, Failed
+
+from shardlake.report import RunReport
+from shardlake.run import Run
+
+
+class Progress:
+    """A progress artifact: how many of a run's shards have come to their end."""
+
+    def __init__(self, run: Run) -> None:
+        self._run, self._ended = run, 0
+        self._artifact: UUID | None = None
+
+    def __enter__(self) -> Self:
+        view = self._run.report.view
+        self._artifact = create_progress_artifact(0.0, key=f"{_key(view)}-progress", description=f"Windows of {view} that are merged")
+        return self
+
+    def update(self) -> None:
+        """A window came to its end."""
+        self._ended += 1
+        self._show(min(99.0, 100.0 * self._ended / max(len(self._run.report.shards), 1)))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None:
+            self._show(100.0)
+
+    def _show(self, percent: float) -> None:
+        if self._artifact:
+            update_progress_artifact(self._artifact, percent)
+
+
+def publish_report(report: RunReport) -> None:
+    """The run's table, shard by shard."""
+    rows = []
+    for shard in report.shards.values():
+        rows.append(
+            {
+                "shard": shard.shard, "state": shard.state, "read": shard.read, "merged": shard.merged,
+                "unchanged": shard.unchanged, "superseded": shard.superseded, "rejected": shard.rejected,
+                "seconds": round(sum(shard.seconds.values()), 2), "from": shard.lower or "", "to": shard.upper or "",
+                "error": shard.error or "; ".join(shard.notes),
+            }
+        )  # fmt: skip
+    total = report.totals()
+    next_step = f"Look at the rejects with `shardlake rejects {report.view}`." if total.rejected else ""
+    create_table_artifact(rows, key=f"{_key(report.view)}-run", description=f"**{report.headline()}** {next_step}")
+
+
+def final_state(reports: list[RunReport]) -> State[Any]:
+    """Completed where all went well, else Failed with what did not; the reports are its data."""
+    data = [report.as_json() for report in reports]
+    message = " | ".join(r.headline() if len(reports) == 1 else f"{r.view}: {r.headline()}" for r in reports if len(reports) == 1 or not r.ok) or "all views merged"
+    state = Completed if all(r.ok for r in reports) else Failed
+    return state(message=message, data=data)
+
+
+def arrived(run: Run, shard: str, *futures: PrefectFuture[Any]) -> bool:
+    """Wait for a shard's tasks; the first that failed is the shard's failure, and no other shard's."""
+    for future in futures:
+        future.wait()
+        if not future.state.is_completed():
+            error = future.state.result(raise_on_failure=False)
+            run.failed(shard, error if isinstance(error, BaseException) else RuntimeError(future.state.message))
+            return False
+    return True
+
+
+def _key(view: str) -> str:
+    return view.replace("_", "-")

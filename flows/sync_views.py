@@ -1,0 +1,24 @@
+"""sync-views: several views, one run each, views × shards."""
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from blocks.resolve import views_folder
+from flows.shown import final_state
+from flows.sync_view import run_view
+from shardlake.view_file import view_names
+
+
+@flow(name="sync-views", persist_result=False)
+def sync_views(views: list[str] | None = None, shards: list[str] | None = None, full: bool = False) -> State[Any]:
+    """Bring several views up to now, one after the other, each with all its shards at once.
+
+    Args:
+        views: The views' names; all of the folder where it is left out.
+        shards: Only these shards.
+        full: Read everything anew.
+    """
+    reports = [run_view(view, shards, full) for view in views or view_names(views_folder())]
+    return final_state(reports)

@@ -1,0 +1,1 @@
+"""One task a stage: retries, limits and logging around one call of the engine."""

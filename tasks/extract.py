@@ -1,0 +1,17 @@
+"""extract: a window of a shard into raw."""
+
+from uuid import UUID
+
+from prefect import task
+
+from shardlake import steps
+from shardlake.ledger.windows import OpenWindow
+from shardlake.steps import Planned
+from tasks.retry import STAGE
+from tasks.view_job import view_job
+
+
+@task(name="extract", task_run_name="extract {view} {planned.plan.shard}", **STAGE)
+def extract(view: str, run_id: UUID, planned: Planned) -> OpenWindow:
+    """Read the planned window into raw, in a process of its own."""
+    return steps.extract(view_job(view, run_id), run_id, planned)

@@ -1,0 +1,17 @@
+"""plan: a shard's next window."""
+
+from uuid import UUID
+
+from prefect import task
+
+from shardlake import steps
+from shardlake.steps import Planned
+from shardlake.window import Position
+from tasks.retry import STAGE
+from tasks.view_job import view_job
+
+
+@task(name="plan", task_run_name="plan {view} {shard}", **{**STAGE, "retries": 1})
+def plan(view: str, run_id: UUID, shard: str, full: bool = False, resume: Position | None = None) -> Planned:
+    """Plan the shard's next window. Reads no data."""
+    return steps.plan(view_job(view, run_id), shard, full=full, resume=resume)

@@ -1,0 +1,17 @@
+"""stage: a window's raw rows, shaped, into staging."""
+
+from uuid import UUID
+
+from prefect import task
+
+from shardlake import steps
+from shardlake.ledger.windows import OpenWindow
+from shardlake.load.stage import Staged
+from tasks.retry import STAGE
+from tasks.view_job import view_job
+
+
+@task(name="stage", task_run_name="stage {view} w{window.window_id}", **STAGE)
+def stage(view: str, run_id: UUID, window: OpenWindow) -> Staged:
+    """Shape the window's raw rows and copy them into staging."""
+    return steps.stage_window(view_job(view, run_id), window.window_id)
