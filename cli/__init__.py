@@ -1,0 +1,1 @@
+"""The `shardlake` command: one command a file."""

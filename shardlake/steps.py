@@ -147,7 +147,7 @@ def merge_window(job: Job, run_id: UUID, shard: str, staged: Staged, *, replay: 
         first = found.window.order == "key" and found.window.lower is None and windows.watermark(connection, job.view.name, shard) is None
     sql = MergeSql(job.view, staged.window_id, shard, columns, into)
     mark = None if replay else found.window.next_watermark()
-    merged = merge(job.warehouse, sql, staged, mark, first_load=first)
+    merged = merge(job.warehouse, sql, staged, mark, first_load=first, again=replay)
     until = found.window.until
     seconds = {**found.seconds, "shape": staged.shape_seconds, "stage": staged.stage_seconds, "merge": merged.seconds}
     return Outcome(merged, found.raw_rows, found.raw_bytes, seconds, until is not None, until if found.window.kind is None else None)

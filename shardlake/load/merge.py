@@ -44,8 +44,8 @@ class Merged:
         return found
 
 
-def merge(warehouse: Warehouse, sql: MergeSql, staged: Staged, mark: Watermark | None, *, first_load: bool) -> Merged:
-    """Merge a staged window. A window that is merged already changes nothing and returns its recorded counts.
+def merge(warehouse: Warehouse, sql: MergeSql, staged: Staged, mark: Watermark | None, *, first_load: bool, again: bool = False) -> Merged:
+    """Merge a staged window. One that is merged already changes nothing and returns its recorded counts, unless `again`.
 
     Raises WarehouseBusy (a lock, a deadlock that came back), WarehouseUnavailable, StagingLost, AccountingError.
     """
@@ -53,18 +53,18 @@ def merge(warehouse: Warehouse, sql: MergeSql, staged: Staged, mark: Watermark |
         retry=retry_if_exception_type(_Crossed), stop=stop_after_attempt(6),
         wait=wait_random_exponential(multiplier=0.1, max=2), reraise=True,
     )  # fmt: skip
-    return retrying(_attempt, warehouse, sql, staged, mark, first_load)
+    return retrying(_attempt, warehouse, sql, staged, mark, first_load, again)
 
 
 class _Crossed(WarehouseBusy):
     """A deadlock or serialization failure: the transaction is gone, and may be begun again."""
 
 
-def _attempt(warehouse: Warehouse, sql: MergeSql, staged: Staged, mark: Watermark | None, first_load: bool) -> Merged:
+def _attempt(warehouse: Warehouse, sql: MergeSql, staged: Staged, mark: Watermark | None, first_load: bool, again: bool) -> Merged:
     with warehouse.connection() as connection:
         try:
             with connection.transaction():
-                merged = _merge(connection, sql, staged, mark, first_load)
+                merged = _merge(connection, sql, staged, mark, first_load, again)
                 failpoint("merge.before_commit")
         except _CROSSED:
             raise _Crossed(f"the merge into {sql.into} crossed with another transaction", hint="It is tried again.") from None
@@ -74,15 +74,16 @@ def _attempt(warehouse: Warehouse, sql: MergeSql, staged: Staged, mark: Watermar
     return merged
 
 
-def _merge(connection: Connection, sql: MergeSql, staged: Staged, mark: Watermark | None, first_load: bool) -> Merged:
+def _merge(connection: Connection, sql: MergeSql, staged: Staged, mark: Watermark | None, first_load: bool, again: bool) -> Merged:
     started = time.perf_counter()
     milliseconds = int(sql.view.warehouse.lock_timeout.total_seconds() * 1000)
     connection.execute("SELECT set_config('lock_timeout', %s, true), set_config('work_mem', '64MB', true)", (f"{milliseconds}ms",))
     row = connection.execute("SELECT status FROM shardlake.windows WHERE window_id = %s FOR UPDATE", (sql.window_id,)).fetchone()
-    if row == ("merged",) and mark is not None:
+    if row == ("merged",) and not again:
         return recorded(connection, sql.window_id)
     failpoint("merge.started")
     _require_staging(connection, sql, staged)
+    connection.execute("DELETE FROM shardlake.rejects WHERE window_id = %s", (sql.window_id,))
     rejected = _count(connection, sql.reject(everything=False)) if staged.suspects else 0
     try:
         with connection.transaction():

@@ -1,0 +1,55 @@
+"""`shardlake check`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.shown import console, show_json
+
+
+def check(as_json: Annotated[bool, typer.Option("--json", help="Print what a program would read, and nothing else.")] = False) -> None:
+    """Validate every view, and the connections file where one is given. Reads files alone; no server is asked.
+
+        shardlake --views views --connections connections.yaml check
+    """
+    from blocks.resolve import views_folder
+    from shardlake.connection_file import connection_names, load_connection
+    from shardlake.errors import ShardlakeError
+    from shardlake.view_file import load_view, view_names
+
+    problems: list[str] = []
+    names = view_names(views_folder())
+    file = os.environ.get("SHARDLAKE_CONNECTIONS")
+    known: list[str] | None = None
+    if file:
+        try:
+            known = connection_names(Path(file))
+        except ShardlakeError as error:
+            problems.append(str(error))
+        for reference in known or []:
+            try:
+                load_connection(Path(file), reference)
+            except ShardlakeError as error:
+                problems += str(error).splitlines()
+    targets: dict[str, str] = {}
+    for name in names:
+        try:
+            view = load_view(views_folder() / name)
+        except ShardlakeError as error:
+            problems += str(error).splitlines()
+            continue
+        for reference in (view.source.connection, view.warehouse.connection, view.lake.connection):
+            if known is not None and reference not in known:
+                problems.append(f"{views_folder() / name / 'view.yaml'}: {file} has no connection {reference!r}; there are: {', '.join(known)}")
+        if other := targets.setdefault(view.warehouse.table.lower(), name) != name and targets[view.warehouse.table.lower()]:
+            problems.append(f"{views_folder() / name / 'view.yaml'}: warehouse.table: {view.warehouse.table} is the table of the view {other} already")
+    if as_json:
+        show_json({"ok": not problems, "views": names, "problems": problems})
+    else:
+        for problem in problems:
+            console.print(problem, markup=False, highlight=False, style="red", soft_wrap=True)
+        console.print(f"{len(names)} views, {len(problems)} problems", style="red" if problems else "green", highlight=False)
+    if problems:
+        raise typer.Exit(1)

@@ -1,0 +1,26 @@
+"""`shardlake discover`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+
+def discover(
+    connection: Annotated[str, typer.Argument(help="The source, as in mysql-shards/shop.", show_default=False)],
+    table: Annotated[str, typer.Argument(help="The table, as the shards call it.", show_default=False)],
+) -> None:
+    """Draft a view from the live table of all shards: columns, types, key, cursor, and the JSON found in a sample.
+
+        shardlake discover mysql-shards/shop orders > views/orders/view.yaml
+    """
+    from blocks.resolve import connect
+    from shardlake.connection import Shards
+    from shardlake.discover import discover as draft
+    from shardlake.errors import SpecError
+    from shardlake.job import resolve_shards
+
+    source = connect(connection)
+    if not isinstance(source, Shards):
+        raise SpecError(f"{connection} is not a source", hint="Name one like mysql-shards/shop.")
+    sys.stdout.write(draft(connection, resolve_shards(source, connection), table))

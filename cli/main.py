@@ -1,0 +1,64 @@
+"""The command itself: global options, and errors as one clear message on standard error."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cli import check, discover, plan, rejects, run, status
+from shardlake.errors import ShardlakeError
+
+app = typer.Typer(
+    name="shardlake",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="""Keep a Postgres warehouse in step with sharded databases, with every row accounted for.
+
+    A **view** is a folder with a view.yaml: which table on which shards, which JSON fields become columns, where it
+    goes. Begin with `shardlake discover CONNECTION TABLE`, which drafts one; then `check`, `plan`, `run`, `status`.
+    """,
+)
+app.command("run")(run.run)
+app.command("plan")(plan.plan)
+app.command("check")(check.check)
+app.command("discover")(discover.discover)
+app.command("status")(status.status)
+app.command("rejects")(rejects.rejects)
+app.command("replay")(run.replay)
+
+
+@app.callback()
+def options(
+    views: Annotated[Path | None, typer.Option(envvar="SHARDLAKE_VIEWS", help="The folder of your views; `views` here by default.")] = None,
+    connections: Annotated[
+        Path | None, typer.Option(envvar="SHARDLAKE_CONNECTIONS", help="Your connections file; Prefect's blocks where none is given.")
+    ] = None,
+) -> None:
+    """Options that every command takes; they reach flows and their processes through the environment."""
+    if views is not None:
+        os.environ["SHARDLAKE_VIEWS"] = str(views)
+    if connections is not None:
+        os.environ["SHARDLAKE_CONNECTIONS"] = str(connections)
+
+
+def main() -> None:
+    """Run the command. A failure that Shardlake names is a message, not a traceback."""
+    code = 0
+    try:
+        app(standalone_mode=True)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except ShardlakeError as error:
+        console = Console(stderr=True)
+        console.print(f"[bold red]{type(error).__name__}[/] ", end="")
+        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # leave without the interpreter's teardown: DuckDB's bindings report leaks there that are none
+    run.stop_workers()
+    os._exit(code)

@@ -1,0 +1,35 @@
+"""`shardlake rejects`."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from cli.shown import console, show_json, table
+
+
+def rejects(
+    view: Annotated[str, typer.Argument(help="The view, by name.", show_default=False)],
+    shard: Annotated[str | None, typer.Option(help="Only this shard.")] = None,
+    limit: Annotated[int, typer.Option(help="How many to show, newest first.", min=1)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what a program would read, and nothing else.")] = False,
+) -> None:
+    """Show the rows that could not be taken: where they are, the column, the value, and the reason.
+
+    Mend them at the source (the next run takes them), or mend the view and run `shardlake replay VIEW`.
+    """
+    from blocks.resolve import connect, views_folder
+    from shardlake.job import open_job
+    from shardlake.ledger.status import reject_count
+    from shardlake.ledger.status import rejects as of_view
+    from shardlake.view_file import find_view
+
+    job = open_job(find_view(views_folder(), view), connect)
+    with job.warehouse.connection() as connection:
+        lines, total = of_view(connection, view, shard, limit), reject_count(connection, view)
+    if as_json:
+        show_json({"view": view, "total": total, "rejects": [asdict(line) for line in lines]})
+        return
+    rows = [[line.shard, json.dumps(line.row_key, ensure_ascii=False), line.column_name, (line.value or "NULL")[:40], line.reason, f"{line.seen_at:%m-%d %H:%M:%S}"] for line in lines]
+    console.print(table(f"{view}: {total} rejects", ["shard", "key", "column", "value", "reason", "seen"], rows))
