@@ -12,6 +12,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from shardlake.connection import Lake
+from shardlake.connection_file import connection_names, load_connection
+from shardlake.sync import sync
+from shardlake.view_file import load_view
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -38,8 +43,13 @@ def sync_view(arguments: Arguments) -> dict[str, object]:
     Returns {"seconds": …, "shards": {"shop_00": {"read": …, "merged": …, "unchanged": …,
     "superseded": …, "rejected": …, "seconds": …}, …}}.
     """
-    # from shardlake.sync import sync
-    raise NotImplementedError("bench/ours.py: sync_view() is to call shardlake.sync.sync")
+    connections = {name: load_connection(arguments.connections, name) for name in connection_names(arguments.connections)}
+    lake = Lake(url=str(arguments.state / "lake"))
+    report = sync(load_view(arguments.view), {"athena-lake/main": lake, **connections}.__getitem__)
+    if not report.ok:
+        raise SystemExit(report.headline())
+    found = report.as_json()
+    return {"seconds": found["seconds"], "stages": found["totals"]["seconds"], "shards": {s["shard"]: s for s in found["shards"]}}
 
 
 def main() -> None:

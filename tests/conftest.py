@@ -1,0 +1,37 @@
+"""Real servers for the tests, started once a worker on free ports with data folders of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedded.mariadb import MariaDB, obtain_mariadb
+from embedded.postgres import Postgres, obtain_postgres
+from tests.world import World, WorldMaker
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+    """A real MariaDB for shards."""
+    with obtain_mariadb(tmp_path_factory.mktemp("mariadb")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A real Postgres for warehouses, and for shards."""
+    with obtain_postgres(tmp_path_factory.mktemp("postgres"), settings={"fsync": "off", "max_connections": "200"}) as server:
+        yield server
+
+
+@pytest.fixture
+def world(mariadb: MariaDB, postgres: Postgres, tmp_path: Path) -> WorldMaker:
+    """Make a world: `world(shards=["shop_00", "shop_01"], view=orders_view(…))`."""
+
+    def make(shards: list[str] | None = None, *, source: str = "mysql", **options: Any) -> World:
+        return World(mariadb if source == "mysql" else postgres, postgres, tmp_path, shards or ["shop_00"], **options)
+
+    return make

@@ -1,0 +1,199 @@
+"""A small world for a test: shards on a real MariaDB or Postgres, a real warehouse, a lake in a folder, and one view."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from embedded.mariadb import MariaDB
+from embedded.postgres import Postgres
+from shardlake.connection import Connection, Lake, MySQLShards, PostgresShards, PostgresWarehouse
+from shardlake.job import Job, open_job
+from shardlake.report import RunReport
+from shardlake.sync import sync
+from shardlake.view import View
+
+_numbers = itertools.count(1)
+ROOT = Path(__file__).parent.parent
+
+ORDERS_TABLE = (
+    "CREATE TABLE orders (id bigint PRIMARY KEY, status varchar(40), amount decimal(12,2),"
+    " updated_at datetime(6) NOT NULL, payload longtext, KEY (updated_at))"
+)
+ORDERS_VIEW: dict[str, Any] = {
+    "name": "orders",
+    "owner": "tests@example.com",
+    "source": {
+        "connection": "mysql-shards/shop",
+        "table": "orders",
+        "primary_key": ["id"],
+        "cursor": "updated_at",
+        "lookback": "0s",
+        "safety_lag": "0s",
+    },
+    "columns": {
+        "id": "bigint",
+        "status": "text",
+        "amount": "numeric(12,2)",
+        "updated_at": "timestamp",
+        "customer_name": {"type": "text", "from": "payload.customer.name"},
+        "items": {"type": "jsonb", "from": "payload.items"},
+    },
+    "warehouse": {"connection": "postgres-warehouse/main", "table": "analytics.orders", "key": ["id"]},
+}
+
+
+def orders_view(**changes: Any) -> dict[str, Any]:
+    """The orders view with some parts changed: `orders_view(source={"lookback": "5m"})` merges into its source."""
+    view = json.loads(json.dumps(ORDERS_VIEW))
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(view.get(key), dict) and key != "columns":
+            view[key] |= value
+        else:
+            view[key] = value
+    return view
+
+
+@dataclass
+class World:
+    """Shards, warehouse, lake and a view; `sync()` runs the engine in this process, `command()` the real command."""
+
+    source: MariaDB | Postgres
+    warehouse_server: Postgres
+    folder: Path
+    shards: list[str]
+    view: dict[str, Any] = field(default_factory=orders_view)
+    connection_changes: dict[str, Any] = field(default_factory=dict)
+    prefix: str = ""
+    warehouse_database: str = ""
+
+    def __post_init__(self) -> None:
+        number = next(_numbers)
+        self.prefix = f"t{os.getpid()}_{number}_"
+        self.warehouse_database = f"w{os.getpid()}_{number}"
+        self.warehouse_server.execute(f'CREATE DATABASE "{self.warehouse_database}"')
+        for shard in self.shards:
+            self.create_shard(shard)
+
+    # --- the shards --------------------------------------------------------------------------------------------------
+    @property
+    def on_mysql(self) -> bool:
+        return isinstance(self.source, MariaDB)
+
+    def database(self, shard: str) -> str:
+        return self.prefix + shard
+
+    def create_shard(self, shard: str) -> None:
+        quote = "`" if self.on_mysql else '"'
+        self.source.execute(f"CREATE DATABASE {quote}{self.database(shard)}{quote}")
+
+    def on(self, shard: str, statement: str, *values: Any) -> Any:
+        """Run a statement on a shard, in autocommit; rows come back as tuples."""
+        return self.source.execute(statement, *values, database=self.database(shard))
+
+    def on_all(self, statement: str, *values: Any) -> None:
+        for shard in self.shards:
+            self.on(shard, statement, *values)
+
+    # --- the connections ---------------------------------------------------------------------------------------------
+    def connections(self) -> dict[str, dict[str, Any]]:
+        """What stands in connections.yaml, passwords included (these are a test's own servers)."""
+        slug = "mysql-shards" if self.on_mysql else "postgres-shards"
+        plain, password = _without_password(self.source.url())
+        shards = {shard: f"{plain.rstrip('/')}/{self.database(shard)}" for shard in self.shards}
+        if not self.on_mysql:
+            base = plain.rsplit("/", 1)[0]
+            shards = {shard: f"{base}/{self.database(shard)}" for shard in self.shards}
+        target, secret = _without_password(self.warehouse_server.url(database=self.warehouse_database))
+        return {
+            f"{slug}/shop": {"shards": shards, "password": password, "connect_timeout": "3s", **self.connection_changes},
+            "postgres-warehouse/main": {"url": target, "password": secret},
+            "athena-lake/main": {"url": str(self.folder / "lake")},
+        }
+
+    def connect(self, reference: str) -> Connection:
+        kinds: dict[str, Any] = {"mysql-shards": MySQLShards, "postgres-shards": PostgresShards, "postgres-warehouse": PostgresWarehouse, "athena-lake": Lake}
+        return kinds[reference.split("/")[0]].model_validate(self.connections()[reference])
+
+    def write_files(self) -> None:
+        """views/<name>/view.yaml and connections.yaml in the world's folder."""
+        home = self.folder / "views" / self.view["name"]
+        home.mkdir(parents=True, exist_ok=True)
+        content = {k: v for k, v in self.view.items() if k != "sql_text"}
+        (home / "view.yaml").write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        if "sql_text" in self.view:
+            (home / self.view["source"]["sql"]).write_text(self.view["sql_text"])
+        (self.folder / "connections.yaml").write_text(yaml.safe_dump(self.connections(), sort_keys=False))
+
+    # --- running -----------------------------------------------------------------------------------------------------
+    def model(self) -> View:
+        return View.model_validate(self.view)
+
+    def job(self) -> Job:
+        return open_job(self.model(), self.connect)
+
+    def sync(self, **options: Any) -> RunReport:
+        """A run of the engine, here."""
+        return sync(self.model(), self.connect, **options)
+
+    def must_sync(self, **options: Any) -> RunReport:
+        report = self.sync(**options)
+        assert report.ok, report.headline()
+        return report
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        return {
+            **os.environ, "SHARDLAKE_VIEWS": str(self.folder / "views"), "SHARDLAKE_CONNECTIONS": str(self.folder / "connections.yaml"),
+            "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "COLUMNS": "200", **extra,
+        }  # fmt: skip
+
+    def engine_process(self, timeout: float = 120, **extra: str) -> subprocess.CompletedProcess[str]:
+        """A run of the engine in a process of its own, which failpoints may kill. Prints the report's JSON."""
+        self.write_files()
+        code = (
+            "import json, sys\nfrom pathlib import Path\nfrom blocks.resolve import connect, views_folder\n"
+            "from shardlake.sync import sync\nfrom shardlake.view_file import find_view\n"
+            f"if __name__ == '__main__':\n    r = sync(find_view(views_folder(), {self.view['name']!r}), connect)\n"
+            "    print(json.dumps(r.as_json()))\n    sys.exit(0 if r.ok else 1)\n"
+        )
+        script = self.folder / "engine_run.py"
+        script.write_text(code)
+        return subprocess.run([sys.executable, str(script)], cwd=ROOT, env=self.environment(**extra), capture_output=True, text=True, timeout=timeout)
+
+    def command(self, *words: str, timeout: float = 180, **extra: str) -> subprocess.CompletedProcess[str]:
+        """The real `shardlake` command in a process of its own."""
+        self.write_files()
+        program = Path(sys.executable).parent / "shardlake"
+        return subprocess.run([str(program), *words], cwd=self.folder, env=self.environment(**extra), capture_output=True, text=True, timeout=timeout)
+
+    # --- the outcome -------------------------------------------------------------------------------------------------
+    def warehouse(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self.warehouse_server.execute(statement, *values, database=self.warehouse_database)  # type: ignore[return-value]
+
+    def target(self, columns: str = "*", order: str = "1") -> list[tuple[Any, ...]]:
+        """The target's rows."""
+        return self.warehouse(f"SELECT {columns} FROM {self.view['warehouse']['table']} ORDER BY {order}")
+
+    def rejects(self) -> list[tuple[Any, ...]]:
+        """(shard, row_key, column, value, reason) of every reject, oldest first."""
+        return self.warehouse("SELECT shard, row_key, column_name, value, reason FROM shardlake.rejects ORDER BY reject_id")
+
+
+WorldMaker = Callable[..., World]
+
+
+def _without_password(url: str) -> tuple[str, str]:
+    from urllib.parse import unquote, urlsplit, urlunsplit
+
+    parts = urlsplit(url)
+    host = f"{parts.username}@{parts.hostname}:{parts.port}"
+    return urlunsplit((parts.scheme, host, parts.path, "", "")), unquote(parts.password or "")
