@@ -12,11 +12,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from shardlake.connection import Lake
-from shardlake.connection_file import connection_names, load_connection
-from shardlake.sync import sync
-from shardlake.view_file import load_view
-
 
 @dataclass(frozen=True)
 class Arguments:
@@ -43,6 +38,12 @@ def sync_view(arguments: Arguments) -> dict[str, object]:
     Returns {"seconds": …, "shards": {"shop_00": {"read": …, "merged": …, "unchanged": …,
     "superseded": …, "rejected": …, "seconds": …}, …}}.
     """
+    # imported here: the readers' processes import this module again, as multiprocessing has it
+    from shardlake.connection import Lake
+    from shardlake.connection_file import connection_names, load_connection
+    from shardlake.sync import sync
+    from shardlake.view_file import load_view
+
     connections = {name: load_connection(arguments.connections, name) for name in connection_names(arguments.connections)}
     lake = Lake(url=str(arguments.state / "lake"))
     report = sync(load_view(arguments.view), {"athena-lake/main": lake, **connections}.__getitem__)

@@ -60,5 +60,5 @@ def run_view(view: str, shards: list[str] | None, full: bool) -> RunReport:
 
 def _chain(view: str, run: Run, planned: Planned) -> tuple[PrefectFuture[Outcome], tuple[Any, ...]]:
     window = extract.submit(view, run.id, planned)
-    staged = stage.submit(view, run.id, window)
+    staged = stage.submit(view, run.id, planned.plan.shard, window)
     return merge.submit(view, run.id, planned.plan.shard, staged), (planned, window, staged)

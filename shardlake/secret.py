@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import boto3
-
 from shardlake.errors import SpecError
 
 _REFERENCE = re.compile(r"\$\{([^{}]+)\}")
@@ -51,6 +49,8 @@ def _resolve(reference: str, where: str) -> str:
 
 @cache
 def _aws_secret(name: str) -> str:
+    import boto3  # a tenth of a second, for those who need it
+
     return str(boto3.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"])
 
 

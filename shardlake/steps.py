@@ -7,7 +7,11 @@ staging tables. Each step can run again: it finds in the ledger what was done al
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 from uuid import UUID
+
+import psycopg
 
 from shardlake import raw
 from shardlake.errors import StagingLost, WorkerDied
@@ -22,11 +26,13 @@ from shardlake.load import replace
 from shardlake.load.merge import Merged, merge
 from shardlake.load.merge_sql import MergeSql
 from shardlake.load.names import target
-from shardlake.load.stage import Staged, stage
+from shardlake.load.stage import NotStraight, Staged, Straight, can_go_straight, stage
 from shardlake.load.target import TargetColumn, ensure_target, target_columns
 from shardlake.shape.chunk import Shaped, shape
 from shardlake.shape.query import version_type
 from shardlake.window import Position
+
+Connection = psycopg.Connection[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +122,22 @@ def _extract(job: Job, found: OpenWindow, plan_: ShardPlan, contract: dict[str, 
     raise AssertionError
 
 
-def stage_window(job: Job, window_id: int) -> Staged:
-    """Shape the window's raw files and COPY them into staging, one chunk in memory at a time."""
+def stage_window(job: Job, window_id: int, shard: str = "") -> Staged:
+    """Shape the window's raw files and COPY them into staging, one chunk in memory at a time.
+
+    A shard's first window is put off: its merge takes it straight into the target.
+    """
     with job.warehouse.connection() as connection:
         found = windows.load(connection, window_id)
+        if shard and can_go_straight(job.view) and _is_first(connection, job, shard, found):
+            return Staged(window_id, put_off=True)
         return stage(connection, job.view, window_id, _shaped(job, found))
+
+
+def _is_first(connection: Connection, job: Job, shard: str, found: OpenWindow) -> bool:
+    window = found.window
+    fresh = job.view.warehouse.write == "replace" or windows.watermark(connection, job.view.name, shard) is None
+    return fresh and window.order == "key" and window.lower is None
 
 
 def _shaped(job: Job, found: OpenWindow) -> Iterator[Shaped]:
@@ -131,26 +148,36 @@ def _shaped(job: Job, found: OpenWindow) -> Iterator[Shaped]:
 
 
 def merge_staged(job: Job, run_id: UUID, shard: str, staged: Staged) -> Outcome:
-    """Merge a staged window; where a crash has emptied its staging, stage it again first."""
+    """Merge a staged window. Where it cannot go straight, or a crash has emptied its staging, it is staged first."""
     try:
         return merge_window(job, run_id, shard, staged)
-    except StagingLost:
+    except (StagingLost, NotStraight):
         return merge_window(job, run_id, shard, stage_window(job, staged.window_id))
 
 
 def merge_window(job: Job, run_id: UUID, shard: str, staged: Staged, *, replay: bool = False) -> Outcome:
-    """Merge a staged window. `replay` merges raw again without moving the watermark."""
+    """Merge a staged window. `replay` merges raw again without moving the watermark.
+
+    Raises NotStraight where a window that was put off must be staged after all.
+    """
     with job.warehouse.connection() as connection:
         found = windows.load(connection, staged.window_id)
         columns = target_columns(job.view, version_type(found.window.kind or ""))
         into = _prepare_target(job, run_id, columns)
-        first = found.window.order == "key" and found.window.lower is None and windows.watermark(connection, job.view.name, shard) is None
+        first = not replay and _is_first(connection, job, shard, found)
     sql = MergeSql(job.view, staged.window_id, shard, columns, into)
     mark = None if replay else found.window.next_watermark()
-    merged = merge(job.warehouse, sql, staged, mark, first_load=first, again=replay)
+    given = partial(_straight, job, found, Straight(into, shard)) if staged.put_off else staged
+    merged = merge(job.warehouse, sql, given, mark, first_load=first, again=replay)
     until = found.window.until
-    seconds = {**found.seconds, "shape": staged.shape_seconds, "stage": staged.stage_seconds, "merge": merged.seconds}
-    return Outcome(merged, found.raw_rows, found.raw_bytes, seconds, until is not None, until if found.window.kind is None else None)
+    return Outcome(merged, found.raw_rows, found.raw_bytes, {**found.seconds, **merged.seconds}, until is not None, until if found.window.kind is None else None)
+
+
+def _straight(job: Job, found: OpenWindow, straight: Straight, connection: Connection) -> Staged:
+    try:
+        return stage(connection, job.view, found.window_id, _shaped(job, found), straight)
+    except (psycopg.errors.UniqueViolation, psycopg.errors.DataError, psycopg.errors.NotNullViolation, psycopg.errors.ProgramLimitExceeded):
+        raise NotStraight from None
 
 
 def _prepare_target(job: Job, run_id: UUID, columns: tuple[TargetColumn, ...]) -> str:

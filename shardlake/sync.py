@@ -36,7 +36,7 @@ def _shard(run: Run, planned: Planned) -> None:
     shard = planned.plan.shard
     while True:
         window = _persistent(lambda p=planned: steps.extract(run.job, run.id, p))  # type: ignore[misc]
-        outcome = _persistent(lambda w=window: steps.merge_staged(run.job, run.id, shard, steps.stage_window(run.job, w.window_id)))  # type: ignore[misc]
+        outcome = _persistent(lambda w=window: steps.merge_staged(run.job, run.id, shard, steps.stage_window(run.job, w.window_id, shard)))  # type: ignore[misc]
         if not run.merged(planned, outcome):
             return
         planned = steps.plan(run.job, shard, resume=outcome.resume)

@@ -11,7 +11,7 @@ from tasks.retry import STAGE
 from tasks.view_job import view_job
 
 
-@task(name="stage", task_run_name="stage {view} w{window.window_id}", **STAGE)
-def stage(view: str, run_id: UUID, window: OpenWindow) -> Staged:
+@task(name="stage", task_run_name="stage {view} {shard}", **STAGE)
+def stage(view: str, run_id: UUID, shard: str, window: OpenWindow) -> Staged:
     """Shape the window's raw rows and copy them into staging."""
-    return steps.stage_window(view_job(view, run_id), window.window_id)
+    return steps.stage_window(view_job(view, run_id), window.window_id, shard)

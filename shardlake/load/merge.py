@@ -4,7 +4,8 @@ Nothing of it is seen before the commit, and the commit is refused unless every 
 """
 
 import time
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import psycopg
@@ -35,7 +36,7 @@ class Merged:
     superseded: int = 0
     rejected: int = 0
     removed: int = 0
-    seconds: float = 0.0
+    seconds: dict[str, float] = field(default_factory=dict)
 
     def counts(self) -> dict[str, int]:
         """The counts without the seconds."""
@@ -44,7 +45,11 @@ class Merged:
         return found
 
 
-def merge(warehouse: Warehouse, sql: MergeSql, staged: Staged, mark: Watermark | None, *, first_load: bool, again: bool = False) -> Merged:
+Stager = Callable[[Connection], Staged]
+"""Stages a window within the merge's own transaction: how a first load goes straight into its target."""
+
+
+def merge(warehouse: Warehouse, sql: MergeSql, staged: Staged | Stager, mark: Watermark | None, *, first_load: bool, again: bool = False) -> Merged:
     """Merge a staged window. One that is merged already changes nothing and returns its recorded counts, unless `again`.
 
     Raises WarehouseBusy (a lock, a deadlock that came back), WarehouseUnavailable, StagingLost, AccountingError.
@@ -60,7 +65,7 @@ class _Crossed(WarehouseBusy):
     """A deadlock or serialization failure: the transaction is gone, and may be begun again."""
 
 
-def _attempt(warehouse: Warehouse, sql: MergeSql, staged: Staged, mark: Watermark | None, first_load: bool, again: bool) -> Merged:
+def _attempt(warehouse: Warehouse, sql: MergeSql, staged: Staged | Stager, mark: Watermark | None, first_load: bool, again: bool) -> Merged:
     with warehouse.connection() as connection:
         try:
             with connection.transaction():
@@ -74,14 +79,17 @@ def _attempt(warehouse: Warehouse, sql: MergeSql, staged: Staged, mark: Watermar
     return merged
 
 
-def _merge(connection: Connection, sql: MergeSql, staged: Staged, mark: Watermark | None, first_load: bool, again: bool) -> Merged:
+def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, mark: Watermark | None, first_load: bool, again: bool) -> Merged:
     started = time.perf_counter()
     milliseconds = int(sql.view.warehouse.lock_timeout.total_seconds() * 1000)
-    connection.execute("SELECT set_config('lock_timeout', %s, true), set_config('work_mem', '64MB', true)", (f"{milliseconds}ms",))
+    connection.execute("SELECT set_config('lock_timeout', %s, true), set_config('work_mem', '64MB', true), set_config('jit', 'off', true)", (f"{milliseconds}ms",))
     row = connection.execute("SELECT status FROM shardlake.windows WHERE window_id = %s FOR UPDATE", (sql.window_id,)).fetchone()
     if row == ("merged",) and not again:
         return recorded(connection, sql.window_id)
     failpoint("merge.started")
+    if not isinstance(staged, Staged):
+        staged = staged(connection)
+        started += staged.shape_seconds + staged.stage_seconds
     _require_staging(connection, sql, staged)
     connection.execute("DELETE FROM shardlake.rejects WHERE window_id = %s", (sql.window_id,))
     rejected = _count(connection, sql.reject(everything=False)) if staged.suspects else 0
@@ -98,11 +106,13 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged, mark: Watermar
     if staged.shape_rejected:
         _count(connection, sql.shape_rejects())
     failpoint("merge.cast")
+    merged += staged.straight
     if unchanged is None:
         unchanged = staged.view_rows - rejected - merged - superseded
-    counts = Merged(staged.shaped, staged.shape_rejected, staged.view_rows, merged, unchanged, superseded, rejected, removed, time.perf_counter() - started)
+    seconds = {"shape": staged.shape_seconds, "stage": staged.stage_seconds, "merge": time.perf_counter() - started}
+    counts = Merged(staged.shaped, staged.shape_rejected, staged.view_rows, merged, unchanged, superseded, rejected, removed, seconds)
     _require_equations(sql, staged, counts)
-    windows.record_merged(connection, sql.window_id, counts.counts(), {"merge": round(counts.seconds, 4)})
+    windows.record_merged(connection, sql.window_id, counts.counts(), {k: round(v, 4) for k, v in seconds.items()})
     if mark is not None:
         windows.move_watermark(connection, sql.view.name, sql.shard, mark)
     drop_staging(connection, sql.window_id)

@@ -1,5 +1,6 @@
 """Shaping one chunk: bad documents set apart with their reasons, all other rows to view rows."""
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from shardlake.shape.poison import FINE, MALFORMED, SUSPICIOUS, examine, extract
 from shardlake.shape.query import ROW, JsonColumn, extraction, json_columns, name, shape_query
 from shardlake.view import View
 
-
+_mine = threading.local()
 VALUE = 500
 """Characters of a bad value that a reject keeps."""
 
@@ -41,14 +42,17 @@ def shape(view: View, table: pa.Table, kinds: dict[str, str]) -> Shaped:
 
     `kinds` says of each source column what it holds (`SourceColumn.kind`). Pure: the same chunk gives the same rows.
     """
-    table = table.append_column(ROW, pa.array(range(table.num_rows), pa.int32()))
+    table = table.append_column(ROW, pl.int_range(table.num_rows, dtype=pl.Int32, eager=True).to_arrow())
     documents = json_columns(view)
-    bad, exact = _examine(view, table, documents)
-    with duckdb.connect(config={"threads": 1}) as connection:
+    bad, exact = _examine(view, table, documents, kinds)
+    connection = _connection()
+    try:
         connection.register("raw", table)
         source = _extracted(connection, view, documents, bad, exact)
         query = shape_query(view, {f.name: f.type for f in table.schema}, kinds, extracted=source)
         rows = connection.sql(query).to_arrow_table()
+    finally:
+        connection.unregister("raw")
     malformed = pc.equal(rows.column("_op"), "m").fill_null(False)
     if pc.any(malformed).as_py():
         for row in rows.filter(malformed).column(ROW).to_pylist():
@@ -56,6 +60,14 @@ def shape(view: View, table: pa.Table, kinds: dict[str, str]) -> Shaped:
         rows = rows.filter(pc.invert(malformed))
     rejects = [_reject(view, table, row, column, reason) for row, (column, reason) in sorted(bad.items())]
     return Shaped(rows.drop_columns(ROW), table.num_rows - len(bad), rejects)
+
+
+def _connection() -> duckdb.DuckDBPyConnection:
+    """The thread's own in-memory DuckDB: opening one costs as much as shaping five thousand rows."""
+    found: duckdb.DuckDBPyConnection | None = getattr(_mine, "connection", None)
+    if found is None:
+        found = _mine.connection = duckdb.connect(config={"threads": 1})
+    return found
 
 
 def _extracted(connection: duckdb.DuckDBPyConnection, view: View, documents: tuple[JsonColumn, ...], bad: dict[int, tuple[str, str]], exact: dict[int, dict[str, Any]]) -> str:
@@ -93,14 +105,15 @@ def _reject(view: View, table: pa.Table, row: int, column: str, reason: str) -> 
     return Reject(key, column, None if value is None else str(value)[:VALUE].replace("\0", "␀"), reason)
 
 
-def _examine(view: View, table: pa.Table, documents: tuple[JsonColumn, ...]) -> tuple[dict[int, tuple[str, str]], dict[int, dict[str, Any]]]:
+def _examine(view: View, table: pa.Table, documents: tuple[JsonColumn, ...], kinds: dict[str, str]) -> tuple[dict[int, tuple[str, str]], dict[int, dict[str, Any]]]:
     """Rows to reject (column, reason), and rows whose documents must be taken apart exactly."""
+    free = ("text", "json", "array")  # what else comes as text (times, decimals) is the server's own print
     bad: dict[int, tuple[str, str]] = {}
     exact: dict[int, dict[str, Any]] = {}
     limit = harmless(view.source.json_limits)
     of_json = {j.name for j in documents}
     for field in table.schema:
-        if not (pa.types.is_string(field.type) or pa.types.is_large_string(field.type)):
+        if not (pa.types.is_string(field.type) or pa.types.is_large_string(field.type)) or kinds.get(field.name, "text") not in free:
             continue
         values = pl.Series(values=pl.from_arrow(table.column(field.name)))
         if field.name in of_json:
