@@ -18,8 +18,8 @@ help: ## List these targets
 
 setup: $(STAMP) ## Make .venv from requirements.lock (about a minute; again only when that changes)
 
-demo: setup ## Start real servers, fill shards, run a view, show the rows. SOURCE=postgres by default
-	@$(BIN)/python -m demo $(SOURCE)
+demo: setup ## Start real servers, fill shards, run a view, show the rows. SOURCE=mysql for MySQL shards; KEEP=1 leaves them up
+	@$(BIN)/python -m demo $(SOURCE) $(if $(KEEP),--keep)
 
 test: setup check ## Check, then run every test on real servers. ARGS="-k name" goes to pytest
 	@$(BIN)/python -m pytest -n 2 $(ARGS)

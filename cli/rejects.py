@@ -1,6 +1,5 @@
 """`shardlake rejects`."""
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
@@ -31,5 +30,5 @@ def rejects(
     if as_json:
         show_json({"view": view, "total": total, "rejects": [asdict(line) for line in lines]})
         return
-    rows = [[line.shard, json.dumps(line.row_key, ensure_ascii=False), line.column_name, (line.value or "NULL")[:40], line.reason, f"{line.seen_at:%m-%d %H:%M:%S}"] for line in lines]
-    console.print(table(f"{view}: {total} rejects", ["shard", "key", "column", "value", "reason", "seen"], rows))
+    rows = [[line.shard, ", ".join(f"{k}={v}" for k, v in line.row_key.items()), line.column_name, (line.value or "NULL")[:30], line.reason, f"{line.seen_at:%m-%d %H:%M:%S}"] for line in lines]
+    console.print(table(f"{view}: {total} rejects", ["shard", "key", "column", "value", "reason", "seen"], rows, whole=("shard", "key", "column")))

@@ -30,8 +30,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a pr
         rows = []
         for line in lines:
             verdict = f"[red]{line.problem}[/]" if line.problem else "[green]fresh[/]"
+            mark = (line.watermark or "").removesuffix(".000000")[:19]
             lag = "" if line.lag is None else str(line.lag).split(".")[0]
-            rows.append([line.view, line.shard, verdict, line.watermark, lag, line.open_rejects, f"{line.last_run:%Y-%m-%d %H:%M:%S}" if line.last_run else "", line.last_error])
-        console.print(table("", ["view", "shard", "", "watermark", "lag", "rejects", "last run", "last error"], rows, ("rejects",)))
+            rows.append([line.view, line.shard, verdict, mark, lag, line.open_rejects, f"{line.last_run:%m-%d %H:%M:%S}" if line.last_run else "", line.last_error])
+        console.print(table("", ["view", "shard", "state", "watermark", "lag", "rejects", "last run", "last error"], rows, ("rejects",), ("shard", "state", "watermark", "lag")))
     if problems:
         raise typer.Exit(1)

@@ -1,0 +1,153 @@
+"""`make demo`: a first load, changes, a run that reads only these, and a run with a shard down; then what came of it."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+
+from demo.data import document
+from demo.servers import SHARDS, DemoServers, demo_servers, environment_without
+from embedded import NoServer
+from embedded.prefect_server import PrefectServer
+
+HOUSE = Path(__file__).parent.parent
+console = Console(highlight=False)
+
+
+def main() -> int:
+    """Run the demo; 0 when each step came out as it should."""
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    parser.add_argument("source", nargs="?", default="postgres", choices=["postgres", "mysql"])
+    parser.add_argument("--keep", action="store_true", help="leave the servers running until Ctrl-C")
+    arguments = parser.parse_args()
+    started = time.monotonic()
+    folder = HOUSE / ".demo"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    with ExitStack() as stack:
+        prefect, servers, environment = _start(stack, folder, arguments.source)
+        story = Story(servers, folder, environment | prefect.environment())
+        story.tell()
+        console.print(Rule(f"[bold]{time.monotonic() - started:.0f} s in all", style="dim"))
+        _next_steps(arguments.keep, folder, environment | {"PREFECT_API_URL": prefect.api_url})
+        if arguments.keep:
+            _wait()
+    return 1 if story.surprises else 0
+
+
+def _start(stack: ExitStack, folder: Path, kind: str) -> tuple[PrefectServer, DemoServers, dict[str, str]]:
+    with console.status("starting a Prefect server and the databases …"):
+        prefect = PrefectServer(folder / "prefect")
+        beginning = threading.Thread(target=lambda: stack.enter_context(prefect))
+        beginning.start()
+        try:
+            servers = stack.enter_context(demo_servers(folder, kind))
+        except NoServer as error:
+            beginning.join()
+            console.print(f"[red]{error}[/]")
+            raise SystemExit(1) from None
+        count = servers.fill()
+        environment = servers.write_connections(folder / "connections.yaml")
+        views = folder / "views"
+        shutil.copytree(Path(__file__).parent / "views", views)
+        view = views / "orders" / "view.yaml"
+        view.write_text(view.read_text().replace("SOURCE/shop", f"{kind}-shards/shop"))
+        beginning.join()
+    console.print(f"[green]✓[/] Prefect server at {prefect.api_url}; {len(SHARDS)} {kind} shards with {count:,} rows; a Postgres warehouse")
+    return prefect, servers, environment
+
+
+class Story:
+    """The demo's steps, each the real command as a user would give it."""
+
+    def __init__(self, servers: DemoServers, folder: Path, environment: dict[str, str]) -> None:
+        self.servers, self.folder = servers, folder
+        self.environment = environment_without("SHARDLAKE_") | environment
+        self.surprises = 0
+
+    def tell(self) -> None:
+        """The whole story."""
+        self._step("1. A first load: every row of three shards, JSON taken apart, in one table", "run", "orders")
+        changed = self._change()
+        self._step(f"2. {changed} rows have changed: a second run reads these, and what the lookback of a minute repeats", "run", "orders")
+        for shard in SHARDS:
+            self.servers.on(shard, f"UPDATE orders SET status = 'cancelled', updated_at = {self._now()} WHERE id < 10")
+        self.servers.of(SHARDS[-1]).stop()
+        time.sleep(1.2)
+        self._step("3. The server of shop_02 is down: the others go on, the run fails and says why", "run", "orders", expect=1)
+        self.servers.of(SHARDS[-1]).start()
+        self._step("4. It is back: the next run takes what it missed", "run", "orders")
+        self._rows()
+        self._step("The rejects: nothing is lost, each bad row says why", "rejects", "orders")
+        self._step("How fresh every shard is", "status")
+
+    def _step(self, title: str, *words: str, expect: int = 0) -> None:
+        console.print(Rule(f"[bold]{title}", align="left"))
+        console.print(f"[dim]$ shardlake {' '.join(words)}[/]")
+        program = Path(sys.executable).parent / "shardlake"
+        options = ["--views", str(self.folder / "views"), "--connections", str(self.folder / "connections.yaml")]
+        with console.status("working …"):
+            done = subprocess.run([str(program), *options, *words], env=self.environment | {"COLUMNS": str(console.width)}, capture_output=True, text=True)
+        sys.stdout.write(done.stdout)
+        sys.stdout.flush()
+        if done.returncode != expect:
+            self.surprises += 1
+            console.print(f"[red]ended with {done.returncode}, not {expect}[/]\n{done.stderr}", markup=True)
+
+    def _change(self) -> int:
+        self.servers.on(SHARDS[0], f"UPDATE orders SET status = 'refunded', updated_at = {self._now()} WHERE id <= 300")
+        name = document(7, name="New customer 🎉").replace("'", "''").replace("\\", "\\\\" if self.servers.kind == "mysql" else "\\")
+        self.servers.on(SHARDS[1], f"INSERT INTO orders VALUES (5000000, 'new', 42.00, {self._now()}, '{name}')")
+        time.sleep(1.2)  # the view's safety lag is a second
+        return 101
+
+    def _now(self) -> str:
+        return "utc_timestamp(6)" if self.servers.kind == "mysql" else "clock_timestamp() at time zone 'UTC'"
+
+    def _rows(self) -> None:
+        console.print(Rule("[bold]Five rows of analytics.orders", align="left"))
+        columns = "id, status, amount, to_char(updated_at, 'HH24:MI') AS updated, customer_name, customer_age AS age, city, _shard"
+        found = self.servers.warehouse.execute(
+            f"SELECT {columns} FROM analytics.orders WHERE id IN (1, 5, 6, 999999, 5000000) ORDER BY id", database="warehouse"
+        )
+        table = Table("id", "status", "amount", "updated", "customer_name", "age", "city", "_shard")
+        for row in found:
+            table.add_row(*("" if cell is None else str(cell) for cell in row))
+        console.print(table)
+        console.print("order 999999 stood on two shards: the newer version won, whichever shard came first", style="dim")
+
+
+def _next_steps(kept: bool, folder: Path, environment: dict[str, str]) -> None:
+    here = folder.relative_to(HOUSE)
+    if kept:
+        script = folder / "env.sh"
+        script.touch(mode=0o600)
+        script.write_text("".join(f"export {k}='{v}'\n" for k, v in sorted(environment.items())))
+        console.print(f"In another terminal:  . {here}/env.sh\nthen, for example:")
+    else:
+        console.print("To try these yourself, run [bold]make demo KEEP=1[/], which leaves the servers up:")
+    options = f".venv/bin/shardlake --views {here}/views --connections {here}/connections.yaml"
+    for words in ("plan orders", "run orders --shard shop_01 --json", "rejects orders", "replay orders", "discover SOURCE orders"):
+        console.print(f"  {options} {words.replace('SOURCE', 'postgres-shards/shop')}", soft_wrap=True)
+
+
+def _wait() -> None:
+    console.print("The servers run until Ctrl-C.")
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        console.print("stopping …")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    sys.exit(main())
