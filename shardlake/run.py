@@ -17,6 +17,7 @@ from shardlake.job import Job
 from shardlake.ledger import runs
 from shardlake.ledger.claims import Claims
 from shardlake.load import replace
+from shardlake.load.stage import drop_orphans
 from shardlake.report import RunReport, ShardReport
 from shardlake.steps import Outcome, Planned
 
@@ -48,8 +49,9 @@ class Run:
         self._claims.__enter__()
         for name, busy in self._claims.claim(list(self.report.shards), CLAIM_WAIT).items():
             self.report.shards[name].failed(busy)
-        if self.job.view.warehouse.write == "replace" and self.free:
-            with self.job.warehouse.connection() as connection:
+        with self.job.warehouse.connection() as connection:
+            drop_orphans(connection, self.job.view, self.free)
+            if self.job.view.warehouse.write == "replace" and self.free:
                 replace.drop_leftovers(connection, self.job.view)
         return self
 
@@ -112,9 +114,9 @@ class Run:
             odd = drift(view, kinds, contract)
             if len(odd) == len(kinds) == len(self.job.shards):
                 odd = drift(view, kinds, None)  # all have changed alike: what was written down is old
-            good = next((found for name, found in kinds.items() if name not in odd), None)
-            if good is not None and (contract is None or (view.source.drift == "stop" and not odd)):
-                runs.record_contract(connection, view.name, good)
+            good = [found for name, found in kinds.items() if name not in odd]
+            if good and (contract is None or not odd):  # a shard may lack a column that is filled with NULL
+                runs.record_contract(connection, view.name, {column: kind for found in reversed(good) for column, kind in found.items()})
         if view.source.drift == "stop":
             for name, error in odd.items():
                 self.failed(name, error)

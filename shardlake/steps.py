@@ -26,7 +26,7 @@ from shardlake.load import replace
 from shardlake.load.merge import Merged, merge
 from shardlake.load.merge_sql import MergeSql
 from shardlake.load.names import target
-from shardlake.load.stage import NotStraight, Staged, Straight, can_go_straight, stage
+from shardlake.load.stage import NotStraight, Staged, Straight, can_go_straight, drop_orphans, stage
 from shardlake.load.target import TargetColumn, ensure_target, target_columns
 from shardlake.shape.chunk import Shaped, shape
 from shardlake.shape.query import version_type
@@ -66,6 +66,7 @@ def plan(job: Job, shard: str, *, full: bool = False, resume: Position | None = 
     with job.warehouse.connection() as connection:
         if full or (replaces and resume is None):
             windows.forget(connection, job.view.name, shard)
+            drop_orphans(connection, job.view, [shard])
         mark = windows.watermark(connection, job.view.name, shard)
         left = windows.unfinished(connection, job.view.name, shard)
     with job.reading():
@@ -165,7 +166,7 @@ def merge_window(job: Job, run_id: UUID, shard: str, staged: Staged, *, replay: 
         columns = target_columns(job.view, version_type(found.window.kind or ""))
         into = _prepare_target(job, run_id, columns)
         first = not replay and _is_first(connection, job, shard, found)
-    sql = MergeSql(job.view, staged.window_id, shard, columns, into)
+    sql = MergeSql(job.view, staged.window_id, shard, columns, into, job.source.timezone)
     mark = None if replay else found.window.next_watermark()
     given = partial(_straight, job, found, Straight(into, shard)) if staged.put_off else staged
     merged = merge(job.warehouse, sql, given, mark, first_load=first, again=replay)

@@ -21,15 +21,17 @@ _DATE = (
     rf"|(?:0[13578]|1[02])-(?:{_DAY}|29|30|31))"
 )
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
-_SMALL = r"-?[0-9]{1,9}"
+_SMALL = r"-?(?:0|[1-9][0-9]{0,8})"
+_REPEATS = 255
+"""The most that Postgres's regular expressions count."""
 
 CERTAIN: dict[str, str | None] = {
     "smallint": r"-?[0-9]{1,4}",
     "integer": r"-?[0-9]{1,9}",
     "bigint": r"-?[0-9]{1,18}",
     "numeric": r"-?[0-9]{1,60}(?:\.[0-9]{1,60})?",
-    "real": r"-?[0-9]{1,7}(?:\.[0-9]{1,15})?",
-    "double precision": r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?",
+    "real": r"-?(?:[0-9]{1,6}|[0-9]\.[0-9]{1,5}|[0-9]{1,4}\.[0-9]{1,2})",
+    "double precision": r"-?(?:[0-9]{1,15}|0\.[0-9]{1,17}|[0-9]{1,2}\.[0-9]{1,15}|[0-9]{1,6}\.[0-9]{1,11}|[0-9]{1,10}\.[0-9]{1,7}|[0-9]{1,15}\.[0-9]{1,2})",
     "boolean": r"true|false|t|f|0|1",
     "text": None,
     "varchar": None,
@@ -74,8 +76,8 @@ class Type:
             return rf"\[(?:{_SMALL}(?:, ?{_SMALL})*)?\]" if self.name in ("integer", "bigint") else r"\[\]"
         if self.name == "numeric" and self.sizes:
             precision, scale = (*self.sizes, 0)[:2]
-            whole = rf"-?[0-9]{{1,{precision - scale}}}" if precision > scale else "-?0"
-            return whole + (rf"(?:\.[0-9]{{1,{scale}}})?" if scale else "")
+            whole = rf"-?[0-9]{{1,{min(precision - scale, _REPEATS)}}}" if precision > scale else "-?0"
+            return whole + (rf"(?:\.[0-9]{{1,{min(scale, _REPEATS)}}})?" if scale else "")
         if self.name == "varchar" and self.sizes:
             return rf"(?s:.{{0,{min(self.sizes[0], 1000)}}})"
         return CERTAIN[self.name]
@@ -98,8 +100,8 @@ class Type:
             (p, s), (q, t) = (*self.sizes, 0)[:2], (*other.sizes, 0)[:2]
             return s >= t and p - s >= q - t
         if self.name == "numeric" and self.sizes:
-            digits = {"smallint": 5, "integer": 10, "bigint": 19}.get(other.name, 1000)
-            return self.sizes[0] - (*self.sizes, 0)[1] >= digits
+            digits = {"smallint": 5, "integer": 10, "bigint": 19}.get(other.name)
+            return digits is not None and self.sizes[0] - (*self.sizes, 0)[1] >= digits
         return self.name in _WIDER.get(other.name, ()) and not self.sizes
 
 

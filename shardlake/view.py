@@ -97,7 +97,7 @@ class Source(Spec):
     cursor: SourceIdentifier | Greatest | None = None
     lookback: Duration | int = timedelta(minutes=5)
     safety_lag: Duration = timedelta(seconds=2)
-    chunk: Size = 16 << 20
+    chunk: Size = 8 << 20
     window: Size = 256 << 20
     deadline: Duration = timedelta(minutes=30)
     drift: Literal["stop", "null"] = "stop"

@@ -13,6 +13,9 @@ from zoneinfo import ZoneInfo
 from shardlake.errors import WatermarkRefused
 from shardlake.source.dialect import Clock, Kind
 
+NUMBERS = 1000
+"""How far a window reaches back on a cursor of numbers where the view's lookback is a duration."""
+
 Order = Literal["key", "cursor"]
 Position = tuple[str, ...]
 """A row's place as text: its key in key order; its cursor and key in cursor order."""
@@ -121,5 +124,7 @@ def _minus(kind: Kind, mark: str, lookback: timedelta | int, zone: str) -> str:
     if isinstance(value, datetime):
         return (value - span).strftime("%Y-%m-%d %H:%M:%S.%f")
     if isinstance(value, date):
-        return (value - max(span, timedelta(days=1))).isoformat()  # a day is written until it is over
-    return str(value - (lookback if isinstance(lookback, int) else 0)) if kind == "int" else mark
+        # a day is written until it is over, and the lookback may begin on the day before the watermark's
+        return (value - timedelta(days=1 - span // timedelta(days=-1))).isoformat()
+    back = lookback if isinstance(lookback, int) else NUMBERS if lookback else 0
+    return str(value - back) if kind == "int" else mark

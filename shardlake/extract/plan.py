@@ -1,16 +1,23 @@
 """Planning a shard's next window, and comparing what the shards have. Reads catalogues and clocks, and no data."""
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from shardlake.connection import Shard
-from shardlake.errors import ContractError, ShardlakeError
+from shardlake.errors import ContractError, ShardlakeError, SourceUnavailable, WatermarkRefused
 from shardlake.source.dialect import Dialect, Kind, dialect
-from shardlake.source.select import Relation, chunk_sql, cursor_expression, describe, nullable_cursor
+from shardlake.source.select import Relation, bind, chunk_sql, cursor_expression, describe, nullable_cursor
 from shardlake.view import View
 from shardlake.window import Position, Watermark, Window, next_window, upper_bound
+
+
+PATIENCE = 10.0
+"""Seconds that a plan waits for open transactions, where the cursor is a number."""
+LOWEST = str(-(2**63))
+"""The watermark of an empty table whose cursor is a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +62,40 @@ def _next(view: View, speaker: Dialect, connection: Any, shard: Shard, relation:
     kind = cursor_kind(view, relation)
     if kind is None:
         return Window(None, None, None, "key", resume), ()
-    notes: tuple[str, ...] = ()
     if kind in ("int", "decimal"):
-        upper = _greatest(view, speaker, connection, relation)
-        if upper is None:
-            upper = mark.cursor if mark and mark.cursor else "0"
+        upper, notes = _settled(view, speaker, connection, shard, relation, kind, mark)
     else:
         clock = speaker.clock(connection, shard)
         upper, notes = upper_bound(kind, clock, view.source.safety_lag, shard.timezone), clock.notes
-    return next_window(kind, mark, upper, view.source.lookback, shard.timezone), notes
+    window = next_window(kind, mark, upper, view.source.lookback, shard.timezone)
+    if window.after is not None and len(window.after) != len(view.source.primary_key) + (window.order == "cursor"):
+        raise WatermarkRefused(f"the watermark's position {list(window.after)} is not one on {', '.join(view.source.primary_key)}", hint="Run with --full to begin anew.")
+    return window, notes
 
 
-def _greatest(view: View, speaker: Dialect, connection: Any, relation: Relation) -> str | None:
+def _settled(view: View, speaker: Dialect, connection: Any, shard: Shard, relation: Relation, kind: Kind, mark: Watermark | None) -> tuple[str, tuple[str, ...]]:
+    """The greatest number under which no other can come any more.
+
+    A number may have been drawn by a transaction that is still open while greater ones are committed; so those that are
+    open when the greatest is read are waited for. A transaction that takes too long holds the window where it is.
+    """
+    greatest = _greatest(view, speaker, connection, relation, kind)
+    asked = clock = speaker.clock(connection, shard)
+    waited_from = time.monotonic()
+    while clock.oldest is not None and clock.oldest <= asked.now:
+        if time.monotonic() - waited_from > PATIENCE:
+            if mark is None or mark.cursor is None:
+                raise SourceUnavailable(f"{shard.name}: a transaction has been open for long, which may hold numbers under the greatest", hint="Wait for it, or end it.")
+            return mark.cursor, (*clock.notes, "a transaction has been open for long, which may hold numbers under the greatest: what is new waits for its end")
+        time.sleep(0.2)
+        clock = speaker.clock(connection, shard)
+    return greatest or (mark.cursor if mark and mark.cursor else LOWEST), clock.notes
+
+
+def _greatest(view: View, speaker: Dialect, connection: Any, relation: Relation, kind: Kind) -> str | None:
     cursor = connection.cursor()
-    cursor.execute(f"SELECT MAX({cursor_expression(view, speaker, relation)}) FROM {relation.text}")
+    text = relation.text if view.source.table else f"({bind(str(view.sql_text), Window(kind, None, None, 'key'), speaker)}) AS q"
+    cursor.execute(f"SELECT MAX({cursor_expression(view, speaker, relation)}) FROM {text}")
     value = cursor.fetchone()[0]
     return None if value is None else str(value)
 

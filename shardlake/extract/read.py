@@ -32,7 +32,7 @@ class Request:
     window_id: int
     folder: str
     as_null: tuple[str, ...] = ()
-    chunk_bytes: int = 16 << 20
+    chunk_bytes: int = 8 << 20
 
 
 @dataclass(slots=True)
@@ -67,7 +67,8 @@ def without(relation: Relation, names: tuple[str, ...]) -> Relation:
 
 
 def _limit(request: Request, width: int) -> int:
-    return max(_FEWEST, min(_MOST, request.chunk_bytes // (width or 1024)))
+    # after a bulk load a server's estimate may be too small a hundredfold: a first chunk expects 1 KB a row, and measures
+    return max(_FEWEST, min(_MOST, request.chunk_bytes // max(width, 1024)))
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ BEGIN
         IF value ~ '\.\d{6}\d*[1-9]' THEN
             RETURN 'has more digits than the microseconds of ' || target;
         END IF;
-        IF base IN ('timestamp', 'date', 'time') AND value ~* '[0-9](z|\s*[+-]\d\d(:?\d\d)?|\s+[a-z].*)$' AND value ~ ':' THEN
+        IF base IN ('timestamp', 'date', 'time') AND value ~* '[0-9](z|\s*[+-]\d\d(:?\d\d)?|\s+(?!bc$)[a-z].*)$' AND value ~ ':' THEN
             RETURN 'has a time zone that ' || target || ' would drop; declare timestamptz';
         END IF;
         IF base = 'time' AND value ~ '-.*:' THEN
@@ -30,8 +30,13 @@ BEGIN
         END IF;
     END IF;
     IF target LIKE '%[]' THEN
-        EXECUTE format('SELECT shardlake.text_array($1)::%s IS NULL', target) USING value INTO holds;
-        RETURN NULL;
+        -- element by element, so that one that would be rounded shows
+        IF base IN ('numeric', 'real', 'double precision') THEN
+            EXECUTE format('SELECT NOT EXISTS (SELECT FROM unnest(shardlake.text_array($1)) e(item)'
+                ' WHERE shardlake.cast_error(item, %L) LIKE ''would be rounded%%'')', replace(target, '[]', '')) USING value INTO holds;
+        END IF;
+        EXECUTE format('SELECT shardlake.text_array($1)::%s IS NULL', target) USING value;
+        RETURN CASE WHEN holds IS FALSE THEN 'would be rounded to fit ' || target END;
     END IF;
     IF base = 'varchar' THEN
         EXECUTE format('SELECT $1::%s = $1::varchar', target) USING value INTO holds;
@@ -44,8 +49,14 @@ BEGIN
     IF base = 'date' THEN
         RETURN CASE WHEN value::timestamp = value::date THEN NULL ELSE 'has a time of day that date would cut' END;
     END IF;
-    IF base IN ('real', 'double precision') AND value ~ '^\s*[+-]?\d+\s*$' THEN
-        EXECUTE format('SELECT $1::%s::text::numeric = $1::numeric', target) USING value INTO holds;
+    -- a fraction in decimal digits is seldom a binary one: a double takes the nearest where 17 digits are all there are
+    -- (no double needs more), a real where it prints as the same number or is the same double
+    IF base = 'double precision' AND (value ~ '^\s*[+-]?\d+\s*$' OR length(ltrim(regexp_replace(value, '[eE].*|\D', '', 'g'), '0')) > 17) THEN
+        holds := value::double precision::text::numeric = value::numeric;
+        RETURN CASE WHEN holds THEN NULL ELSE 'would be rounded to fit ' || target END;
+    END IF;
+    IF base = 'real' AND value ~ '\d' THEN
+        holds := value::real::text::numeric = value::numeric OR (value::real::double precision = value::double precision AND value ~ '[.eE]');
         RETURN CASE WHEN holds THEN NULL ELSE 'would be rounded to fit ' || target END;
     END IF;
     EXECUTE format('SELECT $1::%s IS NULL', target) USING value INTO holds;

@@ -82,7 +82,10 @@ def _attempt(warehouse: Warehouse, sql: MergeSql, staged: Staged | Stager, mark:
 def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, mark: Watermark | None, first_load: bool, again: bool) -> Merged:
     started = time.perf_counter()
     milliseconds = int(sql.view.warehouse.lock_timeout.total_seconds() * 1000)
-    connection.execute("SELECT set_config('lock_timeout', %s, true), set_config('work_mem', '64MB', true), set_config('jit', 'off', true)", (f"{milliseconds}ms",))
+    connection.execute(
+        "SELECT set_config('lock_timeout', %s, true), set_config('work_mem', '64MB', true), set_config('jit', 'off', true),"
+        " set_config('TimeZone', %s, true)", (f"{milliseconds}ms", sql.zone)  # a datetime without a zone is in the source's
+    )  # fmt: skip
     row = connection.execute("SELECT status FROM shardlake.windows WHERE window_id = %s FOR UPDATE", (sql.window_id,)).fetchone()
     if row == ("merged",) and not again:
         return recorded(connection, sql.window_id)
@@ -121,7 +124,7 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, mark:
 
 def _cast(connection: Connection, sql: MergeSql, first_load: bool) -> tuple[int, int, int, int | None]:
     """Merged, superseded, removed and, where it is counted apart, unchanged."""
-    if sql.view.explode or (sql.view.deletes and sql.view.deletes.mode == "apply"):
+    if sql.view.warehouse.write == "merge" and (sql.view.explode or (sql.view.deletes and sql.view.deletes.mode == "apply")):
         return _cast_units(connection, sql)
     superseded = 0
     try:

@@ -18,6 +18,7 @@ class MergeSql:
     shard: str
     columns: tuple[TargetColumn, ...]
     into: str
+    zone: str = "UTC"
 
     @property
     def staging(self) -> str:
@@ -49,21 +50,23 @@ class MergeSql:
         values = ", ".join(self._value(n) for n in names)
         live = "s._op IS NULL"
         sql = f"INSERT INTO {self.into} AS m ({quoted_list(names)})\nSELECT {values}\nFROM {self.staging} s\nWHERE {live}"
-        if self.view.warehouse.write != "merge":
+        rest = tuple(n for n in names if n not in self.view.key)
+        update = ", ".join(f"{quoted(n)} = excluded.{quoted(n)}" for n in rest)
+        if self.view.warehouse.write == "append" or not rest:
             return f"{sql}\nON CONFLICT ({quoted_list(self.view.key)}) DO NOTHING"
+        if self.view.warehouse.write == "replace":  # of shards that hold one key the last has it, in whatever order they come
+            return f"{sql}\nON CONFLICT ({quoted_list(self.view.key)}) DO UPDATE SET {update}\nWHERE excluded._shard > m._shard"
         version = str(self.view.version_column)
         if compare_first:
             newer = self._newer(self._value(version), text(self.shard), values)
             sql += f"\n  AND NOT EXISTS (SELECT FROM {self.into} m WHERE {self._same(self.view.key)} AND NOT {newer})"
-        rest = tuple(n for n in names if n not in self.view.key)
-        update = ", ".join(f"{quoted(n)} = excluded.{quoted(n)}" for n in rest)
         newer = self._newer(f"excluded.{quoted(version)}", "excluded._shard", quoted_list(names, "excluded."))
         return f"{sql}\nON CONFLICT ({quoted_list(self.view.key)}) DO UPDATE SET {update}\nWHERE {newer}"
 
     def superseded(self) -> str:
         """How many staged rows met a newer version, after the upsert."""
         if self.view.warehouse.write != "merge":
-            return "SELECT 0"
+            return f"SELECT count(*) FROM {self.staging} s JOIN {self.into} m ON {self._same(self.view.key)} WHERE s._op IS NULL AND m._shard > {text(self.shard)}"
         version, mine = self._value(str(self.view.version_column)), f"m.{quoted(str(self.view.version_column))}"
         return (
             f"SELECT count(*) FROM {self.staging} s JOIN {self.into} m ON {self._same(self.view.key)}\n"

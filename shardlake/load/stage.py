@@ -19,6 +19,7 @@ import pyarrow.csv
 
 from shardlake.errors import ContractError
 from shardlake.failpoints import failpoint
+from shardlake.ledger.migrate import STAGING
 from shardlake.load.names import quoted, quoted_list, staging, staging_rejects
 from shardlake.shape.chunk import Reject, Shaped
 from shardlake.view import View
@@ -173,6 +174,19 @@ class _Sink(io.RawIOBase):
     def write(self, data: Any) -> int:
         self._copy.write(data)
         return len(data)
+
+
+def drop_orphans(connection: Connection, view: View, shards: list[str]) -> None:
+    """Remove the staging tables of windows that are at their end: a run or a replay that was killed leaves them behind.
+
+    The caller holds the claims on the shards, so that nobody else is about to merge from them.
+    """
+    rows = connection.execute(
+        "SELECT w.window_id FROM pg_tables t JOIN shardlake.windows w ON w.window_id = substring(t.tablename FROM '^w(\\d+)$')::bigint"
+        " WHERE t.schemaname = %s AND w.view = %s AND w.shard = ANY(%s) AND w.status NOT IN ('open', 'extracted')", (STAGING, view.name, shards)
+    ).fetchall()  # fmt: skip
+    for (window_id,) in rows:
+        drop_staging(connection, window_id)
 
 
 def drop_staging(connection: Connection, window_id: int) -> None:

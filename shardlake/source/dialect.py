@@ -32,11 +32,15 @@ class SourceColumn:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """A shard's own time, UTC; `bound` is how far a window may reach; `notes` say what could not be seen."""
+    """A shard's own time, UTC; `bound` is how far a window may reach; `notes` say what could not be seen.
+
+    `oldest` is when the oldest transaction began that is open and may write; None where none is.
+    """
 
     now: datetime
     bound: datetime
     notes: tuple[str, ...] = ()
+    oldest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

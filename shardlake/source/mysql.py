@@ -136,8 +136,9 @@ class MySQL:
         return found
 
     def clock(self, connection: Any, shard: Shard) -> Clock:
-        """See Dialect."""
+        """See Dialect. InnoDB lists transactions as of up to a tenth of a second before: the safety lag covers that."""
         notes: list[str] = []
+        oldest = None
         with connection.cursor() as cursor:
             cursor.execute("SELECT UTC_TIMESTAMP(6)")
             now = bound = cursor.fetchone()[0].replace(tzinfo=UTC)
@@ -149,7 +150,7 @@ class MySQL:
                 )
                 age = cursor.fetchone()[0]
                 if age is not None:  # trx_started has whole seconds: it may have begun up to one later
-                    bound = now - timedelta(microseconds=int(age)) - timedelta(seconds=1)
+                    bound = oldest = now - timedelta(microseconds=int(age)) - timedelta(seconds=1)
             except pymysql.Error:
                 notes.append("open transactions cannot be seen (grant PROCESS): late commits are caught by the lookback alone")
             finally:
@@ -158,7 +159,7 @@ class MySQL:
                 behind, note = _behind(cursor)
                 bound = min(bound, now - timedelta(seconds=behind))
                 notes += [note] if note else []
-        return Clock(now, bound, tuple(notes))
+        return Clock(now, bound, tuple(notes), oldest)
 
     def estimate(self, connection: Any, table: str) -> tuple[int, int]:
         """See Dialect."""

@@ -156,7 +156,7 @@ class Postgres:
             notes.append("declared a replica, but it replicates nothing")
         if bound < now:
             bound -= timedelta(microseconds=1)
-        return Clock(now, bound, tuple(notes))
+        return Clock(now, bound, tuple(notes), None if in_recovery else min((t for t in (oldest, prepared) if t is not None), default=None))
 
     def estimate(self, connection: Any, table: str) -> tuple[int, int]:
         """See Dialect."""

@@ -1,5 +1,6 @@
 """The SELECT of a window's chunk, built from the shard's own catalogue. Text only: nothing here runs it."""
 
+import re
 from dataclasses import dataclass
 
 from shardlake.errors import ContractError
@@ -32,7 +33,7 @@ class Relation:
 def describe(view: View, dialect: Dialect, connection: object, shard: str) -> Relation:
     """Ask the shard what it has of what the view wants. Raises ContractError for what is missing or cannot be read."""
     source = view.source
-    text = dialect.quote(source.table) if source.table else f"({bind(str(view.sql_text), None, dialect, view)}) AS q"
+    text = dialect.quote(source.table) if source.table else f"({bind(str(view.sql_text), None, dialect)}) AS q"
     available = tuple(dialect.columns(connection, text))
     by_name = {c.name: c for c in available}
     columns, missing = [], []
@@ -56,17 +57,23 @@ def describe(view: View, dialect: Dialect, connection: object, shard: str) -> Re
     return Relation(text, tuple(columns), available, tuple(missing))
 
 
-def bind(sql: str, window: Window | None, dialect: Dialect, view: View) -> str:
-    """extract.sql with `:lower` and `:upper` bound to the window's bounds, where it uses them."""
-    for name, value in ((":lower", window.lower if window else None), (":upper", window.upper if window else None)):
-        if name in sql:
-            literal = dialect.literal(window.kind, value) if window and window.kind and value is not None else None
-            sql = sql.replace(name, literal or _edge(name))
-    return sql
+def bind(sql: str, window: Window | None, dialect: Dialect) -> str:
+    """extract.sql with `:lower` and `:upper` bound to the window's bounds, where it uses them.
+
+    Without a window (to ask for the columns alone) both are NULL, which is of any type.
+    """
+
+    def bound(found: re.Match[str]) -> str:
+        if window is None or window.kind is None:
+            return "NULL"
+        value = window.lower if found[1] == "lower" else window.upper
+        return _EDGES[window.kind in ("int", "decimal")][found[1]] if value is None else dialect.literal(window.kind, value)
+
+    return re.sub(r"(?<![:\w]):(lower|upper)\b", bound, sql)
 
 
-def _edge(name: str) -> str:
-    return "'1000-01-01'" if name == ":lower" else "'9999-12-31'"
+_EDGES = {False: {"lower": "'1000-01-01'", "upper": "'9999-12-31'"}, True: {"lower": f"-{10**38}", "upper": f"{10**38}"}}
+"""Bounds where a window has none: of times, and (True) of numbers."""
 
 
 def cursor_expression(view: View, dialect: Dialect, relation: Relation) -> str:
@@ -88,7 +95,7 @@ def chunk_sql(view: View, dialect: Dialect, relation: Relation, window: Window, 
 
     With `nulls`, the rows that have no cursor, in key order; they belong to every window in cursor order.
     """
-    text = relation.text if view.source.table else f"({bind(str(view.sql_text), window, dialect, view)}) AS q"
+    text = relation.text if view.source.table else f"({bind(str(view.sql_text), window, dialect)}) AS q"
     keys = [(dialect.quote(k), relation.column(k)) for k in view.source.primary_key]
     cursor = cursor_expression(view, dialect, relation) if view.source.cursors else None
     selected = [f"{dialect.safe(c, dialect.quote(c.name))} AS {dialect.quote(c.name)}" for c in relation.columns]
