@@ -25,9 +25,7 @@ def main() -> None:
         scenarios = scenarios[:-1]  # the last one seeds five times the rows
     chosen = only & set(field.names()) or set(field.names())
     whole = not only and arguments.rows >= ROWS and arguments.rounds >= ROUNDS
-    output = arguments.output or (
-        HOUSE / "bench" / "RESULTS.md" if whole else arguments.folder / "RESULTS.md"
-    )
+    output = arguments.output or (HOUSE / "bench" / "RESULTS.md" if whole else arguments.folder / "RESULTS.md")
 
     on = machine()
     with running(arguments.folder, arguments.rows) as servers:
@@ -36,9 +34,7 @@ def main() -> None:
         for scenario in scenarios:
             STEPS[scenario](bench)
             # after every scenario: an hour's figures survive what stops the next one
-            text = render(
-                bench.results, bench.contestants, arguments.rows, arguments.rounds, on, used
-            )
+            text = render(bench.results, bench.contestants, arguments.rows, arguments.rounds, on, used)
             output.write_text(text, encoding="utf-8")
         bench.finish()
     print(f"\nwritten to {output}")
@@ -54,17 +50,16 @@ def _arguments() -> argparse.Namespace:
         default=[],
         choices=[*field.names(), *map(_slug, STEPS)],
         metavar="NAME",
-        help=f"contestants ({', '.join(field.names())}) or scenarios "
-        f"({', '.join(map(_slug, STEPS))}); of what is not named, all".replace("%", "%%"),
+        help=f"contestants ({', '.join(field.names())}) or scenarios ({', '.join(map(_slug, STEPS))}); of what is not named, all".replace(
+            "%", "%%"
+        ),
     )
     parser.add_argument(
         "--quick",
         action="store_true",
         help=f"{QUICK_ROWS:,} rows, one round, no memory scenario: does it all still run?",
     )
-    parser.add_argument(
-        "--folder", type=Path, default=HOUSE / ".bench", help="data that is kept between runs"
-    )
+    parser.add_argument("--folder", type=Path, default=HOUSE / ".bench", help="data that is kept between runs")
     parser.add_argument(
         "--output",
         type=Path,

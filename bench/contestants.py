@@ -21,9 +21,7 @@ OURS = "shardlake"
 
 # As seed.digests has it, in Postgres's words: the same bytes hashed on both sides.
 _PLAIN = "id, status, amount::numeric(12,2), to_char(updated_at, 'YYYY-MM-DD HH24:MI:SS.US')"
-_FLAT = ", ".join(
-    [_PLAIN, *(f"coalesce({name}, '-')" for name in FLAT.removeprefix(PLAIN + ", ").split(", "))]
-)
+_FLAT = ", ".join([_PLAIN, *(f"coalesce({name}, '-')" for name in FLAT.removeprefix(PLAIN + ", ").split(", "))])
 _DIGEST = """
 SELECT count(*), coalesce(sum(('x' || left(md5(concat_ws('|', {columns})), 8))::bit(32)::bigint), 0)
 FROM ({target}) AS target

@@ -59,9 +59,7 @@ def _commit() -> str:
 def _cpu() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as info:
-            return next(
-                line.split(":")[1].strip() for line in info if line.startswith("model name")
-            )
+            return next(line.split(":")[1].strip() for line in info if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
 

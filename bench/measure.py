@@ -101,16 +101,12 @@ def _memory(process: psutil.Process) -> int:
         if not ROLLUP:
             return int(process.memory_info().rss)
         with open(f"/proc/{process.pid}/smaps_rollup", encoding="ascii") as rollup:
-            return next(
-                (int(line.split()[1]) * 1024 for line in rollup if line.startswith("Pss:")), 0
-            )
+            return next((int(line.split()[1]) * 1024 for line in rollup if line.startswith("Pss:")), 0)
     except (OSError, psutil.Error):
         return 0
 
 
-def measured(
-    command: Sequence[str], stdin: str, environment: Mapping[str, str], folder: Path, log: Path
-) -> Run:
+def measured(command: Sequence[str], stdin: str, environment: Mapping[str, str], folder: Path, log: Path) -> Run:
     """Run a command to its end, in `folder`; its stderr goes to `log`, its stdout beside it."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as errors, log.with_suffix(".out").open("w") as output:

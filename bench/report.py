@@ -46,9 +46,7 @@ def render(
         title = scenario[0].upper() + scenario[1:]
         parts.append(f"## {title}\n\n{EXPLAINED[scenario]}\n\n{table}")
     taking_part = {series.contestant for all_series in results.values() for series in all_series}
-    who_is_who = "\n".join(
-        f"- **{o.name}**: {o.about}." for o in contestants if o.name in taking_part
-    )
+    who_is_who = "\n".join(f"- **{o.name}**: {o.about}." for o in contestants if o.name in taking_part)
     parts.append(f"## Who is who\n\n{who_is_who}")
     return "\n\n".join(parts) + "\n"
 
@@ -93,10 +91,7 @@ def _memory(all_series: list[Series]) -> str:
     lines = [f"| | {heads} | growth |", "|---|" + "---:|" * (len(sizes) + 1)]
     for name in dict.fromkeys(series.contestant for series in all_series):
         own = {series.rows: series for series in all_series if series.contestant == name}
-        cells = [
-            series.problem or f"{series.peak / 2**20:.0f} ({series.median:.1f})"
-            for series in (own[rows] for rows in sizes)
-        ]
+        cells = [series.problem or f"{series.peak / 2**20:.0f} ({series.median:.1f})" for series in (own[rows] for rows in sizes)]
         failed = any(series.problem for series in own.values())
         growth = "" if failed else f"{own[sizes[-1]].peak / own[sizes[0]].peak:.2f} ×"
         lines.append(f"| {name} | {' | '.join(cells)} | {growth} |")

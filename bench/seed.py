@@ -164,10 +164,7 @@ def digests(source: Source, up_to_id: int | None = None) -> Digests:
     """What the shards hold now (or those of their rows up to an id), as MariaDB reads it."""
     where = "" if up_to_id is None else f"WHERE id <= {up_to_id}"
     hashed = "SUM(CAST(CONV(LEFT(MD5(CONCAT_WS('|', {columns})), 8), 16, 10) AS UNSIGNED))"
-    query = (
-        f"SELECT COUNT(*), {hashed.format(columns=PLAIN)}, "
-        f"{hashed.format(columns=PLAIN + ', ' + FLAT)} FROM orders {where}"
-    )
+    query = f"SELECT COUNT(*), {hashed.format(columns=PLAIN)}, {hashed.format(columns=PLAIN + ', ' + FLAT)} FROM orders {where}"
 
     def read(shard: Shard) -> tuple[int, int, int]:
         with connection(shard) as cursor:
@@ -189,7 +186,7 @@ def flat_rows(rows: int, folder: Path) -> Path:
         if target.exists():
             continue
         fields = ", ".join(f"json_extract_string(payload, '$.{path}')" for path in VIEW_PATHS)
-        types = {column: "VARCHAR" for column in (*VIEW_COLUMNS, "payload")}
+        types = dict.fromkeys((*VIEW_COLUMNS, "payload"), "VARCHAR")
         partial = target.with_suffix(".partial")
         duckdb.sql(f"""
             COPY (
@@ -225,25 +222,16 @@ def _csv(shard: str, rows: int, folder: Path) -> Path:
     if target.exists():
         return target
     query = Path(__file__).with_name("seed.sql").read_text(encoding="utf-8")
-    query = query.format(
-        rows=_share(shard, rows), first=shard_names().index(shard) + 1, step=SHARDS
-    )
+    query = query.format(rows=_share(shard, rows), first=shard_names().index(shard) + 1, step=SHARDS)
     partial = target.with_suffix(".partial")
     with duckdb.connect() as generator:
         generator.execute("SET threads = 1")
         # md5 and not hash(): DuckDB's own hash may be another one in its next version
-        generator.execute(
-            "CREATE MACRO roll(i, salt, n) AS "
-            f"(md5_number_lower(concat_ws('/', {SEED}, salt, i)) % n)::BIGINT"
-        )
+        generator.execute(f"CREATE MACRO roll(i, salt, n) AS (md5_number_lower(concat_ws('/', {SEED}, salt, i)) % n)::BIGINT")
         for name, salt, values in (("first_name", 5, FIRST_NAMES), ("last_name", 6, LAST_NAMES)):
             listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
-            generator.execute(
-                f"CREATE MACRO {name}(i) AS ([{listed}])[1 + roll(i, {salt}, {len(values)})]"
-            )
-        generator.execute(
-            f"COPY ({query}) TO '{partial}' (FORMAT csv, HEADER false, FORCE_QUOTE (payload))"
-        )
+            generator.execute(f"CREATE MACRO {name}(i) AS ([{listed}])[1 + roll(i, {salt}, {len(values)})]")
+        generator.execute(f"COPY ({query}) TO '{partial}' (FORMAT csv, HEADER false, FORCE_QUOTE (payload))")
     partial.rename(target)
     return target
 

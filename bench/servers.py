@@ -38,10 +38,7 @@ class Servers:
 
     @property
     def source(self) -> Source:
-        shards = tuple(
-            Shard(name, self.mariadb.host, self.mariadb.port, USER, PASSWORD)
-            for name in seed.shard_names()
-        )
+        shards = tuple(Shard(name, self.mariadb.host, self.mariadb.port, USER, PASSWORD) for name in seed.shard_names())
         return Source(shards, str(self.seed_folder / "flat"))
 
     def warehouse(self, state: str) -> Warehouse:

@@ -96,7 +96,9 @@ class Story:
         program = Path(sys.executable).parent / "shardlake"
         options = ["--views", str(self.folder / "views"), "--connections", str(self.folder / "connections.yaml")]
         with console.status("working …"):
-            done = subprocess.run([str(program), *options, *words], env=self.environment | {"COLUMNS": str(console.width)}, capture_output=True, text=True)
+            done = subprocess.run(
+                [str(program), *options, *words], env=self.environment | {"COLUMNS": str(console.width)}, capture_output=True, text=True
+            )
         sys.stdout.write(done.stdout)
         sys.stdout.flush()
         if done.returncode != expect:

@@ -48,9 +48,7 @@ def account_for(*names: str) -> Account | None:
     raise LookupError(f"root needs one of these accounts to run a server as: {names}, nobody")
 
 
-def run_as(
-    account: Account | None, command: Sequence[str], folder: Path
-) -> "subprocess.CompletedProcess[str]":
+def run_as(account: Account | None, command: Sequence[str], folder: Path) -> "subprocess.CompletedProcess[str]":
     """Run to its end as `account` (None: as we are), in `folder`; both outputs in `stdout`."""
     return subprocess.run(
         command,

@@ -59,17 +59,11 @@ class Child:
         self.log = log
         if setpriv := _setpriv():
             command = [setpriv, "--pdeathsig", death.name.removeprefix("SIG"), *command]
-        self._process = (
-            _forking_thread(os.getpid())
-            .submit(self._fork, list(command), account, environment)
-            .result()
-        )
+        self._process = _forking_thread(os.getpid()).submit(self._fork, list(command), account, environment).result()
         self._tree_root = psutil.Process(self._process.pid)
         _alive.add(self)
 
-    def _fork(
-        self, command: list[str], account: Account | None, environment: Mapping[str, str] | None
-    ) -> "subprocess.Popen[bytes]":
+    def _fork(self, command: list[str], account: Account | None, environment: Mapping[str, str] | None) -> "subprocess.Popen[bytes]":
         with self.log.open("ab") as output:
             return subprocess.Popen(
                 command,

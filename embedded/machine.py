@@ -37,9 +37,7 @@ class Machine:
 
     def _search(self) -> list[str]:
         on_path = [part for part in self.environ.get("PATH", "").split(os.pathsep) if part]
-        return on_path + [
-            folder for pattern in self.folders for folder in _newest_first(glob.glob(pattern))
-        ]
+        return on_path + [folder for pattern in self.folders for folder in _newest_first(glob.glob(pattern))]
 
 
 NO_SERVERS = Machine(environ={}, folders=(), wheel="no_such_wheel")
@@ -72,6 +70,4 @@ def first_that_works(product: str, ways: Sequence[Way[Found]]) -> Found:
             return way.attempt()
         except Unavailable as reason:
             closed.append(f"  {len(closed) + 1}. {way.description}: {reason}")
-    raise NoServer(
-        f"No {product} to be had on this machine. Any one of these will do:\n" + "\n".join(closed)
-    )
+    raise NoServer(f"No {product} to be had on this machine. Any one of these will do:\n" + "\n".join(closed))

@@ -84,9 +84,7 @@ class MariaDB(Server):
             **{**defaults, **options},
         )
 
-    def execute(
-        self, sql: str, *args: object, database: str | None = None
-    ) -> list[tuple[Any, ...]]:
+    def execute(self, sql: str, *args: object, database: str | None = None) -> list[tuple[Any, ...]]:
         """Run one statement on a connection of its own, and return its rows."""
         with self.connect(database) as connection, connection.cursor() as cursor:
             cursor.execute(sql, args or None)
@@ -171,9 +169,7 @@ def _at(url: str) -> MariaDB:
     )
 
 
-def _ours(
-    folder: Path, options: tuple[str, ...], machine: Machine, say: Callable[[str], None]
-) -> MariaDB:
+def _ours(folder: Path, options: tuple[str, ...], machine: Machine, say: Callable[[str], None]) -> MariaDB:
     program = machine.find("mariadbd", "mysqld")
     install = machine.find("mariadb-install-db", "mysql_install_db")
     if program is None or install is None:

@@ -60,25 +60,19 @@ class Postgres(Server):
     def datadir(self) -> Path | None:
         return self.home / "data" if self.home else None
 
-    def url(
-        self, user: str | None = None, password: str | None = None, database: str = "postgres"
-    ) -> str:
+    def url(self, user: str | None = None, password: str | None = None, database: str = "postgres") -> str:
         """`postgresql://user:password@host:port/database`, of the superuser unless named."""
         if user is None:
             user, password = self.user, self.password
         secret = f":{quote(password, safe='')}" if password else ""
-        return (
-            f"postgresql://{quote(user, safe='')}{secret}@{self.host}:{self.port}/{quote(database)}"
-        )
+        return f"postgresql://{quote(user, safe='')}{secret}@{self.host}:{self.port}/{quote(database)}"
 
     def connect(self, database: str = "postgres", **options: Any) -> psycopg.Connection:
         """An autocommitting connection of the superuser; `options` are psycopg's."""
         defaults: dict[str, Any] = {"autocommit": True, "connect_timeout": 10}
         return psycopg.connect(self.url(database=database), **{**defaults, **options})
 
-    def execute(
-        self, sql: str, *params: object, database: str = "postgres"
-    ) -> list[tuple[Any, ...]]:
+    def execute(self, sql: str, *params: object, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Run one statement on a connection of its own, and return its rows."""
         with self.connect(database) as connection:
             cursor = connection.execute(sql.encode(), params or None)
@@ -189,9 +183,7 @@ def _at(url: str) -> Postgres:
     )
 
 
-def _ours(
-    folder: Path, programs: Path, settings: Mapping[str, str], say: Callable[[str], None]
-) -> Postgres:
+def _ours(folder: Path, programs: Path, settings: Mapping[str, str], say: Callable[[str], None]) -> Postgres:
     cluster = cluster_in(folder, programs, say)
     return Postgres(
         port=free_port(),

@@ -84,9 +84,7 @@ class Server(ABC):
                 if passed > self.seconds_to_start:
                     words = self.child.last_words() if self.child else ""
                     self.stop()
-                    raise ServerFailed(
-                        f"{self} did not answer in {passed:.0f} s: {error}\n{words}"
-                    ) from error
+                    raise ServerFailed(f"{self} did not answer in {passed:.0f} s: {error}\n{words}") from error
             else:
                 return
             if self.waiting:
@@ -118,8 +116,7 @@ class Server(ABC):
     def _ours(self, verb: str) -> Child:
         if not self.owned:
             raise NotOurs(
-                f"cannot {verb} {self}: it was reached by a URL, not started by us. "
-                f"Unset the URL for what needs to {verb} a server."
+                f"cannot {verb} {self}: it was reached by a URL, not started by us. Unset the URL for what needs to {verb} a server."
             )
         if self.child is None:
             raise ServerFailed(f"cannot {verb} {self}: it has not been started")

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from shardlake.view import Duration
+from shardlake.spec import Duration
 
 
 class ConnectionSpec(BaseModel):
@@ -125,9 +125,9 @@ class Shards(ConnectionSpec):
             raise ValueError("there is no shard")
         if len(names) < len(shards):
             raise ValueError("two shards have the same address")
-        if unknown := set(self.overrides) - names:
-            if not self.databases or found:
-                raise ValueError(f"overrides: there is no shard {sorted(unknown)[0]!r}; there are: {', '.join(sorted(names))}")
+        unknown = set(self.overrides) - names
+        if unknown and (found or not self.databases):
+            raise ValueError(f"overrides: there is no shard {sorted(unknown)[0]!r}; there are: {', '.join(sorted(names))}")
         return tuple(shards)
 
     def server(self) -> Shard:
@@ -138,7 +138,9 @@ class Shards(ConnectionSpec):
         plain = _split(url, self.scheme, self.default_port)
         name = name or plain.database
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", name):
-            raise ValueError(f"{name!r} cannot name a shard (letters, digits, _ . -, 63 at most); give `shards` as a mapping of names to URLs")
+            raise ValueError(
+                f"{name!r} cannot name a shard (letters, digits, _ . -, 63 at most); give `shards` as a mapping of names to URLs"
+            )
         own = self.overrides.get(name, ShardOverride())
         if own.url:
             plain = _split(own.url, self.scheme, self.default_port)
@@ -261,8 +263,11 @@ def expand_ranges(pattern: str) -> tuple[str, ...]:
         return (pattern,)
     counts = {int(last) - int(first) + 1 for first, last in ranges}
     if len(counts) != 1 or not 0 < (count := counts.pop()) <= 10_000:
-        raise ValueError(f"the ranges of the pattern differ in length, or count no shard: {', '.join('{%s..%s}' % r for r in ranges)}")
-    urls = []
-    for step in range(count):
-        urls.append(re.sub(r"\{(\d+)\.\.\d+\}", lambda found: f"{int(found[1]) + step:0{len(found[1])}d}", pattern))
-    return tuple(urls)
+        raise ValueError(
+            f"the ranges of the pattern differ in length, or count no shard: {', '.join(f'{{{first}..{last}}}' for first, last in ranges)}"
+        )
+
+    def at(step: int) -> str:
+        return re.sub(r"\{(\d+)\.\.\d+\}", lambda found: f"{int(found[1]) + step:0{len(found[1])}d}", pattern)
+
+    return tuple(at(step) for step in range(count))

@@ -20,8 +20,10 @@ def load_connection(path: Path, reference: str) -> Connection:
     """One connection of the file; only its own references are resolved. Raises SpecError."""
     content = _content(path)
     if reference not in content:
-        raise SpecError(f"{path} has no connection {reference!r}; there are: {', '.join(content) or 'none'}", hint="Add it, or correct the view.")
-    slug = reference.split("/")[0]
+        raise SpecError(
+            f"{path} has no connection {reference!r}; there are: {', '.join(content) or 'none'}", hint="Add it, or correct the view."
+        )
+    slug = reference.split("/", maxsplit=1)[0]
     if slug not in KINDS:
         raise SpecError(f"{path}: {reference}: there is no kind {slug!r}; there are: {', '.join(KINDS)}")
     try:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from shardlake.connection import Shard
-from shardlake.errors import ContractError, ShardlakeError
+from shardlake.errors import ContractError
 from shardlake.jsonpath import Path
 from shardlake.source.dialect import SourceColumn, dialect
 
@@ -34,14 +34,15 @@ def discover(reference: str, shards: tuple[Shard, ...], table: str) -> str:
         with speaker.connect(shard) as connection:
             try:
                 if table not in speaker.tables(connection, shard.database):
-                    raise ContractError(f"{shard.name} has no table {table!r}; it has: {', '.join(speaker.tables(connection, shard.database)[:30])}", hint="Check the name.")
+                    raise ContractError(
+                        f"{shard.name} has no table {table!r}; it has: {', '.join(speaker.tables(connection, shard.database)[:30])}",
+                        hint="Check the name.",
+                    )
                 found = {c.name: c for c in speaker.columns(connection, speaker.quote(table))}
                 if place == 0:
                     columns, keys, indexes = found, speaker.primary_key(connection, table), speaker.indexes(connection, table)
                     samples = _sample(speaker, connection, table, [c for c in found.values() if c.kind in ("json", "text")])
-            except ShardlakeError:
-                raise
-            except Exception as error:
+            except speaker.errors as error:
                 raise speaker.failure(error, shard) from None
         _compare(shards[0].name, columns, shard.name, found)
     return _draft(reference, shards, table, columns, keys, indexes, samples)
@@ -50,16 +51,24 @@ def discover(reference: str, shards: tuple[Shard, ...], table: str) -> str:
 def _compare(first: str, columns: dict[str, SourceColumn], name: str, found: dict[str, SourceColumn]) -> None:
     for column in columns.values():
         if column.name not in found:
-            raise ContractError(f"{name} has no column {column.name!r}, which {first} has", hint="Make the shards alike, or write the view by hand with `source.drift: null`.")
+            raise ContractError(
+                f"{name} has no column {column.name!r}, which {first} has",
+                hint="Make the shards alike, or write the view by hand with `source.drift: null`.",
+            )
         if found[column.name].kind != column.kind:
-            raise ContractError(f"{name}, {column.name}: is {found[column.name].declared} here and {column.declared} on {first}", hint="Make the shards alike, or convert it in an extract.sql.")
+            raise ContractError(
+                f"{name}, {column.name}: is {found[column.name].declared} here and {column.declared} on {first}",
+                hint="Make the shards alike, or convert it in an extract.sql.",
+            )
 
 
 def _sample(speaker: Any, connection: Any, table: str, columns: list[SourceColumn]) -> dict[str, list[str]]:
     if not columns:
         return {}
     cursor = connection.cursor()
-    cursor.execute(f"SELECT {', '.join(speaker.safe(c, speaker.quote(c.name)) for c in columns)} FROM {speaker.quote(table)} LIMIT {SAMPLE}")
+    cursor.execute(
+        f"SELECT {', '.join(speaker.safe(c, speaker.quote(c.name)) for c in columns)} FROM {speaker.quote(table)} LIMIT {SAMPLE}"
+    )
     rows = cursor.fetchall()
     return {c.name: [str(row[n]) for row in rows if row[n] is not None] for n, c in enumerate(columns)}
 
@@ -107,7 +116,15 @@ def _together(found: Counter[str]) -> str:
     return "numeric" if set(found) <= {"bigint", "numeric"} else "jsonb" if "jsonb" in found else "text"
 
 
-def _draft(reference: str, shards: tuple[Shard, ...], table: str, columns: dict[str, SourceColumn], keys: list[str], indexes: dict[str, list[str]], samples: dict[str, list[str]]) -> str:
+def _draft(
+    reference: str,
+    shards: tuple[Shard, ...],
+    table: str,
+    columns: dict[str, SourceColumn],
+    keys: list[str],
+    indexes: dict[str, list[str]],
+    samples: dict[str, list[str]],
+) -> str:
     name = re.sub(r"[^a-z0-9_]+", "_", table.lower()).strip("_") or "view"
     name = name if name[0].isalpha() else f"v_{name}"
     leading = {first[0] for first in indexes.values() if first}
@@ -134,7 +151,15 @@ def _draft(reference: str, shards: tuple[Shard, ...], table: str, columns: dict[
         for path, type_ in paths.items():
             outs[_free("_".join(str(p) for p in path), outs)] = {"type": type_, "from": str(Path(column.name, path))}
     warehouse = {"connection": "postgres-warehouse/main", "table": f"analytics.{name[:50]}"} | ({} if cursor else {"write": "replace"})
-    view = {"name": name[:48], "owner": "you@example.com", "description": f"One row per row of {table}.", "source": source, "columns": outs, "warehouse": warehouse, "lake": {"connection": "athena-lake/main"}}
+    view = {
+        "name": name[:48],
+        "owner": "you@example.com",
+        "description": f"One row per row of {table}.",
+        "source": source,
+        "columns": outs,
+        "warehouse": warehouse,
+        "lake": {"connection": "athena-lake/main"},
+    }
     text = yaml.safe_dump(view, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
     return "".join(f"# {r}\n" for r in remarks) + text
 

@@ -48,7 +48,9 @@ def open_job(view: View, connect: Callable[[str], Connection]) -> Job:
     for given, kind, key in ((source, Shards, "source"), (warehouse, PostgresWarehouse, "warehouse"), (lake, Lake, "lake")):
         if not isinstance(given, kind):
             raise SpecError(f"{view.name}: {key}.connection is a {type(given).__name__}, which cannot be a {key}")
-    assert isinstance(source, Shards) and isinstance(warehouse, PostgresWarehouse) and isinstance(lake, Lake)
+    assert isinstance(source, Shards)
+    assert isinstance(warehouse, PostgresWarehouse)
+    assert isinstance(lake, Lake)
     shards = resolve_shards(source, view.source.connection)
     with _gates_lock:
         gate = _gates.setdefault(view.source.connection, threading.BoundedSemaphore(source.max_connections))

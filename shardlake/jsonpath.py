@@ -41,7 +41,7 @@ def parse(text: str | list[str | int]) -> Path:
         while at < len(text):
             found = _PART.match(text, at)
             if not found or (at and not found[0].startswith((".", "["))) or (not at and found[0].startswith(".")):
-                raise ValueError(f"cannot read the path {text!r} at position {at}; quote odd keys: payload.\"odd.key\"")
+                raise ValueError(f'cannot read the path {text!r} at position {at}; quote odd keys: payload."odd.key"')
             quoted, plain, index = found.groups()
             parts.append(quoted.replace('""', '"') if quoted is not None else plain if plain is not None else int(index))
             at = found.end()
@@ -55,7 +55,7 @@ def parse(text: str | list[str | int]) -> Path:
 def to_duckdb(steps: tuple[str | int, ...]) -> str:
     """The steps as DuckDB's JSON path: every key quoted, so that none is read as syntax.
 
-    >>> to_duckdb(('items', 0, 'a.b'))
+    >>> to_duckdb(("items", 0, "a.b"))
     '$."items"[0]."a.b"'
     """
     return "$" + "".join(f"[{s}]" if isinstance(s, int) else f'."{_escape(s)}"' for s in steps)

@@ -108,12 +108,12 @@ def _shard(job: Job, line: ShardPreview, full: bool) -> Relation:
             line.window_rows, line.index, line.full_scan = access.rows, access.index, access.full_scan
             if view.source.table:
                 line.table_rows = speaker.estimate(connection, view.source.table)[0]
-        except ShardlakeError:
-            raise
-        except Exception as error:
+        except speaker.errors as error:
             raise speaker.failure(error, shard) from None
     if line.order == "cursor" and line.full_scan:
-        line.notes.append(f"no index serves the cursor: each run reads the whole table; on the shard: CREATE INDEX ON {view.source.table or 'the tables of extract.sql'} ({', '.join(view.source.cursors)})")
+        line.notes.append(
+            f"no index serves the cursor: each run reads the whole table; on the shard: CREATE INDEX ON {view.source.table or 'the tables of extract.sql'} ({', '.join(view.source.cursors)})"
+        )
     return relation
 
 
@@ -130,6 +130,11 @@ def type_decisions(view: View, relation: Relation) -> list[dict[str, str]]:
         else:
             kind = f"{source.declared} ({source.kind})"
             fits = column.type.name in _EXACT.get(source.kind, ()) and not column.type.sizes and not column.type.array
-            how = "every value" if fits and not (source.declared.endswith("unsigned") and column.type.name == "bigint" and source.declared.startswith("longlong")) else "judged by value"
+            how = (
+                "every value"
+                if fits
+                and not (source.declared.endswith("unsigned") and column.type.name == "bigint" and source.declared.startswith("longlong"))
+                else "judged by value"
+            )
         lines.append({"column": name, "from": str(column.path), "source": kind, "target": str(column.type), "fits": how})
     return lines

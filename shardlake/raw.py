@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import obstore
 import pyarrow as pa
@@ -43,19 +44,25 @@ def open_store(lake: Lake) -> ObjectStore:
             folder.mkdir(parents=True, exist_ok=True)
             return LocalStore(folder, automatic_cleanup=False)
         bucket, _, prefix = lake.url.removeprefix("s3://").strip("/").partition("/")
-        options: dict[str, object] = {"region": lake.region} if lake.region else {}
+        options: dict[str, Any] = {"region": lake.region} if lake.region else {}
         if lake.endpoint:
             options |= {"endpoint": lake.endpoint, "client_options": {"allow_http": lake.endpoint.startswith("http://")}}
         if lake.access_key_id and lake.secret_access_key:
-            options |= {"access_key_id": lake.access_key_id.get_secret_value(), "secret_access_key": lake.secret_access_key.get_secret_value()}
-        return S3Store(bucket, prefix=prefix or None, **options)  # type: ignore[call-overload,no-any-return]
+            options |= {
+                "access_key_id": lake.access_key_id.get_secret_value(),
+                "secret_access_key": lake.secret_access_key.get_secret_value(),
+            }
+        return S3Store(bucket, prefix=prefix or None, **options)
     except Exception as error:  # noqa: BLE001 - obstore's errors share no base, and may hold settings
-        raise LakeUnavailable(f"{lake.url} cannot be opened ({type(error).__name__})", hint="Check the folder or bucket and the rights to it.") from None
+        raise LakeUnavailable(
+            f"{lake.url} cannot be opened ({type(error).__name__})", hint="Check the folder or bucket and the rights to it."
+        ) from None
 
 
 def folder_of(view: str, shard: str, day: date) -> str:
     """Where a window's files lie, under the lake's URL."""
-    assert re.fullmatch(r"[a-z][a-z0-9_]*", view) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", shard)
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", view)
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", shard)
     return f"raw/{view}/load_date={day.isoformat()}/shard={shard}"
 
 
@@ -82,7 +89,9 @@ def read_chunk(store: ObjectStore, file: RawFile) -> pa.Table:
         # one thread: a pool of Arrow's own costs four times the reading on files of this size
         table = pq.ParquetFile(pa.BufferReader(bytes(obstore.get(store, file.key).bytes()))).read(use_threads=False)
     except Exception as error:  # noqa: BLE001 - as above
-        raise LakeUnavailable(f"{file.key} cannot be read ({type(error).__name__})", hint="If it was removed, `shardlake run --full` reads the shard anew.") from None
+        raise LakeUnavailable(
+            f"{file.key} cannot be read ({type(error).__name__})", hint="If it was removed, `shardlake run --full` reads the shard anew."
+        ) from None
     if table.num_rows != file.rows:
         raise LakeUnavailable(f"{file.key} holds {table.num_rows} rows, the ledger says {file.rows}", hint="Run with --full.")
     return table

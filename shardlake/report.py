@@ -91,7 +91,7 @@ class RunReport:
             return self.error
         bad = [s for s in self.shards.values() if s.error]
         line = f"{len(self.shards) - len(bad)}/{len(self.shards)} shards merged"
-        return "; ".join([line, *(s.error if str(s.error).startswith(s.shard) else f"{s.shard}: {s.error}" for s in bad)])
+        return "; ".join([line, *(str(s.error) if str(s.error).startswith(s.shard) else f"{s.shard}: {s.error}" for s in bad)])
 
     def totals(self) -> ShardReport:
         """All shards together."""

@@ -43,7 +43,9 @@ def _resolve(reference: str, where: str) -> str:
     except KeyError:
         raise SpecError(f"{where}: ${{{reference}}} is not set", hint="Set it in the environment of this process.") from None
     except Exception as error:  # noqa: BLE001 - AWS and files fail in many ways; none of their texts may pass
-        raise SpecError(f"{where}: ${{{reference}}} cannot be read ({type(error).__name__})", hint="Check the reference and the rights to it.") from None
+        raise SpecError(
+            f"{where}: ${{{reference}}} cannot be read ({type(error).__name__})", hint="Check the reference and the rights to it."
+        ) from None
     raise SpecError(f"{where}: ${{{reference}}} is no reference; write ${{NAME}}, ${{file:PATH}} or ${{aws:SECRET_ID#KEY}}")
 
 

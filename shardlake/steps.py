@@ -113,7 +113,9 @@ def _extract(job: Job, found: OpenWindow, plan_: ShardPlan, contract: dict[str, 
     as_null = columns_as_null(job.view, plan_.kinds, contract)
     chunk = job.view.source.chunk
     for smaller in (1, 8, 64):
-        request = Request(job.view, job.shard(plan_.shard), job.lake, found.window, found.window_id, folder, as_null, max(chunk // smaller, 64 << 10))
+        request = Request(
+            job.view, job.shard(plan_.shard), job.lake, found.window, found.window_id, folder, as_null, max(chunk // smaller, 64 << 10)
+        )
         try:
             with job.reading():
                 return extract_in_worker(request)
@@ -171,7 +173,14 @@ def merge_window(job: Job, run_id: UUID, shard: str, staged: Staged, *, replay: 
     given = partial(_straight, job, found, Straight(into, shard)) if staged.put_off else staged
     merged = merge(job.warehouse, sql, given, mark, first_load=first, again=replay)
     until = found.window.until
-    return Outcome(merged, found.raw_rows, found.raw_bytes, {**found.seconds, **merged.seconds}, until is not None, until if found.window.kind is None else None)
+    return Outcome(
+        merged,
+        found.raw_rows,
+        found.raw_bytes,
+        {**found.seconds, **merged.seconds},
+        until is not None,
+        until if found.window.kind is None else None,
+    )
 
 
 def _straight(job: Job, found: OpenWindow, straight: Straight, connection: Connection) -> Staged:
@@ -199,4 +208,3 @@ def switch(job: Job, run_id: UUID, arrived: list[str]) -> None:
     _prepare_target(job, run_id, columns)
     with job.warehouse.connection() as connection:
         replace.swap(connection, job.view, run_id, columns, [s for s in job.shards if s not in arrived])
-

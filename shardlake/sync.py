@@ -17,7 +17,9 @@ from shardlake.view import View
 T = TypeVar("T")
 
 
-def sync(view: View, connect: Callable[[str], Connection], *, shards: Iterable[str] | None = None, full: bool = False, threads: int = 3) -> RunReport:
+def sync(
+    view: View, connect: Callable[[str], Connection], *, shards: Iterable[str] | None = None, full: bool = False, threads: int = 3
+) -> RunReport:
     """Run a view: every shard's windows, up to now. A shard that fails does not stop the others.
 
     Raises ShardlakeError where the run cannot begin: the view, a connection, the warehouse.

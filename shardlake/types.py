@@ -93,7 +93,7 @@ class Type:
         if self.array or other.array:
             return False
         if self.name == other.name == "varchar":
-            return not self.sizes or bool(other.sizes) and self.sizes[0] >= other.sizes[0]
+            return not self.sizes or (bool(other.sizes) and self.sizes[0] >= other.sizes[0])
         if self.name == other.name == "numeric":
             if not self.sizes or not other.sizes:
                 return not self.sizes
@@ -111,7 +111,9 @@ def parse(text: str) -> Type:
     >>> str(parse("decimal(12, 2)")), str(parse("INT[]"))
     ('numeric(12,2)', 'integer[]')
     """
-    found = re.fullmatch(r"\s*([a-z0-9 ]+?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?(?:\s+(with(?:out)? time zone))?\s*(\[\])?\s*", text.lower())
+    found = re.fullmatch(
+        r"\s*([a-z0-9 ]+?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?(?:\s+(with(?:out)? time zone))?\s*(\[\])?\s*", text.lower()
+    )
     if not found:
         raise ValueError(f"{text!r} is not a type; a type reads like numeric(12,2), text or bigint[]")
     name, first, second, zone, array = found.groups()
@@ -119,7 +121,9 @@ def parse(text: str) -> Type:
     name = ALIASES.get(name, name)
     sizes = tuple(int(n) for n in (first, second) if n is not None)
     if name not in CERTAIN:
-        raise ValueError(f"{text!r} is not a type that Shardlake casts to; there are: {', '.join(CERTAIN)}, and arrays of {', '.join(ARRAYS)}")
+        raise ValueError(
+            f"{text!r} is not a type that Shardlake casts to; there are: {', '.join(CERTAIN)}, and arrays of {', '.join(ARRAYS)}"
+        )
     if sizes and name not in ("numeric", "varchar"):
         raise ValueError(f"{name} takes no size, as in {text!r}")
     if name == "varchar" and (len(sizes) > 1 or (sizes and not 1 <= sizes[0] <= 10_485_760)):

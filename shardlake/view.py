@@ -5,72 +5,17 @@ Every message names the key and says what would be right; `view_file.py` adds th
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from shardlake import jsonpath
+from shardlake.spec import Duration, Identifier, Reference, Size, SourceIdentifier, Spec, ViewName, identifier
 from shardlake.types import Type
 from shardlake.types import parse as parse_type
 
 RESERVED = ("_shard", "_cursor", "_op", "_suspect", "_seq")
 """Columns that Shardlake itself keeps in a target or in staging."""
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_SIZES = {"kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip())):
-        return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
-    if isinstance(value, timedelta) or (isinstance(value, str) and value.startswith("P")):  # ISO 8601, as blocks are kept
-        return value
-    raise ValueError(f"{value!r} is not a duration; write 30s, 5m, 2h or 1d")
-
-
-def _size(value: object) -> object:
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d+)\s*(kb|mb|gb)", value.strip().lower())):
-        return int(found[1]) * _SIZES[found[2]]
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise ValueError(f"{value!r} is not a size; write 64MB or a number of bytes")
-
-
-def _name(value: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", value):
-        raise ValueError(f"{value!r} is not a view name; use a-z, 0-9 and _, from a letter, 48 characters at most (it names folders and tables)")
-    return value
-
-
-def _identifier(value: str) -> str:
-    if not value or "\0" in value or len(value.encode()) > 63:
-        raise ValueError(f"{value[:40]!r}… is not a column or table name: 1 to 63 bytes, no NUL (Postgres would cut it)")
-    return value
-
-
-def _source_identifier(value: str) -> str:
-    if not value or "\0" in value or len(value) > 64:
-        raise ValueError(f"{value[:40]!r} is not a source column or table name: 1 to 64 characters, no NUL")
-    return value
-
-
-def _reference(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9_-]*", value):
-        raise ValueError(f"{value!r} is not a connection; it reads like mysql-shards/shop")
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Size = Annotated[int, BeforeValidator(_size), Field(gt=0)]
-Identifier = Annotated[str, AfterValidator(_identifier)]
-SourceIdentifier = Annotated[str, AfterValidator(_source_identifier)]
-Reference = Annotated[str, AfterValidator(_reference)]
-
-
-class Spec(BaseModel):
-    """What all parts of a view have in common."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, populate_by_name=True)
 
 
 class Greatest(Spec):
@@ -175,7 +120,7 @@ class Warehouse(Spec):
     @classmethod
     def _qualified(cls, value: str) -> str:
         parts = value.split(".")
-        if len(parts) != 2 or any(len(_identifier(part).encode()) > 50 for part in parts):
+        if len(parts) != 2 or any(len(identifier(part).encode()) > 50 for part in parts):
             raise ValueError(f"{value!r} must read schema.table, each of 50 bytes at most")
         if parts[0].lower() in ("shardlake", "shardlake_staging", "pg_catalog", "information_schema"):
             raise ValueError(f"the schema {parts[0]} is not for views; use one like analytics.{parts[1]}")
@@ -199,7 +144,7 @@ class LakeTarget(Spec):
 class View(Spec):
     """A view, whole. `sql_text` is the text of extract.sql, given by the loader."""
 
-    name: Annotated[str, AfterValidator(_name)]
+    name: ViewName
     owner: str = Field(min_length=1)
     description: str = ""
     source: Source
@@ -236,18 +181,29 @@ class View(Spec):
         for name, column in self.columns.items():
             if column.path.column in ("$element", "$index") and not self.explode:
                 raise ValueError(f"columns.{name}: {column.path.column} needs `explode: {{path: …}}`")
-        missing = [c for group in (self.warehouse.key or (), *self.warehouse.indexes) for c in group_of(group) if c not in (*self.columns, "_shard")]
+        missing = [
+            c
+            for group in (self.warehouse.key or (), *self.warehouse.indexes)
+            for c in group_of(group)
+            if c not in (*self.columns, "_shard")
+        ]
         if missing:
             raise ValueError(f"warehouse: {missing[0]!r} is not one of the columns; there are: {', '.join(self.columns)}")
-        if self.explode and self.warehouse.key and not any(self.columns[k].path.column == "$index" for k in self.warehouse.key if k in self.columns):
+        if (
+            self.explode
+            and self.warehouse.key
+            and not any(self.columns[k].path.column == "$index" for k in self.warehouse.key if k in self.columns)
+        ):
             raise ValueError("warehouse.key: an exploded view's key needs the column that is `from: $index`")
         if self.explode and self.warehouse.key is None and not self.index_column:
             raise ValueError("columns: an exploded view needs a column `from: $index`, for its key")
         self._check_mode()
         if self.warehouse.key is None:
-            for column in self.source.primary_key:
-                if self.target_of(column) is None:
-                    raise ValueError(f"columns: the key defaults to _shard and the primary key, but {column!r} is no column; add it or give warehouse.key")
+            for part in self.source.primary_key:
+                if self.target_of(part) is None:
+                    raise ValueError(
+                        f"columns: the key defaults to _shard and the primary key, but {part!r} is no column; add it or give warehouse.key"
+                    )
         return self
 
     def _check_mode(self) -> None:
@@ -288,7 +244,11 @@ class View(Spec):
             return None
         if len(self.source.cursors) == 1:
             name = self.target_of(self.source.cursors[0])
-            if name and self.columns[name].type.name in ("timestamp", "timestamptz", "date", "bigint", "numeric") and not self.columns[name].type.sizes:
+            if (
+                name
+                and self.columns[name].type.name in ("timestamp", "timestamptz", "date", "bigint", "numeric")
+                and not self.columns[name].type.sizes
+            ):
                 return name
         return "_cursor"
 

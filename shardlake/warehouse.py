@@ -57,14 +57,20 @@ class Warehouse:
         state = getattr(error, "sqlstate", None) or ""
         where = f"the warehouse ({self.shard.address})"
         code = f" ({state})" if state else ""
-        if state.startswith(_REFUSED) or re.search(r"authentication failed|no password supplied|database \".*\" does not exist", str(error)):
-            return AccessRefused(f"{where} refused user {self.shard.user!r}{code}", hint="Check the connection's user, password, database and grants.")
+        if state.startswith(_REFUSED) or re.search(
+            r"authentication failed|no password supplied|database \".*\" does not exist", str(error)
+        ):
+            return AccessRefused(
+                f"{where} refused user {self.shard.user!r}{code}", hint="Check the connection's user, password, database and grants."
+            )
         if state in ("55P03", "40P01", "40001"):
             return WarehouseBusy(f"{where}: a lock was not to be had{code}", hint="It is tried again; see who holds it in pg_locks.")
         if state in ("53100",):
             return WarehouseUnavailable(f"{where} has no disk space left{code}", hint="Make room; the run goes on from where it stopped.")
         if state.startswith(("08", "53", "57", "58")) or not state:
-            return WarehouseUnavailable(f"{where} cannot be reached or broke off{code}", hint="Check that it runs and can be reached from here.")
+            return WarehouseUnavailable(
+                f"{where} cannot be reached or broke off{code}", hint="Check that it runs and can be reached from here."
+            )
         text = getattr(getattr(error, "diag", None), "message_primary", "") or type(error).__name__
         return SourceFailed(f"{where}: {text}{code}", hint="This should have been caught before; please report it.")
 

@@ -67,7 +67,9 @@ def next_window(kind: Kind, mark: Watermark | None, upper: str, lookback: timede
     if mark is None:
         return Window(kind, None, upper, "key")
     if mark.kind != kind:
-        raise WatermarkRefused(f"the watermark is on a cursor of kind {mark.kind}, the view's cursor is of kind {kind}", hint="Run with --full to begin anew.")
+        raise WatermarkRefused(
+            f"the watermark is on a cursor of kind {mark.kind}, the view's cursor is of kind {kind}", hint="Run with --full to begin anew."
+        )
     if mark.in_scan:
         return Window(kind, mark.lower, mark.upper, mark.order, mark.after)
     assert mark.cursor is not None
@@ -111,7 +113,10 @@ def _refuse_future(kind: Kind, mark: str, upper: str) -> None:
     else:
         ahead = False
     if ahead:
-        raise WatermarkRefused(f"the watermark {mark} is ahead of the shard's clock ({upper})", hint="Check the clock and the ledger; `--full` reads everything anew.")
+        raise WatermarkRefused(
+            f"the watermark {mark} is ahead of the shard's clock ({upper})",
+            hint="Check the clock and the ledger; `--full` reads everything anew.",
+        )
 
 
 def _minus(kind: Kind, mark: str, lookback: timedelta | int, zone: str) -> str:
@@ -125,6 +130,6 @@ def _minus(kind: Kind, mark: str, lookback: timedelta | int, zone: str) -> str:
         return (value - span).strftime("%Y-%m-%d %H:%M:%S.%f")
     if isinstance(value, date):
         # a day is written until it is over, and the lookback may begin on the day before the watermark's
-        return (value - timedelta(days=1 - span // timedelta(days=-1))).isoformat()
+        return (value - timedelta(days=1 + -(-span // timedelta(days=1)))).isoformat()
     back = lookback if isinstance(lookback, int) else NUMBERS if lookback else 0
     return str(value - back) if kind == "int" else mark

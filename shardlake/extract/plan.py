@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from shardlake.connection import Shard
-from shardlake.errors import ContractError, ShardlakeError, SourceUnavailable, WatermarkRefused
+from shardlake.errors import ContractError, SourceUnavailable, WatermarkRefused
 from shardlake.source.dialect import Dialect, Kind, dialect
 from shardlake.source.select import Relation, bind, chunk_sql, cursor_expression, describe, nullable_cursor
 from shardlake.view import View
 from shardlake.window import Position, Watermark, Window, next_window, upper_bound
-
 
 PATIENCE = 10.0
 """Seconds that a plan waits for open transactions, where the cursor is a number."""
@@ -43,9 +42,7 @@ def plan_window(view: View, shard: Shard, mark: Watermark | None, *, resume: Pos
             relation = describe(view, speaker, connection, shard.name)
             window, notes = _next(view, speaker, connection, shard, relation, mark, resume)
             anything = _anything(view, speaker, connection, relation, window)
-        except ShardlakeError:
-            raise
-        except Exception as error:
+        except speaker.errors as error:
             raise speaker.failure(error, shard) from None
     return ShardPlan(shard.name, window, relation.kinds(), anything, notes)
 
@@ -54,11 +51,15 @@ def cursor_kind(view: View, relation: Relation) -> Kind | None:
     """The kind of the view's cursor on a shard. Raises ContractError where a greatest mixes kinds."""
     kinds = {relation.column(c).kind for c in view.source.cursors}
     if len(kinds) > 1:
-        raise ContractError(f"source.cursor: the columns are of several kinds ({', '.join(sorted(kinds))})", hint="Convert them to one in extract.sql.")
+        raise ContractError(
+            f"source.cursor: the columns are of several kinds ({', '.join(sorted(kinds))})", hint="Convert them to one in extract.sql."
+        )
     return kinds.pop() if kinds else None
 
 
-def _next(view: View, speaker: Dialect, connection: Any, shard: Shard, relation: Relation, mark: Watermark | None, resume: Position | None) -> tuple[Window, tuple[str, ...]]:
+def _next(
+    view: View, speaker: Dialect, connection: Any, shard: Shard, relation: Relation, mark: Watermark | None, resume: Position | None
+) -> tuple[Window, tuple[str, ...]]:
     kind = cursor_kind(view, relation)
     if kind is None:
         return Window(None, None, None, "key", resume), ()
@@ -69,11 +70,16 @@ def _next(view: View, speaker: Dialect, connection: Any, shard: Shard, relation:
         upper, notes = upper_bound(kind, clock, view.source.safety_lag, shard.timezone), clock.notes
     window = next_window(kind, mark, upper, view.source.lookback, shard.timezone)
     if window.after is not None and len(window.after) != len(view.source.primary_key) + (window.order == "cursor"):
-        raise WatermarkRefused(f"the watermark's position {list(window.after)} is not one on {', '.join(view.source.primary_key)}", hint="Run with --full to begin anew.")
+        raise WatermarkRefused(
+            f"the watermark's position {list(window.after)} is not one on {', '.join(view.source.primary_key)}",
+            hint="Run with --full to begin anew.",
+        )
     return window, notes
 
 
-def _settled(view: View, speaker: Dialect, connection: Any, shard: Shard, relation: Relation, kind: Kind, mark: Watermark | None) -> tuple[str, tuple[str, ...]]:
+def _settled(
+    view: View, speaker: Dialect, connection: Any, shard: Shard, relation: Relation, kind: Kind, mark: Watermark | None
+) -> tuple[str, tuple[str, ...]]:
     """The greatest number under which no other can come any more.
 
     A number may have been drawn by a transaction that is still open while greater ones are committed; so those that are
@@ -85,8 +91,14 @@ def _settled(view: View, speaker: Dialect, connection: Any, shard: Shard, relati
     while clock.oldest is not None and clock.oldest <= asked.now:
         if time.monotonic() - waited_from > PATIENCE:
             if mark is None or mark.cursor is None:
-                raise SourceUnavailable(f"{shard.name}: a transaction has been open for long, which may hold numbers under the greatest", hint="Wait for it, or end it.")
-            return mark.cursor, (*clock.notes, "a transaction has been open for long, which may hold numbers under the greatest: what is new waits for its end")
+                raise SourceUnavailable(
+                    f"{shard.name}: a transaction has been open for long, which may hold numbers under the greatest",
+                    hint="Wait for it, or end it.",
+                )
+            return mark.cursor, (
+                *clock.notes,
+                "a transaction has been open for long, which may hold numbers under the greatest: what is new waits for its end",
+            )
         time.sleep(0.2)
         clock = speaker.clock(connection, shard)
     return greatest or (mark.cursor if mark and mark.cursor else LOWEST), clock.notes
@@ -95,7 +107,7 @@ def _settled(view: View, speaker: Dialect, connection: Any, shard: Shard, relati
 def _greatest(view: View, speaker: Dialect, connection: Any, relation: Relation, kind: Kind) -> str | None:
     cursor = connection.cursor()
     text = relation.text if view.source.table else f"({bind(str(view.sql_text), Window(kind, None, None, 'key'), speaker)}) AS q"
-    cursor.execute(f"SELECT MAX({cursor_expression(view, speaker, relation)}) FROM {text}")
+    cursor.execute(f"SELECT MAX({cursor_expression(view, speaker)}) FROM {text}")
     value = cursor.fetchone()[0]
     return None if value is None else str(value)
 
@@ -112,9 +124,7 @@ def _anything(view: View, speaker: Dialect, connection: Any, relation: Relation,
 
 
 def drift(view: View, kinds: Mapping[str, Mapping[str, str]], contract: Mapping[str, str] | None) -> dict[str, ContractError]:
-    """The shards whose columns are not what `contract` says, or what most shards have where there is none yet.
-
-    """
+    """The shards whose columns are not what `contract` says, or what most shards have where there is none yet."""
     if contract is None:
         votes = Counter(tuple(sorted(found.items())) for found in kinds.values())
         contract = dict(votes.most_common(1)[0][0]) if votes else {}

@@ -106,7 +106,9 @@ class _Reader:
 
     def _chunk(self, sql: str) -> pa.Table:
         try:
-            table = connectorx.read_sql(self.dialect.url(self.request.shard), sql, return_type="arrow", protocol="binary", pre_execution_query=self.session)
+            table = connectorx.read_sql(
+                self.dialect.url(self.request.shard), sql, return_type="arrow", protocol="binary", pre_execution_query=self.session
+            )
         except Exception as error:  # noqa: BLE001 - connectorx raises RuntimeError for all
             failure = self.dialect.failure(error, self.request.shard)
             if not isinstance(failure, SourceFailed):
@@ -138,7 +140,9 @@ class _Reader:
     def _write(self, table: pa.Table) -> None:
         started = time.perf_counter()
         number = len(self.result.files)
-        self.result.files.append(raw.write_chunk(self.store, self.request.folder, self.request.window_id, number, table, self.relation.kinds()))
+        self.result.files.append(
+            raw.write_chunk(self.store, self.request.folder, self.request.window_id, number, table, self.relation.kinds())
+        )
         self.result.write_seconds += time.perf_counter() - started
 
     def _last(self, table: pa.Table, *, by_cursor: bool) -> Position:
@@ -146,7 +150,10 @@ class _Reader:
         names = [CURSOR if len(source.cursors) > 1 else source.cursors[0]] if by_cursor else []
         values = [table.column(name)[-1] for name in (*names, *source.primary_key)]
         if any(v.as_py() is None for v in values):
-            raise SourceFailed(f"{self.request.shard.name}: a row has NULL in its primary_key ({', '.join(source.primary_key)})", hint="Choose a key that is never NULL, or filter such rows in extract.sql.")
+            raise SourceFailed(
+                f"{self.request.shard.name}: a row has NULL in its primary_key ({', '.join(source.primary_key)})",
+                hint="Choose a key that is never NULL, or filter such rows in extract.sql.",
+            )
         return tuple(_text(v) for v in values)
 
 

@@ -38,9 +38,15 @@ def extract_in_worker(request: Request) -> Extracted:
         result: Extracted = pool().schedule(extract, args=(request,), timeout=deadline).result()
         return result
     except Deadline:
-        raise SourceTimeout(f"{request.shard.name} ({request.shard.address}): the window was not read in {deadline:g} s; its reader was ended", hint="Check the shard, or raise source.deadline.") from None
+        raise SourceTimeout(
+            f"{request.shard.name} ({request.shard.address}): the window was not read in {deadline:g} s; its reader was ended",
+            hint="Check the shard, or raise source.deadline.",
+        ) from None
     except ProcessExpired as error:
-        raise WorkerDied(f"{request.shard.name}: its reader died (exit code {error.exitcode}), most likely for lack of memory", hint="It is tried again with smaller chunks; give the run more memory, or set source.chunk.") from None
+        raise WorkerDied(
+            f"{request.shard.name}: its reader died (exit code {error.exitcode}), most likely for lack of memory",
+            hint="It is tried again with smaller chunks; give the run more memory, or set source.chunk.",
+        ) from None
 
 
 def _prepare() -> None:

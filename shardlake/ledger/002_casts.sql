@@ -9,7 +9,7 @@ $$;
 -- dropping an offset, reading 'now') are reasons here, since a row must arrive as it was.
 CREATE FUNCTION shardlake.cast_error(value text, target text) RETURNS text STABLE LANGUAGE plpgsql AS $$
 DECLARE
-    base text := regexp_replace(target, '\(.*', '');
+    base text := regexp_replace(target, '[([].*', '');
     holds boolean;
 BEGIN
     IF value IS NULL THEN

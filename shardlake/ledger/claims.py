@@ -41,12 +41,20 @@ class Claims:
             if not left or time.monotonic() >= deadline:
                 break
             time.sleep(0.2)
-        return {shard: WarehouseBusy(f"{shard}: another run of {self._view} is on it (waited {wait:g} s)", hint="Wait for that run; it reads what this one would have.") for shard in left}
+        return {
+            shard: WarehouseBusy(
+                f"{shard}: another run of {self._view} is on it (waited {wait:g} s)",
+                hint="Wait for that run; it reads what this one would have.",
+            )
+            for shard in left
+        }
 
     def _try(self, shard: str) -> bool:
         assert self._connection is not None
         try:
-            row = self._connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (f"shardlake.run.{self._view}.{shard}",)).fetchone()
+            row = self._connection.execute(
+                "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (f"shardlake.run.{self._view}.{shard}",)
+            ).fetchone()
         except psycopg.Error as error:
             raise self._warehouse.failure(error) from None
         return bool(row and row[0])

@@ -21,12 +21,17 @@ def migrate(connection: Connection) -> None:
             connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('shardlake.migrate', 0))")
             connection.execute("CREATE SCHEMA IF NOT EXISTS shardlake")
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {STAGING}")
-            connection.execute("CREATE TABLE IF NOT EXISTS shardlake.migrations (version int PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS shardlake.migrations (version int PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+            )
             for number, file in enumerate(files[_version(connection) :], start=_version(connection) + 1):
-                connection.execute(file.read_text("utf-8"))  # type: ignore[arg-type]
+                connection.execute(file.read_text("utf-8"))
                 connection.execute("INSERT INTO shardlake.migrations (version, name) VALUES (%s, %s)", (number, file.name))
     except psycopg.errors.InsufficientPrivilege:
-        raise AccessRefused("the warehouse's user may not create the schemas shardlake and shardlake_staging", hint="Grant CREATE on the database, or create both and make the user their owner.") from None
+        raise AccessRefused(
+            "the warehouse's user may not create the schemas shardlake and shardlake_staging",
+            hint="Grant CREATE on the database, or create both and make the user their owner.",
+        ) from None
 
 
 def _version(connection: Connection) -> int:

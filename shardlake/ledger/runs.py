@@ -13,7 +13,10 @@ Connection = psycopg.Connection[Any]
 
 def open_run(connection: Connection, run_id: UUID, view: str) -> None:
     """Write down that a run has begun; one that begins again under its id goes on."""
-    connection.execute("INSERT INTO shardlake.runs (run_id, view) VALUES (%s, %s) ON CONFLICT (run_id) DO UPDATE SET state = 'running', ended_at = NULL", (run_id, view))
+    connection.execute(
+        "INSERT INTO shardlake.runs (run_id, view) VALUES (%s, %s) ON CONFLICT (run_id) DO UPDATE SET state = 'running', ended_at = NULL",
+        (run_id, view),
+    )
 
 
 def close_run(connection: Connection, report: RunReport) -> None:
@@ -22,7 +25,10 @@ def close_run(connection: Connection, report: RunReport) -> None:
         for shard in report.shards.values():
             _close_shard(connection, report, shard)
         state = "completed" if report.ok else "failed"
-        connection.execute("UPDATE shardlake.runs SET ended_at = now(), state = %s, message = %s WHERE run_id = %s", (state, report.headline(), report.run_id))
+        connection.execute(
+            "UPDATE shardlake.runs SET ended_at = now(), state = %s, message = %s WHERE run_id = %s",
+            (state, report.headline(), report.run_id),
+        )
 
 
 def _close_shard(connection: Connection, report: RunReport, shard: ShardReport) -> None:

@@ -72,7 +72,9 @@ def status(connection: Connection, view: str, shards: list[str], freshness: time
     for shard in shards:
         watermark, moved = marks.get(shard, (None, None))
         ended, state, error = ends.get(shard, (None, None, None))
-        lines.append(ShardStatus(view, shard, watermark, now - moved if moved else None, ended, state, error, rejects.get(shard, 0), freshness))
+        lines.append(
+            ShardStatus(view, shard, watermark, now - moved if moved else None, ended, state, error, rejects.get(shard, 0), freshness)
+        )
     return lines
 
 

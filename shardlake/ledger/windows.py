@@ -76,12 +76,17 @@ def open_window(connection: Connection, run_id: UUID, view: str, shard: str, win
     return OpenWindow(row[0], window, row[1], extracted=False)
 
 
-def record_extracted(connection: Connection, window_id: int, until: tuple[str, ...] | None, files: tuple[RawFile, ...], seconds: dict[str, float]) -> None:
+def record_extracted(
+    connection: Connection, window_id: int, until: tuple[str, ...] | None, files: tuple[RawFile, ...], seconds: dict[str, float]
+) -> None:
     """The manifest: which files hold the window. Only what stands here was read."""
     with connection.transaction():
         connection.execute("DELETE FROM shardlake.files WHERE window_id = %s", (window_id,))
         with connection.cursor() as cursor:
-            cursor.executemany("INSERT INTO shardlake.files (window_id, key, rows, bytes) VALUES (%s, %s, %s, %s)", [(window_id, f.key, f.rows, f.bytes) for f in files])
+            cursor.executemany(
+                "INSERT INTO shardlake.files (window_id, key, rows, bytes) VALUES (%s, %s, %s, %s)",
+                [(window_id, f.key, f.rows, f.bytes) for f in files],
+            )
         connection.execute(
             "UPDATE shardlake.windows SET status = 'extracted', until_position = %s, raw_rows = %s, raw_bytes = %s, seconds = seconds || %s WHERE window_id = %s",
             (_jsonb(until), sum(f.rows for f in files), sum(f.bytes for f in files), Jsonb(seconds), window_id),
@@ -113,12 +118,17 @@ def forget(connection: Connection, view: str, shard: str) -> None:
     """Begin a shard anew: no watermark, and what was left unfinished is given up."""
     with connection.transaction():
         connection.execute("DELETE FROM shardlake.watermarks WHERE view = %s AND shard = %s", (view, shard))
-        connection.execute("UPDATE shardlake.windows SET status = 'abandoned' WHERE view = %s AND shard = %s AND status IN ('open', 'extracted')", (view, shard))
+        connection.execute(
+            "UPDATE shardlake.windows SET status = 'abandoned' WHERE view = %s AND shard = %s AND status IN ('open', 'extracted')",
+            (view, shard),
+        )
 
 
 def merged_windows(connection: Connection, view: str, shard: str) -> list[int]:
     """The shard's merged windows, oldest first, for a replay."""
-    rows = connection.execute("SELECT window_id FROM shardlake.windows WHERE view = %s AND shard = %s AND status = 'merged' ORDER BY window_id", (view, shard))
+    rows = connection.execute(
+        "SELECT window_id FROM shardlake.windows WHERE view = %s AND shard = %s AND status = 'merged' ORDER BY window_id", (view, shard)
+    )
     return [row[0] for row in rows.fetchall()]
 
 

@@ -21,7 +21,12 @@ from shardlake.window import Watermark
 
 Connection = psycopg.Connection[Any]
 _CROSSED = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
-_UNCASTABLE = (psycopg.errors.DataError, psycopg.errors.NotNullViolation, psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
+_UNCASTABLE = (
+    psycopg.errors.DataError,
+    psycopg.errors.NotNullViolation,
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,9 @@ Stager = Callable[[Connection], Staged]
 """Stages a window within the merge's own transaction: how a first load goes straight into its target."""
 
 
-def merge(warehouse: Warehouse, sql: MergeSql, staged: Staged | Stager, mark: Watermark | None, *, first_load: bool, again: bool = False) -> Merged:
+def merge(
+    warehouse: Warehouse, sql: MergeSql, staged: Staged | Stager, mark: Watermark | None, *, first_load: bool, again: bool = False
+) -> Merged:
     """Merge a staged window. One that is merged already changes nothing and returns its recorded counts, unless `again`.
 
     Raises WarehouseBusy (a lock, a deadlock that came back), WarehouseUnavailable, StagingLost, AccountingError.
@@ -74,7 +81,10 @@ def _attempt(warehouse: Warehouse, sql: MergeSql, staged: Staged | Stager, mark:
         except _CROSSED:
             raise _Crossed(f"the merge into {sql.into} crossed with another transaction", hint="It is tried again.") from None
         except psycopg.errors.LockNotAvailable:
-            raise WarehouseBusy(f"{sql.into} was locked for {sql.view.warehouse.lock_timeout.total_seconds():g} s by {_holders(connection, sql.into)}", hint="Wait for it, or end it; the window is merged by the next run.") from None
+            raise WarehouseBusy(
+                f"{sql.into} was locked for {sql.view.warehouse.lock_timeout.total_seconds():g} s by {_holders(connection, sql.into)}",
+                hint="Wait for it, or end it; the window is merged by the next run.",
+            ) from None
     failpoint("merge.committed")
     return merged
 
@@ -105,7 +115,10 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, mark:
         try:
             merged, superseded, removed, unchanged = _cast(connection, sql, first_load)
         except _UNCASTABLE as error:
-            raise SourceFailed(f"{sql.shard}: {sql.into} refuses rows that cast well: {error.diag.message_primary}", hint="Look for constraints on the target that the view does not know.") from None
+            raise SourceFailed(
+                f"{sql.shard}: {sql.into} refuses rows that cast well: {error.diag.message_primary}",
+                hint="Look for constraints on the target that the view does not know.",
+            ) from None
     if staged.shape_rejected:
         _count(connection, sql.shape_rejects())
     failpoint("merge.cast")
@@ -142,13 +155,13 @@ def _cast(connection: Connection, sql: MergeSql, first_load: bool) -> tuple[int,
 def _cast_units(connection: Connection, sql: MergeSql) -> tuple[int, int, int, int | None]:
     connection.execute("DROP TABLE IF EXISTS pg_temp.units")
     superseded = _count(connection, sql.drop_older_twins())
-    connection.execute(sql.units())  # type: ignore[call-overload]
+    connection.execute(sql.units())
     superseded += _one(connection, sql.drop_stale_units())
-    connection.execute(sql.forget_stale_units())  # type: ignore[call-overload]
+    connection.execute(sql.forget_stale_units())
     removed = _count(connection, sql.remove_gone())
     upserted = _count(connection, sql.insert(compare_first=True))
     news = _one(connection, sql.tombstones())
-    connection.execute(sql.forget_tombstones())  # type: ignore[call-overload]
+    connection.execute(sql.forget_tombstones())
     late = _one(connection, sql.superseded())
     total = _one(connection, f"SELECT count(*) FROM {sql.staging} WHERE {sql.counts('_op')}")
     merged = upserted + (0 if sql.view.explode else news)
@@ -158,7 +171,7 @@ def _cast_units(connection: Connection, sql: MergeSql) -> tuple[int, int, int, i
 def recorded(connection: Connection, window_id: int) -> Merged:
     """The counts of a window that was merged before."""
     names = [f.name for f in fields(Merged) if f.name != "seconds"]
-    row = connection.execute(f"SELECT {', '.join(names)} FROM shardlake.windows WHERE window_id = %s", (window_id,)).fetchone()  # type: ignore[call-overload]
+    row = connection.execute(f"SELECT {', '.join(names)} FROM shardlake.windows WHERE window_id = %s", (window_id,)).fetchone()
     assert row is not None
     return Merged(**dict(zip(names, row, strict=True)))
 
@@ -168,7 +181,10 @@ def _require_staging(connection: Connection, sql: MergeSql, staged: Staged) -> N
         raise StagingLost(f"{sql.shard}: the staging table of window {sql.window_id} is gone", hint="It is staged again from raw.")
     found = _one(connection, f"SELECT count(*) FROM {sql.staging}")
     if found != staged.staged:
-        raise StagingLost(f"{sql.shard}: staging holds {found} rows of {staged.staged}; a crash empties unlogged tables", hint="It is staged again from raw.")
+        raise StagingLost(
+            f"{sql.shard}: staging holds {found} rows of {staged.staged}; a crash empties unlogged tables",
+            hint="It is staged again from raw.",
+        )
 
 
 def _require_equations(sql: MergeSql, staged: Staged, counts: Merged) -> None:
@@ -186,14 +202,17 @@ def _holders(connection: Connection, table: str) -> str:
         "SELECT DISTINCT a.pid, a.usename, coalesce(nullif(a.application_name, ''), 'unnamed'), a.state FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
         " WHERE l.relation = %s::regclass AND l.granted AND l.pid <> pg_backend_pid()", (table,)
     ).fetchall()  # fmt: skip
-    return ", ".join(f"process {pid} (user {user}, application {application}, {state})" for pid, user, application, state in rows) or "a process that has gone since"
+    return (
+        ", ".join(f"process {pid} (user {user}, application {application}, {state})" for pid, user, application, state in rows)
+        or "a process that has gone since"
+    )
 
 
 def _count(connection: Connection, statement: str) -> int:
-    return max(0, connection.execute(statement).rowcount)  # type: ignore[call-overload]
+    return max(0, connection.execute(statement).rowcount)
 
 
 def _one(connection: Connection, statement: str) -> int:
-    row = connection.execute(statement).fetchone()  # type: ignore[call-overload]
+    row = connection.execute(statement).fetchone()
     assert row is not None
     return int(row[0])

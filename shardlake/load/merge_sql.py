@@ -86,7 +86,7 @@ class MergeSql:
     def reject(self, *, everything: bool) -> str:
         """Have Postgres judge the suspects (or every row), and move those that do not cast to the rejects."""
         indexed = {c for group in (self.view.key, *self.view.warehouse.indexes) for c in group}
-        checks = []
+        checks: list[str] = []
         for column in self.columns:
             if column.name == "_shard":
                 continue

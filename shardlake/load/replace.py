@@ -26,16 +26,17 @@ def ensure_new_table(connection: Connection, view: View, run_id: UUID) -> None:
     """Create the run's new table, alike the target."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"shardlake.target.{view.warehouse.table}",))
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {new_table(view, run_id)} (LIKE {target(view)} INCLUDING ALL)")  # type: ignore[call-overload]
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {new_table(view, run_id)} (LIKE {target(view)} INCLUDING ALL)")
 
 
 def drop_leftovers(connection: Connection, view: View) -> None:
     """Remove new tables that earlier runs left behind."""
     rows = connection.execute(
-        "SELECT tablename FROM pg_tables WHERE schemaname = %s AND starts_with(tablename, %s)", (view.warehouse.schema_name, f"{view.warehouse.table_name}__new_")
+        "SELECT tablename FROM pg_tables WHERE schemaname = %s AND starts_with(tablename, %s)",
+        (view.warehouse.schema_name, f"{view.warehouse.table_name}__new_"),
     ).fetchall()
     for (name,) in rows:
-        connection.execute(f"DROP TABLE {quoted(view.warehouse.schema_name)}.{quoted(name)}")  # type: ignore[call-overload]
+        connection.execute(f"DROP TABLE {quoted(view.warehouse.schema_name)}.{quoted(name)}")
 
 
 def swap(connection: Connection, view: View, run_id: UUID, columns: tuple[TargetColumn, ...], kept: list[str]) -> None:
@@ -48,17 +49,21 @@ def swap(connection: Connection, view: View, run_id: UUID, columns: tuple[Target
     with connection.transaction():
         connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{int(view.warehouse.lock_timeout.total_seconds() * 1000)}ms",))
         if kept:
-            connection.execute(f"INSERT INTO {new} ({names}) SELECT {names} FROM {old} WHERE _shard = ANY(%s) ON CONFLICT DO NOTHING", (kept,))  # type: ignore[call-overload]
-        connection.execute(f"LOCK TABLE {old} IN ACCESS EXCLUSIVE MODE")  # type: ignore[call-overload]
+            rest = ", ".join(f"{quoted(c.name)} = excluded.{quoted(c.name)}" for c in columns if c.name not in view.key)
+            otherwise = f"UPDATE SET {rest} WHERE excluded._shard > m._shard" if rest else "NOTHING"
+            connection.execute(
+                f"INSERT INTO {new} AS m ({names}) SELECT {names} FROM {old} WHERE _shard = ANY(%s) ON CONFLICT ({quoted_list(view.key)}) DO {otherwise}", (kept,)
+            )  # fmt: skip
+        connection.execute(f"LOCK TABLE {old} IN ACCESS EXCLUSIVE MODE")
         if _has_dependents(connection, old):
-            connection.execute(f"DELETE FROM {old}")  # type: ignore[call-overload]
-            connection.execute(f"INSERT INTO {old} ({names}) SELECT {names} FROM {new}")  # type: ignore[call-overload]
-            connection.execute(f"DROP TABLE {new}")  # type: ignore[call-overload]
+            connection.execute(f"DELETE FROM {old}")
+            connection.execute(f"INSERT INTO {old} ({names}) SELECT {names} FROM {new}")
+            connection.execute(f"DROP TABLE {new}")
         else:
             for statement in _rights(connection, old, new, view.description):
-                connection.execute(statement)  # type: ignore[call-overload]
-            connection.execute(f"DROP TABLE {old}")  # type: ignore[call-overload]
-            connection.execute(f"ALTER TABLE {new} RENAME TO {quoted(view.warehouse.table_name)}")  # type: ignore[call-overload]
+                connection.execute(statement)
+            connection.execute(f"DROP TABLE {old}")
+            connection.execute(f"ALTER TABLE {new} RENAME TO {quoted(view.warehouse.table_name)}")
         failpoint("swap.before_commit")
     failpoint("swap.committed")
 
@@ -77,5 +82,7 @@ def _rights(connection: Connection, old: str, new: str, description: str) -> lis
         "SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, a.privilege_type, a.is_grantable"
         " FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a WHERE c.oid = %s::regclass AND a.grantee <> c.relowner", (old,)
     ).fetchall()  # fmt: skip
-    statements = [f"GRANT {privilege} ON {new} TO {grantee}{' WITH GRANT OPTION' if grantable else ''}" for grantee, privilege, grantable in rows]
+    statements = [
+        f"GRANT {privilege} ON {new} TO {grantee}{' WITH GRANT OPTION' if grantable else ''}" for grantee, privilege, grantable in rows
+    ]
     return statements + ([f"COMMENT ON TABLE {new} IS {text(description)}"] if description else [])

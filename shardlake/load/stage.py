@@ -86,7 +86,7 @@ def stage(connection: Connection, view: View, window_id: int, chunks: Iterable[S
         doubtful: list[pa.Table] = []
         own = tuple(c for c in columns if c not in ("_op", "_suspect"))
         target = f"{straight.into} ({quoted_list((*own, '_shard'))})" if straight else f"{staging(window_id)} ({quoted_list(columns)})"
-        with connection.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN (FORMAT csv)") as copy:  # type: ignore[call-overload]
+        with connection.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN (FORMAT csv)") as copy:
             for chunk in counted.through(chunks):
                 rows = chunk.rows
                 if straight:
@@ -100,11 +100,14 @@ def stage(connection: Connection, view: View, window_id: int, chunks: Iterable[S
                     rows = rows.select(own).append_column("_shard", pa.repeat(pa.scalar(straight.shard), rows.num_rows))
                 _write(copy, rows)
         if doubtful:
-            with connection.cursor() as cursor, cursor.copy(f"COPY {staging(window_id)} ({quoted_list(columns)}) FROM STDIN (FORMAT csv)") as copy:  # type: ignore[call-overload]
+            with (
+                connection.cursor() as cursor,
+                cursor.copy(f"COPY {staging(window_id)} ({quoted_list(columns)}) FROM STDIN (FORMAT csv)") as copy,
+            ):
                 for rows in doubtful:
                     _write(copy, rows)
         if counted.rejects:
-            with connection.cursor() as cursor, cursor.copy(f"COPY {staging_rejects(window_id)} FROM STDIN") as copy:  # type: ignore[call-overload]
+            with connection.cursor() as cursor, cursor.copy(f"COPY {staging_rejects(window_id)} FROM STDIN") as copy:
                 for reject in counted.rejects:
                     copy.write_row((json.dumps(reject.key).replace("\\u0000", "␀"), reject.column, reject.value, reject.reason))
     failpoint("stage.copied")
@@ -150,10 +153,8 @@ def create_staging(connection: Connection, view: View, window_id: int) -> None:
     """A window's staging tables, empty."""
     drop_staging(connection, window_id)
     lines = ", ".join(f"{quoted(c)} text" for c in staging_columns(view))
-    connection.execute(f"CREATE UNLOGGED TABLE {staging(window_id)} ({lines}) WITH (autovacuum_enabled = false)")  # type: ignore[call-overload]
-    connection.execute(  # type: ignore[call-overload]
-        f"CREATE UNLOGGED TABLE {staging_rejects(window_id)} (row_key jsonb, column_name text, value text, reason text)"
-    )
+    connection.execute(f"CREATE UNLOGGED TABLE {staging(window_id)} ({lines}) WITH (autovacuum_enabled = false)")
+    connection.execute(f"CREATE UNLOGGED TABLE {staging_rejects(window_id)} (row_key jsonb, column_name text, value text, reason text)")
 
 
 def _write(copy: Any, rows: pa.Table) -> None:
@@ -191,4 +192,4 @@ def drop_orphans(connection: Connection, view: View, shards: list[str]) -> None:
 
 def drop_staging(connection: Connection, window_id: int) -> None:
     """Remove a window's staging tables."""
-    connection.execute(f"DROP TABLE IF EXISTS {staging(window_id)}, {staging_rejects(window_id)}")  # type: ignore[call-overload]
+    connection.execute(f"DROP TABLE IF EXISTS {staging(window_id)}, {staging_rejects(window_id)}")

@@ -53,7 +53,9 @@ def plan_ddl(connection: Connection, view: View, columns: tuple[TargetColumn, ..
             statements.append(f"CREATE UNIQUE INDEX {quoted(unique)} ON {name} ({quoted_list(view.key)})")
     for columns_ in view.warehouse.indexes:
         if columns_ not in indexed:
-            statements.append(f"CREATE INDEX IF NOT EXISTS {quoted(index_name(view.warehouse.table_name, columns_))} ON {name} ({quoted_list(columns_)})")
+            statements.append(
+                f"CREATE INDEX IF NOT EXISTS {quoted(index_name(view.warehouse.table_name, columns_))} ON {name} ({quoted_list(columns_)})"
+            )
     return statements
 
 
@@ -64,14 +66,22 @@ def ensure_target(connection: Connection, view: View, columns: tuple[TargetColum
     try:
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"shardlake.target.{view.warehouse.table}",))
-            connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{int(view.warehouse.lock_timeout.total_seconds() * 1000)}ms",))
+            connection.execute(
+                "SELECT set_config('lock_timeout', %s, true)", (f"{int(view.warehouse.lock_timeout.total_seconds() * 1000)}ms",)
+            )
             statements = plan_ddl(connection, view, columns)
             for statement in statements:
-                connection.execute(statement)  # type: ignore[call-overload]
+                connection.execute(statement)
     except psycopg.errors.InsufficientPrivilege:
-        raise AccessRefused(f"the warehouse's user may not create or change {view.warehouse.table}", hint=f"Grant CREATE on its schema, or make the user the owner of {view.warehouse.table}.") from None
+        raise AccessRefused(
+            f"the warehouse's user may not create or change {view.warehouse.table}",
+            hint=f"Grant CREATE on its schema, or make the user the owner of {view.warehouse.table}.",
+        ) from None
     except psycopg.errors.UniqueViolation:
-        raise ContractError(f"{view.warehouse.table} holds rows that are equal in the key ({', '.join(view.key)})", hint="Choose a key that is unique, or load into a new table.") from None
+        raise ContractError(
+            f"{view.warehouse.table} holds rows that are equal in the key ({', '.join(view.key)})",
+            hint="Choose a key that is unique, or load into a new table.",
+        ) from None
     return statements
 
 
@@ -97,7 +107,8 @@ def _present(connection: Connection, table: str) -> dict[str, str] | None:
     if not _exists(connection, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", table):
         return None
     rows = connection.execute(
-        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped", (table,)
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+        (table,),
     )
     return dict(rows.fetchall())
 

@@ -70,7 +70,13 @@ def _connection() -> duckdb.DuckDBPyConnection:
     return found
 
 
-def _extracted(connection: duckdb.DuckDBPyConnection, view: View, documents: tuple[JsonColumn, ...], bad: dict[int, tuple[str, str]], exact: dict[int, dict[str, Any]]) -> str:
+def _extracted(
+    connection: duckdb.DuckDBPyConnection,
+    view: View,
+    documents: tuple[JsonColumn, ...],
+    bad: dict[int, tuple[str, str]],
+    exact: dict[int, dict[str, Any]],
+) -> str:
     """The raw rows that are not rejected, each JSON column with the lists of what its paths find."""
     items = "".join(f", {extraction(j)}" for j in documents)
     query = f"SELECT *{items} FROM raw"
@@ -82,7 +88,9 @@ def _extracted(connection: duckdb.DuckDBPyConnection, view: View, documents: tup
             for prefix, paths, as_json in (("t_", json.texts, False), ("d_", json.documents, True)):
                 if paths:
                     exploded = view.explode.path.steps if view.explode and as_json and view.explode.path.column == json.name else None
-                    rows[prefix + json.name] = pa.array([_lists(found.get(json.name), paths, as_json, exploded) for found in exact.values()], pa.list_(pa.string()))
+                    rows[prefix + json.name] = pa.array(
+                        [_lists(found.get(json.name), paths, as_json, exploded) for found in exact.values()], pa.list_(pa.string())
+                    )
         connection.register("exact", pa.table(rows))
         lists = ", ".join(f"exact.{name(c)}" for c in rows if c != ROW)
         # a row with one document to be taken apart exactly has all of them taken apart so
@@ -90,7 +98,9 @@ def _extracted(connection: duckdb.DuckDBPyConnection, view: View, documents: tup
     return f"({query})"
 
 
-def _lists(document: Any, paths: tuple[tuple[str | int, ...], ...], as_json: bool, exploded: tuple[str | int, ...] | None) -> list[str | None] | None:
+def _lists(
+    document: Any, paths: tuple[tuple[str | int, ...], ...], as_json: bool, exploded: tuple[str | int, ...] | None
+) -> list[str | None] | None:
     return None if document is None else [extract_exact(document, steps, as_json=as_json, marked=steps == exploded) for steps in paths]
 
 
@@ -105,7 +115,9 @@ def _reject(view: View, table: pa.Table, row: int, column: str, reason: str) -> 
     return Reject(key, column, None if value is None else str(value)[:VALUE].replace("\0", "␀"), reason)
 
 
-def _examine(view: View, table: pa.Table, documents: tuple[JsonColumn, ...], kinds: dict[str, str]) -> tuple[dict[int, tuple[str, str]], dict[int, dict[str, Any]]]:
+def _examine(
+    view: View, table: pa.Table, documents: tuple[JsonColumn, ...], kinds: dict[str, str]
+) -> tuple[dict[int, tuple[str, str]], dict[int, dict[str, Any]]]:
     """Rows to reject (column, reason), and rows whose documents must be taken apart exactly."""
     free = ("text", "json", "array")  # what else comes as text (times, decimals) is the server's own print
     bad: dict[int, tuple[str, str]] = {}

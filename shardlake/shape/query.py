@@ -88,7 +88,10 @@ def source_text(column: Column | None, source: str, arrow: pa.DataType, kind: st
         return "CAST(NULL AS VARCHAR)"
     if pa.types.is_binary(arrow) or pa.types.is_large_binary(arrow):
         if target not in ("bytea", "uuid"):
-            raise ContractError(f"the source column {source!r} holds bytes, which {target} does not", hint="Declare bytea (or uuid for 16 bytes), or convert it in extract.sql.")
+            raise ContractError(
+                f"the source column {source!r} holds bytes, which {target} does not",
+                hint="Declare bytea (or uuid for 16 bytes), or convert it in extract.sql.",
+            )
         return f"'\\x' || lower(hex({value}))" if target == "bytea" else f"lower(hex({value}))"
     if target == "bytea":
         return f"'\\x' || lower(hex(encode(CAST({value} AS VARCHAR))))"
@@ -140,7 +143,10 @@ def shape_query(view: View, raw: dict[str, pa.DataType], kinds: dict[str, str], 
         gone = "e_index IS NULL"
     op = f"CASE WHEN {_malformed(view)} THEN 'm' WHEN {gone} THEN 'd' END AS _op"
     kept = {*view.unit_key, view.version_column}
-    selected = [f"{e} AS {name(n)}" if n in kept or gone == "false" else f"CASE WHEN {gone} THEN NULL ELSE {e} END AS {name(n)}" for n, e in columns.items()]
+    selected = [
+        f"{e} AS {name(n)}" if n in kept or gone == "false" else f"CASE WHEN {gone} THEN NULL ELSE {e} END AS {name(n)}"
+        for n, e in columns.items()
+    ]
     inner = f"SELECT {', '.join([*selected, *version, op, ROW])} FROM {source}"
     names = [name(n) for n in view.columns] + (["_cursor"] if version else []) + ["_op"]
     return f"SELECT {', '.join(names)}, CASE WHEN {suspect(view)} THEN '1' END AS _suspect, {ROW} FROM ({inner})"

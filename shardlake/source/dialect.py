@@ -56,6 +56,8 @@ class Dialect(Protocol):
     """One kind of SQL server. Connections are DB-API ones, in autocommit, read-only, with timeouts set."""
 
     name: str
+    errors: tuple[type[Exception], ...]
+    """What the driver raises; `failure` makes ours of it."""
 
     def connect(self, shard: Shard) -> Any:
         """Open a session fit for short questions. Raises SourceUnavailable or AccessRefused."""

@@ -49,6 +49,7 @@ class MySQL:
     """The answers of MySQL and MariaDB to `Dialect`."""
 
     name = "mysql"
+    errors: tuple[type[Exception], ...] = (pymysql.Error, OSError)
 
     def connect(self, shard: Shard) -> Any:
         """See Dialect."""
@@ -63,7 +64,7 @@ class MySQL:
                 for statement in self.session(connection, shard):
                     cursor.execute(statement)
             return connection
-        except (pymysql.Error, OSError) as error:
+        except self.errors as error:
             raise self.failure(error, shard) from None
 
     def failure(self, error: BaseException, shard: Shard) -> ShardlakeError:
@@ -75,18 +76,34 @@ class MySQL:
             code = int(found[1] or found[2])
         where = f"{shard.name} ({shard.address})"
         if code in _REFUSED:
-            return AccessRefused(f"{where} refused user {shard.user!r}: {_REFUSED[code]} (error {code})", hint="Check the connection's user, password and grants.")
+            return AccessRefused(
+                f"{where} refused user {shard.user!r}: {_REFUSED[code]} (error {code})",
+                hint="Check the connection's user, password and grants.",
+            )
         if code in _MISSING:
             return SourceFailed(f"{where}: {_MISSING[code]} (error {code})", hint="Run `shardlake plan` to see what the shard has.")
         if code in _TIMED_OUT:
-            return SourceTimeout(f"{where}: a statement ran past {shard.statement_timeout:g} s (error {code})", hint="Check for an index on the cursor, or raise statement_timeout.")
+            return SourceTimeout(
+                f"{where}: a statement ran past {shard.statement_timeout:g} s (error {code})",
+                hint="Check for an index on the cursor, or raise statement_timeout.",
+            )
         if code in _TOO_MANY:
             return SourceUnavailable(f"{where} has no connection left (error {code})", hint="Lower max_connections of the connection.")
         if "timed out" in str(error).lower():
             return SourceTimeout(f"{where} did not answer in {shard.connect_timeout:g} s", hint="Check that the server is well.")
-        if code in _GONE or isinstance(error, OSError | ConnectionError) or re.search(r"(?i)connect|broken pipe|packets out of sync|reset by peer|os error|pool", str(error)):
-            return SourceUnavailable(f"{where} cannot be reached or broke off{f' (error {code})' if code else ''}", hint="Check that it runs and can be reached from here.")
-        return SourceFailed(f"{where}: {type(error).__name__}{f' (error {code})' if code else ''} while reading", hint="Run the statement that `shardlake plan` shows on the shard.")
+        if (
+            code in _GONE
+            or isinstance(error, OSError | ConnectionError)
+            or re.search(r"(?i)connect|broken pipe|packets out of sync|reset by peer|os error|pool", str(error))
+        ):
+            return SourceUnavailable(
+                f"{where} cannot be reached or broke off{f' (error {code})' if code else ''}",
+                hint="Check that it runs and can be reached from here.",
+            )
+        return SourceFailed(
+            f"{where}: {type(error).__name__}{f' (error {code})' if code else ''} while reading",
+            hint="Run the statement that `shardlake plan` shows on the shard.",
+        )
 
     def quote(self, name: str) -> str:
         """See Dialect.
@@ -130,7 +147,10 @@ class MySQL:
         """See Dialect."""
         found: dict[str, list[str]] = {}
         with connection.cursor() as cursor:
-            cursor.execute("SELECT index_name, column_name FROM information_schema.statistics WHERE table_schema = database() AND table_name = %s ORDER BY index_name, seq_in_index", (table,))
+            cursor.execute(
+                "SELECT index_name, column_name FROM information_schema.statistics WHERE table_schema = database() AND table_name = %s ORDER BY index_name, seq_in_index",
+                (table,),
+            )
             for index, column in cursor.fetchall():
                 found.setdefault(index, []).append(column)
         return found
@@ -164,7 +184,10 @@ class MySQL:
     def estimate(self, connection: Any, table: str) -> tuple[int, int]:
         """See Dialect."""
         with connection.cursor() as cursor:
-            cursor.execute("SELECT table_rows, avg_row_length FROM information_schema.tables WHERE table_schema = database() AND table_name = %s", (table,))
+            cursor.execute(
+                "SELECT table_rows, avg_row_length FROM information_schema.tables WHERE table_schema = database() AND table_name = %s",
+                (table,),
+            )
             rows, length = cursor.fetchone() or (0, 0)
         return int(rows or 0), int(length or 0)
 
@@ -173,8 +196,12 @@ class MySQL:
         with connection.cursor(pymysql.cursors.DictCursor) as cursor:
             cursor.execute(f"EXPLAIN {sql}")
             lines = cursor.fetchall()
-        worst = max(lines, key=lambda line: int(line.get("rows") or 0), default={})
-        return Access(int(worst.get("rows") or 0), worst.get("key"), any(line.get("type") == "ALL" and not str(line.get("table")).startswith("<") for line in lines))
+        worst: dict[str, Any] = max(lines, key=lambda line: int(line.get("rows") or 0), default={})
+        return Access(
+            int(worst.get("rows") or 0),
+            worst.get("key"),
+            any(line.get("type") == "ALL" and not str(line.get("table")).startswith("<") for line in lines),
+        )
 
     def safe(self, column: SourceColumn, quoted: str) -> str:
         """See Dialect. Each cast closes a hole of connectorx: cut decimals, panics on zero dates and long times."""
@@ -220,7 +247,7 @@ class MySQL:
                     cursor.execute(statement)
                 cursor.execute(sql)
                 return list(cursor.fetchall())
-        except (pymysql.Error, OSError) as error:
+        except self.errors as error:
             raise self.failure(error, shard) from None
 
     def arrow_type(self, kind: Kind) -> pa.DataType:
@@ -269,5 +296,3 @@ def _ssl(shard: Shard) -> ssl.SSLContext | None:
     context.check_hostname = shard.tls.mode == "verify_identity"
     context.verify_mode = ssl.CERT_NONE if shard.tls.mode == "required" else ssl.CERT_REQUIRED
     return context
-
-

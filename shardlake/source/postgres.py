@@ -45,15 +45,16 @@ class Postgres:
     """The answers of Postgres to `Dialect`."""
 
     name = "postgres"
+    errors: tuple[type[Exception], ...] = (psycopg.Error, OSError)
 
     def connect(self, shard: Shard) -> Any:
         """See Dialect."""
         try:
             connection = psycopg.connect(**conninfo(shard), autocommit=True)
             for statement in self.session(connection, shard):
-                connection.execute(statement)  # type: ignore[call-overload]
+                connection.execute(statement)
             return connection
-        except (psycopg.Error, OSError) as error:
+        except self.errors as error:
             raise self.failure(error, shard) from None
 
     def failure(self, error: BaseException, shard: Shard) -> ShardlakeError:
@@ -64,17 +65,38 @@ class Postgres:
         state = next(filter(None, state), "") if isinstance(state, tuple) else state or ""
         where, text = f"{shard.name} ({shard.address})", str(error).lower()
         code = f" ({state})" if state else ""
-        if state.startswith(("28", "3D", "42501")) or "authentication failed" in text or "no password supplied" in text or ('database "' in text and "does not exist" in text):
-            return AccessRefused(f"{where} refused user {shard.user!r}{code}", hint="Check the connection's user, password, database and grants.")
+        if (
+            state.startswith(("28", "3D", "42501"))
+            or "authentication failed" in text
+            or "no password supplied" in text
+            or ('database "' in text and "does not exist" in text)
+        ):
+            return AccessRefused(
+                f"{where} refused user {shard.user!r}{code}", hint="Check the connection's user, password, database and grants."
+            )
         if state == "57014":
-            return SourceTimeout(f"{where}: a statement ran past {shard.statement_timeout:g} s{code}", hint="Check for an index on the cursor, or raise statement_timeout.")
+            return SourceTimeout(
+                f"{where}: a statement ran past {shard.statement_timeout:g} s{code}",
+                hint="Check for an index on the cursor, or raise statement_timeout.",
+            )
         if state.startswith("42"):
-            return SourceFailed(f"{where}: the table, a column or the SQL is not what the shard has{code}", hint="Run `shardlake plan` to see what the shard has.")
+            return SourceFailed(
+                f"{where}: the table, a column or the SQL is not what the shard has{code}",
+                hint="Run `shardlake plan` to see what the shard has.",
+            )
         if "timeout" in text or "timed out" in text:
             return SourceTimeout(f"{where} did not answer in {shard.connect_timeout:g} s", hint="Check that the server is well.")
-        if state.startswith(("08", "53", "57")) or isinstance(error, psycopg.OperationalError | OSError) or re.search(r"connect|closed|reset by peer|pool", text):
-            return SourceUnavailable(f"{where} cannot be reached or broke off{code}", hint="Check that it runs and can be reached from here.")
-        return SourceFailed(f"{where}: {type(error).__name__}{code} while reading", hint="Run the statement that `shardlake plan` shows on the shard.")
+        if (
+            state.startswith(("08", "53", "57"))
+            or isinstance(error, psycopg.OperationalError | OSError)
+            or re.search(r"connect|closed|reset by peer|pool", text)
+        ):
+            return SourceUnavailable(
+                f"{where} cannot be reached or broke off{code}", hint="Check that it runs and can be reached from here."
+            )
+        return SourceFailed(
+            f"{where}: {type(error).__name__}{code} while reading", hint="Run the statement that `shardlake plan` shows on the shard."
+        )
 
     def quote(self, name: str) -> str:
         """See Dialect."""
@@ -93,31 +115,48 @@ class Postgres:
         """See Dialect."""
         found = []
         described = connection.execute(f"SELECT * FROM {relation} LIMIT 0").description or ()
-        types = dict(connection.execute("SELECT oid, typname FROM pg_type WHERE oid = ANY(%s)", ([d.type_code for d in described],)).fetchall())
+        types = dict(
+            connection.execute("SELECT oid, typname FROM pg_type WHERE oid = ANY(%s)", ([d.type_code for d in described],)).fetchall()
+        )
         required = self._required(connection, relation)
         for column in described:
             name = types[column.type_code]
             kind: Kind = "array" if name.startswith("_") else _KINDS.get(name, "other")
             if kind == "other" and self._is_enum(connection, column.type_code):
                 kind = "text"
-            found.append(SourceColumn(column.name, kind, name.removeprefix("_") + ("[]" if kind == "array" else ""), column.name not in required))
+            found.append(
+                SourceColumn(column.name, kind, name.removeprefix("_") + ("[]" if kind == "array" else ""), column.name not in required)
+            )
         return found
 
     def _required(self, connection: Any, relation: str) -> set[str]:
         if relation.startswith("("):
             return set()
-        return {row[0] for row in connection.execute("SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnotnull AND attnum > 0", (relation,)).fetchall()}
+        return {
+            row[0]
+            for row in connection.execute(
+                "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnotnull AND attnum > 0", (relation,)
+            ).fetchall()
+        }
 
     def _is_enum(self, connection: Any, oid: int) -> bool:
         return bool(connection.execute("SELECT 1 FROM pg_type WHERE oid = %s AND typtype = 'e'", (oid,)).fetchone())
 
     def tables(self, connection: Any, database: str) -> list[str]:
         """See Dialect."""
-        return [row[0] for row in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = ANY(current_schemas(false)) ORDER BY 1").fetchall()]
+        return [
+            row[0]
+            for row in connection.execute(
+                "SELECT tablename FROM pg_tables WHERE schemaname = ANY(current_schemas(false)) ORDER BY 1"
+            ).fetchall()
+        ]
 
     def databases(self, connection: Any) -> list[str]:
         """See Dialect."""
-        return [row[0] for row in connection.execute("SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1").fetchall()]
+        return [
+            row[0]
+            for row in connection.execute("SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1").fetchall()
+        ]
 
     def primary_key(self, connection: Any, table: str) -> list[str]:
         """See Dialect."""
@@ -149,7 +188,9 @@ class Postgres:
         ).fetchone()
         bound = min(t for t in (now, oldest, prepared) if t is not None)
         if not sees_all:
-            notes.append("others' open transactions cannot be seen (grant pg_read_all_stats): late commits are caught by the lookback alone")
+            notes.append(
+                "others' open transactions cannot be seen (grant pg_read_all_stats): late commits are caught by the lookback alone"
+            )
         if in_recovery:
             bound = min(bound, applied or now)
         elif shard.replica:
@@ -160,7 +201,9 @@ class Postgres:
 
     def estimate(self, connection: Any, table: str) -> tuple[int, int]:
         """See Dialect."""
-        rows, size = connection.execute("SELECT reltuples, pg_table_size(oid) FROM pg_class WHERE oid = %s::regclass", (self.quote(table),)).fetchone()
+        rows, size = connection.execute(
+            "SELECT reltuples, pg_table_size(oid) FROM pg_class WHERE oid = %s::regclass", (self.quote(table),)
+        ).fetchone()
         return max(0, int(rows)), int(size / rows) if rows and rows > 0 else 0
 
     def explain(self, connection: Any, sql: str) -> Access:
@@ -185,7 +228,11 @@ class Postgres:
     def url(self, shard: Shard) -> str:
         """See Dialect."""
         secret = f":{url_quote(shard.password, safe='')}" if shard.password else ""
-        tls = f"?sslmode={_TLS[shard.tls.mode]}" + (f"&sslrootcert={url_quote(shard.tls.ca, safe='')}" if shard.tls.ca else "") if shard.tls else ""
+        tls = (
+            f"?sslmode={_TLS[shard.tls.mode]}" + (f"&sslrootcert={url_quote(shard.tls.ca, safe='')}" if shard.tls.ca else "")
+            if shard.tls
+            else ""
+        )
         return f"postgresql://{url_quote(shard.user, safe='')}{secret}@{shard.host}:{shard.port}/{url_quote(shard.database, safe='')}{tls}"
 
     def session(self, connection: Any, shard: Shard) -> list[str]:
@@ -200,9 +247,9 @@ class Postgres:
         try:
             with psycopg.connect(**conninfo(shard), autocommit=True) as connection:
                 for statement in session:
-                    connection.execute(pgsql.SQL(statement))  # type: ignore[arg-type]
-                return connection.execute(sql).fetchall()  # type: ignore[call-overload,no-any-return]
-        except (psycopg.Error, OSError) as error:
+                    connection.execute(pgsql.SQL(statement))
+                return connection.execute(sql).fetchall()
+        except self.errors as error:
             raise self.failure(error, shard) from None
 
     def arrow_type(self, kind: Kind) -> pa.DataType:

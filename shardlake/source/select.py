@@ -41,19 +41,28 @@ def describe(view: View, dialect: Dialect, connection: object, shard: str) -> Re
         column = by_name.get(name)
         if column is None and (name in source.primary_key or name in source.cursors or source.drift == "stop"):
             have = ", ".join(by_name)
-            raise ContractError(f"{shard}, {source.table or source.sql}: there is no column {name!r}; there are: {have}", hint="Correct the view, or say `source.drift: null` to fill it with NULL.")
+            raise ContractError(
+                f"{shard}, {source.table or source.sql}: there is no column {name!r}; there are: {have}",
+                hint="Correct the view, or say `source.drift: null` to fill it with NULL.",
+            )
         if column is None:
             missing.append(name)
         elif column.kind == "other":
-            raise ContractError(f"{shard}, {name}: the type {column.declared} cannot be read exactly", hint="Convert it in extract.sql, or leave it out.")
+            raise ContractError(
+                f"{shard}, {name}: the type {column.declared} cannot be read exactly", hint="Convert it in extract.sql, or leave it out."
+            )
         else:
             columns.append(column)
     for name in source.primary_key:
         if by_name[name].kind not in KEY_KINDS:
-            raise ContractError(f"{shard}, {name}: a {by_name[name].declared} cannot order rows as a key", hint="Choose another primary_key.")
+            raise ContractError(
+                f"{shard}, {name}: a {by_name[name].declared} cannot order rows as a key", hint="Choose another primary_key."
+            )
     for name in source.cursors:
         if by_name[name].kind not in CURSOR_KINDS:
-            raise ContractError(f"{shard}, {name}: a {by_name[name].declared} cannot be a cursor", hint="Choose a date, datetime or integer column.")
+            raise ContractError(
+                f"{shard}, {name}: a {by_name[name].declared} cannot be a cursor", hint="Choose a date, datetime or integer column."
+            )
     return Relation(text, tuple(columns), available, tuple(missing))
 
 
@@ -76,7 +85,7 @@ _EDGES = {False: {"lower": "'1000-01-01'", "upper": "'9999-12-31'"}, True: {"low
 """Bounds where a window has none: of times, and (True) of numbers."""
 
 
-def cursor_expression(view: View, dialect: Dialect, relation: Relation) -> str:
+def cursor_expression(view: View, dialect: Dialect) -> str:
     """The cursor in SQL; of several columns the greatest that is not NULL."""
     names = [dialect.quote(c) for c in view.source.cursors]
     if len(names) == 1 or dialect.name == "postgres":  # Postgres's GREATEST passes over NULLs by itself
@@ -90,14 +99,16 @@ def nullable_cursor(view: View, relation: Relation) -> bool:
     return bool(view.source.cursors) and all(relation.column(c).nullable for c in view.source.cursors)
 
 
-def chunk_sql(view: View, dialect: Dialect, relation: Relation, window: Window, *, after: tuple[str, ...] | None, limit: int, nulls: bool = False) -> str:
+def chunk_sql(
+    view: View, dialect: Dialect, relation: Relation, window: Window, *, after: tuple[str, ...] | None, limit: int, nulls: bool = False
+) -> str:
     """One chunk: columns by exact expressions, the window's bounds, the position to go on from, order and limit.
 
     With `nulls`, the rows that have no cursor, in key order; they belong to every window in cursor order.
     """
     text = relation.text if view.source.table else f"({bind(str(view.sql_text), window, dialect)}) AS q"
     keys = [(dialect.quote(k), relation.column(k)) for k in view.source.primary_key]
-    cursor = cursor_expression(view, dialect, relation) if view.source.cursors else None
+    cursor = cursor_expression(view, dialect) if view.source.cursors else None
     selected = [f"{dialect.safe(c, dialect.quote(c.name))} AS {dialect.quote(c.name)}" for c in relation.columns]
     if cursor and len(view.source.cursors) > 1:
         kind = relation.column(view.source.cursors[0])
