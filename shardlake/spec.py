@@ -7,12 +7,16 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST = 100 * 365 * 86400
 _SIZES = {"kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 
 
 def _duration(value: object) -> object:
     if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip())):
-        return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+        seconds = float(found[1]) * _UNITS[found[2]]
+        if seconds > _LONGEST:
+            raise ValueError(f"{value!r} is longer than 100 years")
+        return timedelta(seconds=seconds)
     if isinstance(value, timedelta) or (isinstance(value, str) and value.startswith("P")):  # ISO 8601, as blocks are kept
         return value
     raise ValueError(f"{value!r} is not a duration; write 30s, 5m, 2h or 1d")
@@ -34,17 +38,26 @@ def _view_name(value: str) -> str:
     return value
 
 
+def plain_text(value: str) -> str:
+    """Text that any database takes."""
+    if "\0" in value or not value.isprintable() and re.search("[\ud800-\udfff]", value):
+        raise ValueError(f"{value[:40]!r} holds a NUL character or half of a surrogate pair; take it out")
+    return value
+
+
 def identifier(value: str) -> str:
     """A name in the warehouse, as it is."""
     if not value or "\0" in value or len(value.encode()) > 63:
         raise ValueError(f"{value[:40]!r}… is not a column or table name: 1 to 63 bytes, no NUL (Postgres would cut it)")
-    return value
+    return plain_text(value)
 
 
-def _source_identifier(value: str) -> str:
+def source_identifier(value: str) -> str:
     if not value or "\0" in value or len(value) > 64:
         raise ValueError(f"{value[:40]!r} is not a source column or table name: 1 to 64 characters, no NUL")
-    return value
+    if value.lower().startswith("_shardlake_"):
+        raise ValueError(f"{value!r}: names that begin with _shardlake_ are Shardlake's own; rename it in extract.sql")
+    return plain_text(value)
 
 
 def _reference(value: str) -> str:
@@ -57,7 +70,8 @@ ViewName = Annotated[str, AfterValidator(_view_name)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Size = Annotated[int, BeforeValidator(_size), Field(gt=0)]
 Identifier = Annotated[str, AfterValidator(identifier)]
-SourceIdentifier = Annotated[str, AfterValidator(_source_identifier)]
+SourceIdentifier = Annotated[str, AfterValidator(source_identifier)]
+PlainText = Annotated[str, AfterValidator(plain_text)]
 Reference = Annotated[str, AfterValidator(_reference)]
 
 

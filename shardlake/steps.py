@@ -14,7 +14,7 @@ from uuid import UUID
 import psycopg
 
 from shardlake import raw
-from shardlake.errors import StagingLost, WorkerDied
+from shardlake.errors import ContractError, StagingLost, WorkerDied
 from shardlake.extract.plan import ShardPlan, columns_as_null, plan_window
 from shardlake.extract.read import Extracted, Request
 from shardlake.extract.worker import extract_in_worker
@@ -147,6 +147,8 @@ def _shaped(job: Job, found: OpenWindow) -> Iterator[Shaped]:
     store = raw.open_store(job.lake)
     for file in found.files:
         table = raw.read_chunk(store, file)
+        if unread := [c for c in job.view.source_columns if c not in table.column_names]:
+            raise ContractError(f"the raw files of window {found.window_id} do not hold the column {unread[0]!r}", hint="Run with --full: the view did not read it then.")
         yield shape(job.view, table, raw.kinds_of(table))
 
 

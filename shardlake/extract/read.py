@@ -18,7 +18,12 @@ from shardlake.view import View
 from shardlake.window import Position, Window
 
 _FEWEST, _MOST = 100, 250_000
-"""Rows of a chunk: fewer cost round trips, more cost memory where rows suddenly grow."""
+"""Rows of a chunk, whatever its bytes; fewer than the fewest only where those would be wider than _SPARE bytes."""
+_SPARE = 4 << 20
+_UNKNOWN = 200
+"""Rows of a first chunk where nothing is known of their width: a join's rows may be of megabytes."""
+_GROWTH = 4
+"""How much longer a chunk may be than the one before it, since wide rows may follow narrow ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ def extract(request: Request) -> Extracted:
         relation = without(describe(request.view, speaker, connection, request.shard.name), request.as_null)
         session = speaker.session(connection, request.shard)
         width = speaker.estimate(connection, request.view.source.table)[1] if request.view.source.table else 0
-    reader = _Reader(request, speaker, relation, session, Extracted(), _limit(request, width))
+    reader = _Reader(request, speaker, relation, session, Extracted(), _limit(request.chunk_bytes, width) if width else _UNKNOWN)
     reader.read(nulls=False)
     if reader.result.until is None and request.window.order == "cursor" and nullable_cursor(request.view, relation):
         reader.read(nulls=True)
@@ -66,9 +71,9 @@ def without(relation: Relation, names: tuple[str, ...]) -> Relation:
     return Relation(relation.text, kept, relation.available, tuple(dict.fromkeys((*relation.missing, *names))))
 
 
-def _limit(request: Request, width: int) -> int:
-    # after a bulk load a server's estimate may be too small a hundredfold: a first chunk expects 1 KB a row, and measures
-    return max(_FEWEST, min(_MOST, request.chunk_bytes // max(width, 1024)))
+def _limit(chunk_bytes: int, width: float) -> int:
+    """Rows of a chunk whose rows are `width` bytes wide: as many as fit, and not so few that round trips are what it costs."""
+    return max(1, min(_MOST, max(int(chunk_bytes / width), min(_FEWEST, int(_SPARE / width)))))
 
 
 @dataclass(slots=True)
@@ -99,7 +104,7 @@ class _Reader:
             if table.num_rows < limit:
                 return
             after = self._last(table, by_cursor=request.window.order == "cursor" and not nulls)
-            self.limit = max(_FEWEST, min(_MOST, int(request.chunk_bytes * table.num_rows / max(table.nbytes, 1))))
+            self.limit = min(limit * _GROWTH, _limit(request.chunk_bytes, max(table.nbytes, 1) / table.num_rows))
             if size >= request.view.source.window and not nulls:
                 self.result.until = after
                 return

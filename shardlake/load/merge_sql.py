@@ -135,14 +135,14 @@ class MergeSql:
         return f"coalesce({f'extract(epoch FROM {value})' if kind.startswith('timestamp') else f'{value}::numeric'}, '-Infinity')"
 
     def units(self) -> str:
-        """The newest staged version of each unit: its key, version, and whether it is gone."""
+        """The newest staged version of each unit: its key, its version as `_seq`, and as `_op` whether it is gone."""
         version = str(self.view.version_column)
         keys = ", ".join(f"{self._value(k)} AS {quoted(k)}" for k in self.view.unit_key)
         places = ", ".join(str(n + 1) for n in range(len(self.view.unit_key)))
         return (
             f"CREATE TEMP TABLE units ON COMMIT DROP AS SELECT DISTINCT ON ({places}) {keys},"
-            f" {self._number(version, self._value(version))} AS version, s._op IS NOT NULL AS gone FROM {self.staging} s"
-            f" ORDER BY {places}, version DESC, s.ctid DESC"
+            f" {self._number(version, self._value(version))} AS _seq, s._op IS NOT NULL AS _op FROM {self.staging} s"
+            f" ORDER BY {places}, _seq DESC, s.ctid DESC"
         )
 
     def drop_stale_units(self) -> str:
@@ -153,10 +153,10 @@ class MergeSql:
         mine = self._number(version, f"m.{quoted(version)}")
         return (
             f"WITH stale AS (DELETE FROM {self.staging} t USING units u WHERE {same_unit} AND ("
-            f"{self._number(version, self._value(version, 't.'))} < u.version OR (t._op IS NOT NULL) <> u.gone"
-            f" OR EXISTS (SELECT FROM {self.into} m WHERE {in_target} AND ({mine}, m._shard) > (u.version, {text(self.shard)}))"
+            f"{self._number(version, self._value(version, 't.'))} < u._seq OR (t._op IS NOT NULL) <> u._op"
+            f" OR EXISTS (SELECT FROM {self.into} m WHERE {in_target} AND ({mine}, m._shard) > (u._seq, {text(self.shard)}))"
             f" OR EXISTS (SELECT FROM shardlake.tombstones d WHERE d.view = {text(self.view.name)} AND d.unit_key = jsonb_build_array({self._unit('u.')})"
-            f" AND (d.version, d.shard) > (u.version, {text(self.shard)}))) RETURNING t._op)\n"
+            f" AND (d.version, d.shard) > (u._seq, {text(self.shard)}))) RETURNING t._op)\n"
             f"SELECT count(*) FILTER (WHERE {self.counts('_op')}) FROM stale"
         )
 
@@ -181,14 +181,14 @@ class MergeSql:
         """Remember the units that are gone, so that no older version brings them back; returns how many are news."""
         return (
             "WITH news AS (INSERT INTO shardlake.tombstones AS d (view, unit_key, version, shard)"
-            f" SELECT {text(self.view.name)}, jsonb_build_array({self._unit('u.')}), u.version, {text(self.shard)} FROM units u WHERE u.gone"
+            f" SELECT {text(self.view.name)}, jsonb_build_array({self._unit('u.')}), u._seq, {text(self.shard)} FROM units u WHERE u._op"
             " ON CONFLICT (view, unit_key) DO UPDATE SET version = excluded.version, shard = excluded.shard"
             " WHERE (d.version, d.shard) IS DISTINCT FROM (excluded.version, excluded.shard) RETURNING 1)\nSELECT count(*) FROM news"
         )
 
     def forget_tombstones(self) -> str:
         """Units that have rows again."""
-        return f"DELETE FROM shardlake.tombstones d USING units u WHERE d.view = {text(self.view.name)} AND NOT u.gone AND d.unit_key = jsonb_build_array({self._unit('u.')})"
+        return f"DELETE FROM shardlake.tombstones d USING units u WHERE d.view = {text(self.view.name)} AND NOT u._op AND d.unit_key = jsonb_build_array({self._unit('u.')})"
 
 
 def into_target(view: View, window_id: int, shard: str, columns: tuple[TargetColumn, ...]) -> MergeSql:

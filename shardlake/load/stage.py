@@ -7,6 +7,7 @@ inside the merge's transaction, and is given up for the ordinary way at the firs
 
 import io
 import json
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,12 +22,12 @@ from shardlake.errors import ContractError
 from shardlake.failpoints import failpoint
 from shardlake.ledger.migrate import STAGING
 from shardlake.load.names import quoted, quoted_list, staging, staging_rejects
-from shardlake.shape.chunk import Reject, Shaped
+from shardlake.shape.chunk import Shaped
 from shardlake.view import View
 
 Connection = psycopg.Connection[Any]
-_DOUBTFUL = 20_000
-"""Doubtful rows that a window may hold back in memory while the others go straight."""
+_DOUBTFUL = 16 << 20
+"""Bytes of doubtful rows that a window may hold back in memory while the others go straight."""
 _CSV = pa.csv.WriteOptions(include_header=False, quoting_style="needed", batch_size=8192)  # strings quoted, NULL not: '' and NULL differ
 
 
@@ -94,7 +95,7 @@ def stage(connection: Connection, view: View, window_id: int, chunks: Iterable[S
                     if pc.any(doubt).as_py():
                         doubtful.append(rows.filter(doubt))
                         rows = rows.filter(pc.invert(doubt))
-                        if sum(d.num_rows for d in doubtful) > _DOUBTFUL:
+                        if sum(d.nbytes for d in doubtful) > _DOUBTFUL:
                             raise NotStraight
                     counted.straight += rows.num_rows
                     rows = rows.select(own).append_column("_shard", pa.repeat(pa.scalar(straight.shard), rows.num_rows))
@@ -106,10 +107,10 @@ def stage(connection: Connection, view: View, window_id: int, chunks: Iterable[S
             ):
                 for rows in doubtful:
                     _write(copy, rows)
-        if counted.rejects:
+        if counted.rejected:
             with connection.cursor() as cursor, cursor.copy(f"COPY {staging_rejects(window_id)} FROM STDIN") as copy:
-                for reject in counted.rejects:
-                    copy.write_row((json.dumps(reject.key).replace("\\u0000", "␀"), reject.column, reject.value, reject.reason))
+                for line in counted.reject_lines():
+                    copy.write_row(line)
     failpoint("stage.copied")
     return counted.staged(window_id, time.perf_counter() - started)
 
@@ -120,7 +121,8 @@ class _Counted:
     def __init__(self, view: View) -> None:
         self._view, self._columns = view, staging_columns(view)
         self.raw_rows = self.shaped = self.rows = self.marks = self.suspects = self.straight = 0
-        self.rejects: list[Reject] = []
+        self.rejected = 0
+        self._lines = tempfile.SpooledTemporaryFile(max_size=1 << 20, mode="w+", encoding="utf-8")  # noqa: SIM115 - ends with us
         self._seconds = 0.0
 
     def through(self, chunks: Iterable[Shaped]) -> Iterator[Shaped]:
@@ -136,15 +138,23 @@ class _Counted:
             self.suspects += chunk.rows.num_rows - chunk.rows.column("_suspect").null_count
             if self._view.explode:  # a parent without elements is a mark in staging, not a row of the view
                 self.marks += chunk.rows.num_rows - chunk.rows.column("_op").null_count
-            self.rejects += chunk.rejects
+            self.rejected += len(chunk.rejects)
+            for reject in chunk.rejects:
+                self._lines.write(json.dumps([json.dumps(reject.key), reject.column, reject.value, reject.reason]) + "\n")
             yield chunk
             waited = time.perf_counter()
         self._seconds += time.perf_counter() - waited
 
+    def reject_lines(self) -> Iterator[list[str | None]]:
+        """The rejects as rows of their table; a window of nothing but bad rows is on disk, not in memory."""
+        self._lines.seek(0)
+        for line in self._lines:
+            yield json.loads(line)
+
     def staged(self, window_id: int, seconds: float) -> Staged:
         """The sums."""
         return Staged(
-            window_id, self.raw_rows, self.shaped, len(self.rejects), self.rows - self.straight, self.rows - self.marks,
+            window_id, self.raw_rows, self.shaped, self.rejected, self.rows - self.straight, self.rows - self.marks,
             self.suspects, self.straight, self._seconds, seconds - self._seconds,
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shardlake.shape.poison import FINE, MALFORMED, SUSPICIOUS, examine, extract_exact, harmless, parse_exact, why_malformed
-from shardlake.shape.query import ROW, JsonColumn, extraction, json_columns, name, shape_query
+from shardlake.shape.query import DOCUMENTS, ROW, TEXTS, JsonColumn, extraction, json_columns, name, shape_query
 from shardlake.view import View
 
 _mine = threading.local()
@@ -42,9 +42,11 @@ def shape(view: View, table: pa.Table, kinds: dict[str, str]) -> Shaped:
 
     `kinds` says of each source column what it holds (`SourceColumn.kind`). Pure: the same chunk gives the same rows.
     """
-    table = table.append_column(ROW, pl.int_range(table.num_rows, dtype=pl.Int32, eager=True).to_arrow())
     documents = json_columns(view)
-    bad, exact = _examine(view, table, documents, kinds)
+    original = table
+    table, undecodable = _decoded(table, documents)
+    table = table.append_column(ROW, pl.int_range(table.num_rows, dtype=pl.Int32, eager=True).to_arrow())
+    bad, exact = _examine(view, table, documents, kinds, undecodable)
     connection = _connection()
     try:
         connection.register("raw", table)
@@ -56,9 +58,9 @@ def shape(view: View, table: pa.Table, kinds: dict[str, str]) -> Shaped:
     malformed = pc.equal(rows.column("_op"), "m").fill_null(False)
     if pc.any(malformed).as_py():
         for row in rows.filter(malformed).column(ROW).to_pylist():
-            bad[row] = _first_malformed(table, row, documents)
+            bad[row] = _first_malformed(view, table, row, documents)
         rows = rows.filter(pc.invert(malformed))
-    rejects = [_reject(view, table, row, column, reason) for row, (column, reason) in sorted(bad.items())]
+    rejects = [_reject(view, original, row, column, reason) for row, (column, reason) in sorted(bad.items())]
     return Shaped(rows.drop_columns(ROW), table.num_rows - len(bad), rejects)
 
 
@@ -85,11 +87,11 @@ def _extracted(
     if exact:
         rows = {ROW: pa.array(exact, pa.int32())}
         for json in documents:
-            for prefix, paths, as_json in (("t_", json.texts, False), ("d_", json.documents, True)):
+            for prefix, paths, as_json in ((TEXTS, json.texts, False), (DOCUMENTS, json.documents or (() if json.texts else ((),)), True)):
                 if paths:
                     exploded = view.explode.path.steps if view.explode and as_json and view.explode.path.column == json.name else None
                     rows[prefix + json.name] = pa.array(
-                        [_lists(found.get(json.name), paths, as_json, exploded) for found in exact.values()], pa.list_(pa.string())
+                        [_lists(found, json.name, paths, as_json, exploded) for found in exact.values()], pa.list_(pa.string())
                     )
         connection.register("exact", pa.table(rows))
         lists = ", ".join(f"exact.{name(c)}" for c in rows if c != ROW)
@@ -99,28 +101,53 @@ def _extracted(
 
 
 def _lists(
-    document: Any, paths: tuple[tuple[str | int, ...], ...], as_json: bool, exploded: tuple[str | int, ...] | None
+    found: dict[str, Any], column: str, paths: tuple[tuple[str | int, ...], ...], as_json: bool, exploded: tuple[str | int, ...] | None
 ) -> list[str | None] | None:
-    return None if document is None else [extract_exact(document, steps, as_json=as_json, marked=steps == exploded) for steps in paths]
+    if column not in found:
+        return None
+    return [extract_exact(found[column], steps, as_json=as_json, marked=steps == exploded) for steps in paths]
 
 
-def _first_malformed(table: pa.Table, row: int, documents: tuple[JsonColumn, ...]) -> tuple[str, str]:
+def _first_malformed(view: View, table: pa.Table, row: int, documents: tuple[JsonColumn, ...]) -> tuple[str, str]:
     reasons = {j.name: why_malformed(str(value)) for j in documents if (value := table.column(j.name)[row].as_py()) is not None}
+    if view.explode and all(reason == FINE for reason in reasons.values()):
+        return view.explode.path.column, f"has something else than an array at {view.explode.path}, which is to be exploded"
     return next(((n, r) for n, r in reasons.items() if r != FINE), next(iter(reasons.items())))
 
 
 def _reject(view: View, table: pa.Table, row: int, column: str, reason: str) -> Reject:
-    key = {k: None if (value := table.column(k)[row].as_py()) is None else str(value) for k in view.source.primary_key}
-    value = table.column(column)[row].as_py()
-    return Reject(key, column, None if value is None else str(value)[:VALUE].replace("\0", "␀"), reason)
+    def shown(name: str) -> str | None:
+        value = table.column(name)[row].as_py()
+        return None if value is None else ("\\x" + value[:VALUE].hex() if isinstance(value, bytes) else str(value))[:VALUE].replace("\0", "␀")
+
+    return Reject({k: shown(k) for k in view.source.primary_key}, column, shown(column), reason)
+
+
+def _decoded(table: pa.Table, documents: tuple[JsonColumn, ...]) -> tuple[pa.Table, dict[int, tuple[str, str]]]:
+    """JSON that the source keeps as bytes, as text; and the rows in which it is no UTF-8."""
+    bad: dict[int, tuple[str, str]] = {}
+    for json in documents:
+        place = table.schema.get_field_index(json.name)
+        if not (pa.types.is_binary(table.schema.field(place).type) or pa.types.is_large_binary(table.schema.field(place).type)):
+            continue
+        try:
+            texts = table.column(place).cast(pa.large_string())
+        except pa.ArrowInvalid:
+            values = [None if v is None else v.decode(errors="replace") for v in table.column(place).to_pylist()]
+            again = (v if v is None else v.encode() for v in values)
+            for row, (before, after) in enumerate(zip(table.column(place).to_pylist(), again, strict=True)):
+                if before != after:
+                    bad.setdefault(row, (json.name, "is not JSON (its bytes are no UTF-8)"))
+            texts = pa.array(values, pa.large_string())
+        table = table.set_column(place, json.name, texts)
+    return table, bad
 
 
 def _examine(
-    view: View, table: pa.Table, documents: tuple[JsonColumn, ...], kinds: dict[str, str]
+    view: View, table: pa.Table, documents: tuple[JsonColumn, ...], kinds: dict[str, str], bad: dict[int, tuple[str, str]]
 ) -> tuple[dict[int, tuple[str, str]], dict[int, dict[str, Any]]]:
-    """Rows to reject (column, reason), and rows whose documents must be taken apart exactly."""
-    free = ("text", "json", "array")  # what else comes as text (times, decimals) is the server's own print
-    bad: dict[int, tuple[str, str]] = {}
+    """Rows to reject (column, reason), `bad` among them, and rows whose documents must be taken apart exactly."""
+    free = ("text", "json", "array", "bytes")  # what else comes as text (times, decimals) is the server's own print
     exact: dict[int, dict[str, Any]] = {}
     limit = harmless(view.source.json_limits)
     of_json = {j.name for j in documents}

@@ -13,9 +13,9 @@ import orjson
 
 from shardlake.view import JsonLimits
 
-SUSPICIOUS = r"[0-9]{8}[.eE]|\.[0-9]{8}|\\u(?:0000|[dD][89a-fA-F])|NaN|Infinity|\x00"
-"""A document without a match, and no longer than `harmless`, holds no NUL, no surrogate, no NaN, and no number with a
-fraction of more than 15 digits (the extraction reads those as doubles)."""
+SUSPICIOUS = r"[0-9]{8}[.eE]|\.[0-9]{8}|\\u(?:0000|[dD][89a-fA-F])|(?i:nan|inf|infinity)\s*(?:[,}\]]|$)|,\s*[}\]]|\x00"
+"""A document without a match, and no longer than `harmless`, holds no NUL, no surrogate, no NaN, no comma too many (the
+extraction forgives both), and no number with a fraction of more than 15 digits (which it reads as a double)."""
 
 MARK = "\ue000\ue001number:"
 """Stands before a number that travels as a string through the taking apart of an array's elements."""
@@ -33,6 +33,14 @@ class Number:
     """A number as it was written."""
 
     text: str
+
+
+class Members(dict[str, Any]):
+    """An object with all its members as they were written; of two with one key the first counts, as in the extraction."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(reversed(pairs))
+        self.pairs = pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,7 @@ def why_malformed(document: str) -> str:
 def parse_exact(document: str) -> Any:
     """A document with its numbers as they were written, or MALFORMED."""
     try:
-        return json.loads(document, parse_float=Number, parse_int=Number)
+        return json.loads(document, parse_float=Number, parse_int=Number, object_pairs_hook=Members)
     except ValueError:
         return MALFORMED
 
@@ -99,10 +107,10 @@ def extract_exact(document: Any, steps: tuple[str | int, ...], *, as_json: bool,
     """
     found = document
     for step in steps:
-        if isinstance(found, dict) and isinstance(step, str):
-            found = found.get(step)
-        elif isinstance(found, list) and isinstance(step, int) and step < len(found):
-            found = found[step]
+        if isinstance(found, Members):
+            found = found.get(str(step))
+        elif isinstance(found, list) and str(step) in map(str, range(len(found))):  # a JSON pointer tells no 0 from "0"
+            found = found[int(step)]
         else:
             return None
     if found is None:
@@ -120,10 +128,10 @@ def dumps(value: Any, *, marked: bool = False) -> str:
     """JSON text with numbers as they were written."""
     if isinstance(value, Number):
         return f'"{MARK}{value.text}"' if marked else value.text
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{dumps(v, marked=marked)}" for k, v in value.items()) + "}"
+    if isinstance(value, Members):
+        return "{" + ",".join([f"{json.dumps(k, ensure_ascii=False)}:{dumps(v, marked=marked)}" for k, v in value.pairs]) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(dumps(v, marked=marked) for v in value) + "]"
+        return "[" + ",".join([dumps(v, marked=marked) for v in value]) + "]"
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -148,9 +156,9 @@ def _keys(value: Any) -> int:
     count, todo = 0, [value]
     while todo:
         item = todo.pop()
-        if isinstance(item, dict):
-            count += len(item)
-            todo += item.values()
+        if isinstance(item, Members):
+            count += len(item.pairs)
+            todo += [value for _, value in item.pairs]
         elif isinstance(item, list):
             todo += item
     return count

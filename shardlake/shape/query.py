@@ -24,6 +24,10 @@ class JsonColumn:
     documents: tuple[tuple[str | int, ...], ...]
 
 
+TEXTS, DOCUMENTS = "_shardlake_t_", "_shardlake_d_"
+"""Before a JSON column's name: what its paths find, as text and as JSON. No source column may begin so."""
+
+
 def json_columns(view: View) -> tuple[JsonColumn, ...]:
     """The source columns that hold JSON, by the paths into them; a whole column that becomes jsonb counts as well."""
     texts: dict[str, list[tuple[str | int, ...]]] = {}
@@ -51,14 +55,14 @@ def pointer(steps: tuple[str | int, ...]) -> str:
 
 
 def extraction(json: JsonColumn) -> str:
-    """SELECT items `t_<column>` and `d_<column>`: lists of what its paths find; NULL for a document that is no JSON."""
+    """SELECT items TEXTS and DOCUMENTS with the column's name: lists of what its paths find; NULL for a document that is no JSON."""
     document = f"CAST({name(json.name)} AS VARCHAR)"
     items = []
     if json.texts:
-        items.append(f"try(json_extract_string({document}, {_pointers(json.texts)})) AS {name('t_' + json.name)}")
+        items.append(f"try(json_extract_string({document}, {_pointers(json.texts)})) AS {name(TEXTS + json.name)}")
     documents = json.documents or (() if json.texts else ((),))
     if documents:
-        items.append(f"try(json_extract({document}, {_pointers(documents)})) AS {name('d_' + json.name)}")
+        items.append(f"try(json_extract({document}, {_pointers(documents)})) AS {name(DOCUMENTS + json.name)}")
     return ", ".join(items)
 
 
@@ -70,14 +74,14 @@ def expression(view: View, column: Column, raw: dict[str, pa.DataType], kinds: d
     """A view column's value as text. Elements give back numbers that `poison.MARK` has carried past DuckDB's doubles."""
     path = column.path
     if path.column == "$index":
-        return "CAST(e_index AS VARCHAR)"
+        return "CAST(_shardlake_index AS VARCHAR)"
     if path.column == "$element":
         return _element(column, path)
     if path.steps:
         json = next(j for j in json_columns(view) if j.name == path.column)
         if _is_json(column):
-            return f"nullif(CAST({name('d_' + json.name)}[{json.documents.index(path.steps) + 1}] AS VARCHAR), 'null')"
-        return f"{name('t_' + json.name)}[{json.texts.index(path.steps) + 1}]"
+            return f"nullif(CAST({name(DOCUMENTS + json.name)}[{json.documents.index(path.steps) + 1}] AS VARCHAR), 'null')"
+        return f"{name(TEXTS + json.name)}[{json.texts.index(path.steps) + 1}]"
     return source_text(column, path.column, raw[path.column], kinds.get(path.column, "text"))
 
 
@@ -96,15 +100,21 @@ def source_text(column: Column | None, source: str, arrow: pa.DataType, kind: st
     if target == "bytea":
         return f"'\\x' || lower(hex(encode(CAST({value} AS VARCHAR))))"
     if kind == "instant" and target == "timestamptz":
-        return f"CASE WHEN {value} LIKE '%+00' THEN {value} ELSE {value} || '+00' END"
+        # Postgres writes the offset, and none after infinity; MySQL writes none
+        return f"CASE WHEN contains({value}, '+') OR suffix({value}, 'infinity') THEN {value} ELSE {value} || '+00' END"
     return f"CAST({value} AS VARCHAR)"
 
 
 def _element(column: Column, path: Path) -> str:
     if _is_json(column):
-        found = f"json_extract(e_value, {literal(pointer(path.steps))})" if path.steps else "e_value"
-        return f"regexp_replace(nullif(CAST({found} AS VARCHAR), 'null'), '\"{MARK}([^\"]*)\"', '\\1', 'g')"
-    return f"replace(json_extract_string(e_value, {literal(pointer(path.steps))}), '{MARK}', '')"
+        found = f"json_extract(_shardlake_element, {literal(pointer(path.steps))})" if path.steps else "_shardlake_element"
+        return _unmarked(f"nullif(CAST({found} AS VARCHAR), 'null')")
+    # a number that stands alone has no quotes any more
+    return f"replace({_unmarked(f'json_extract_string(_shardlake_element, {literal(pointer(path.steps))})')}, '{MARK}', '')"
+
+
+def _unmarked(text: str) -> str:
+    return f"regexp_replace({text}, '\"{MARK}([^\"]*)\"', '\\1', 'g')"
 
 
 def suspect(view: View) -> str:
@@ -120,28 +130,35 @@ def suspect(view: View) -> str:
     return " OR ".join(parts) or "false"
 
 
-ROW = "_raw_row"
+ROW = "_shardlake_row"
 """A raw row's place in its chunk."""
 
 
 def shape_query(view: View, raw: dict[str, pa.DataType], kinds: dict[str, str], *, extracted: str) -> str:
-    """View rows of `extracted` (raw columns, t_ and d_ lists): the columns, `_cursor`, `_op`, `_suspect`, `_raw_row`.
+    """View rows of `extracted` (raw columns, TEXTS and DOCUMENTS): the columns, `_cursor`, `_op`, `_suspect`, ROW.
 
     `_op` is 'd' for a unit that has no rows any more: deleted at its source, or exploded from an empty array. Such a
-    row holds the unit's key and version, and NULLs. It is 'm' where a document is malformed: no view row at all.
+    row holds the unit's key and version, and NULLs. It is 'm' where a document is malformed, or has something else where
+    the array to explode should be: no view row at all.
     """
     columns = {n: expression(view, c, raw, kinds) for n, c in view.columns.items()}
     gone = f"{name(view.deletes.column)} IS NOT NULL" if view.deletes and view.deletes.mode == "apply" else "false"
     version = [f"{_cursor(view, raw, kinds)} AS _cursor"] if view.version_column == "_cursor" else []
-    source = extracted
+    source, malformed = extracted, _malformed(view)
     if view.explode:
         json = next(j for j in json_columns(view) if j.name == view.explode.path.column)
-        document = f"{name('d_' + json.name)}[{json.documents.index(view.explode.path.steps) + 1}]"
+        document = f"{name(DOCUMENTS + json.name)}[{json.documents.index(view.explode.path.steps) + 1}]"
+        malformed += f" OR (NOT ({gone}) AND json_type({document}) NOT IN ('ARRAY', 'NULL'))"
         items = f"CASE WHEN {gone} OR json_type({document}) IS DISTINCT FROM 'ARRAY' THEN [] ELSE from_json({document}, '[\"JSON\"]') END"
         # an empty list still gives one row here, so that the parent is known to have no elements
-        source = f"(SELECT *, unnest(CASE WHEN len(items) = 0 THEN [NULL] ELSE items END) AS e_value, unnest(CASE WHEN len(items) = 0 THEN [NULL] ELSE range(len(items)) END) AS e_index FROM (SELECT *, {items} AS items FROM {extracted}))"
-        gone = "e_index IS NULL"
-    op = f"CASE WHEN {_malformed(view)} THEN 'm' WHEN {gone} THEN 'd' END AS _op"
+        empty, found = "len(_shardlake_items) = 0", "_shardlake_items"
+        source = (
+            f"(SELECT *, unnest(CASE WHEN {empty} THEN [NULL] ELSE {found} END) AS _shardlake_element,"
+            f" unnest(CASE WHEN {empty} THEN [NULL] ELSE range(len({found})) END) AS _shardlake_index"
+            f" FROM (SELECT *, {items} AS {found} FROM {extracted}))"
+        )
+        gone = "_shardlake_index IS NULL"
+    op = f"CASE WHEN {malformed} THEN 'm' WHEN {gone} THEN 'd' END AS _op"
     kept = {*view.unit_key, view.version_column}
     selected = [
         f"{e} AS {name(n)}" if n in kept or gone == "false" else f"CASE WHEN {gone} THEN NULL ELSE {e} END AS {name(n)}"
@@ -155,7 +172,7 @@ def shape_query(view: View, raw: dict[str, pa.DataType], kinds: dict[str, str], 
 def _malformed(view: View) -> str:
     parts = []
     for json in json_columns(view):
-        found = "t_" if json.texts else "d_"
+        found = TEXTS if json.texts else DOCUMENTS
         parts.append(f"({name(json.name)} IS NOT NULL AND {name(found + json.name)} IS NULL)")
     return " OR ".join(parts) or "false"
 
