@@ -1,15 +1,24 @@
 """What all blocks share: they hold an engine's connection, field by field, and give it back as a plain value."""
 
+from typing import Any
+
 from prefect.blocks.abstract import CredentialsBlock
+from prefect.blocks.core import Block, schema_extra
 from pydantic import ConfigDict
 
-from shardlake.connection import KINDS, Connection, ConnectionSpec
+from shardlake.connection import KINDS, Connection
+
+
+def _schema(schema: dict[str, Any], model: type[Block]) -> None:
+    """Prefect's own, with every override secret as a whole: it knows no secret under a key that is a shard's name."""
+    schema_extra(schema, model)
+    schema["secret_fields"] = sorted({"overrides.*" if name.startswith("overrides.") else name for name in schema["secret_fields"]})
 
 
 class ConnectionBlock(CredentialsBlock):
     """A connection that Prefect keeps. `spec` is what the engine is given; it never meets the block."""
 
-    model_config = ConfigDict(frozen=False, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=False, extra="ignore", hide_input_in_errors=True, json_schema_extra=_schema)
 
     def spec(self) -> Connection:
         """The connection as a plain value."""
@@ -19,6 +28,3 @@ class ConnectionBlock(CredentialsBlock):
     def get_client(self, *args: object, **kwargs: object) -> Connection:
         """The same as `spec`, by the name that Prefect's credentials have for it."""
         return self.spec()
-
-
-__all__ = ["ConnectionBlock", "ConnectionSpec"]

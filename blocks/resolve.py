@@ -16,8 +16,9 @@ def connect(reference: str) -> Connection:
     """The connection of that name, as a plain value. Raises SpecError."""
     if path := os.environ.get("SHARDLAKE_CONNECTIONS"):
         return load_connection(Path(path), reference)
-    if reference.split("/")[0] not in KINDS:
-        raise SpecError(f"there is no kind of connection {reference.split('/')[0]!r}; there are: {', '.join(KINDS)}")
+    kind = reference.partition("/")[0]
+    if kind not in KINDS:
+        raise SpecError(f"there is no kind of connection {kind!r}; there are: {', '.join(KINDS)}")
     try:
         block = Block.load(reference)
     except ValueError:

@@ -12,6 +12,8 @@ from cli.shown import console, show_json
 def check(as_json: Annotated[bool, typer.Option("--json", help="Print what a program would read, and nothing else.")] = False) -> None:
     """Validate every view, and the connections file where one is given. Reads files alone; no server is asked.
 
+    For example:
+
         shardlake --views views --connections connections.yaml check
     """
     from blocks.resolve import views_folder
@@ -42,9 +44,13 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print what a pro
             continue
         for reference in (view.source.connection, view.warehouse.connection, view.lake.connection):
             if known is not None and reference not in known:
-                problems.append(f"{views_folder() / name / 'view.yaml'}: {file} has no connection {reference!r}; there are: {', '.join(known)}")
+                problems.append(
+                    f"{views_folder() / name / 'view.yaml'}: {file} has no connection {reference!r}; there are: {', '.join(known)}"
+                )
         if other := targets.setdefault(view.warehouse.table.lower(), name) != name and targets[view.warehouse.table.lower()]:
-            problems.append(f"{views_folder() / name / 'view.yaml'}: warehouse.table: {view.warehouse.table} is the table of the view {other} already")
+            problems.append(
+                f"{views_folder() / name / 'view.yaml'}: warehouse.table: {view.warehouse.table} is the table of the view {other} already"
+            )
     if as_json:
         show_json({"ok": not problems, "views": names, "problems": problems})
     else:

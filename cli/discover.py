@@ -12,6 +12,8 @@ def discover(
 ) -> None:
     """Draft a view from the live table of all shards: columns, types, key, cursor, and the JSON found in a sample.
 
+    For example:
+
         shardlake discover mysql-shards/shop orders > views/orders/view.yaml
     """
     from blocks.resolve import connect

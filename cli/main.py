@@ -1,14 +1,15 @@
 """The command itself: global options, and errors as one clear message on standard error."""
 
+import atexit
 import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from cli import check, discover, plan, rejects, run, status
+from cli.shown import errors
 from shardlake.errors import ShardlakeError
 
 app = typer.Typer(
@@ -47,18 +48,21 @@ def options(
 
 def main() -> None:
     """Run the command. A failure that Shardlake names is a message, not a traceback."""
+    atexit.register(_hush)
     code = 0
     try:
         app(standalone_mode=True)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     except ShardlakeError as error:
-        console = Console(stderr=True)
-        console.print(f"[bold red]{type(error).__name__}[/] ", end="")
-        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        errors.print(f"[bold red]{type(error).__name__}[/] ", end="")
+        errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
         code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # leave without the interpreter's teardown: DuckDB's bindings report leaks there that are none
     run.stop_workers()
-    os._exit(code)
+    sys.exit(code)
+
+
+def _hush() -> None:
+    """The last thing before the interpreter is torn down: DuckDB's bindings would report leaks there that are none."""
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

@@ -19,6 +19,8 @@ def plan(
     Windows, estimated rows, whether an index serves the cursor, the generated SELECT, what each column becomes, drift
     between shards and against the target, and the DDL that would be applied.
 
+    For example:
+
         shardlake plan orders
     """
     from blocks.resolve import connect, views_folder
@@ -38,7 +40,8 @@ def plan(
         ]
         for s in found.shards
     ]  # fmt: skip
-    console.print(table(f"{view}: windows", ["shard", "from", "to", "", "rows (about)", "table (about)", "index", "verdict"], rows, ("rows (about)", "table (about)")))
+    titles = ["shard", "from", "to", "", "rows (about)", "table (about)", "index", "verdict"]
+    console.print(table(f"{view}: windows", titles, rows, ("rows (about)", "table (about)")))
     console.print(table("columns", ["column", "from", "source", "target", "fits"], [[*t.values()] for t in found.types]))
     if found.unused:
         console.print(f"not read: {', '.join(found.unused)}", markup=False, highlight=False)

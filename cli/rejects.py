@@ -17,6 +17,10 @@ def rejects(
     """Show the rows that could not be taken: where they are, the column, the value, and the reason.
 
     Mend them at the source (the next run takes them), or mend the view and run `shardlake replay VIEW`.
+
+    For example:
+
+        shardlake rejects orders --shard shop_03 --limit 5
     """
     from blocks.resolve import connect, views_folder
     from shardlake.job import open_job
@@ -30,5 +34,17 @@ def rejects(
     if as_json:
         show_json({"view": view, "total": total, "rejects": [asdict(line) for line in lines]})
         return
-    rows = [[line.shard, ", ".join(f"{k}={v}" for k, v in line.row_key.items()), line.column_name, (line.value or "NULL")[:30], line.reason, f"{line.seen_at:%m-%d %H:%M:%S}"] for line in lines]
-    console.print(table(f"{view}: {total} rejects", ["shard", "key", "column", "value", "reason", "seen"], rows, whole=("shard", "key", "column")))
+    rows = [
+        [
+            line.shard,
+            ", ".join(f"{k}={v}" for k, v in line.row_key.items()),
+            line.column_name,
+            (line.value or "NULL")[:30],
+            line.reason,
+            f"{line.seen_at:%m-%d %H:%M:%S}",
+        ]
+        for line in lines
+    ]
+    console.print(
+        table(f"{view}: {total} rejects", ["shard", "key", "column", "value", "reason", "seen"], rows, whole=("shard", "key", "column"))
+    )

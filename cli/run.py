@@ -1,45 +1,60 @@
 """`shardlake run` and `shardlake replay`."""
 
-import logging
 import os
 from typing import Annotated, Any
 
 import typer
 
-from cli.shown import console, run_table, show_json
+from cli.shown import console, errors, run_table, show_json
 
 Views = Annotated[list[str], typer.Argument(help="The views to run, by name.", show_default=False)]
 OnlyShards = Annotated[list[str] | None, typer.Option("--shard", help="Only this shard; may be given several times.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what a program would read, and nothing else.")]
 
 
-def run(views: Views, full: Annotated[bool, typer.Option("--full", help="Read everything anew, not only what has changed.")] = False, shard: OnlyShards = None, as_json: AsJson = False) -> None:
+def run(
+    views: Views,
+    full: Annotated[bool, typer.Option("--full", help="Read everything anew, not only what has changed.")] = False,
+    shard: OnlyShards = None,
+    as_json: AsJson = False,
+) -> None:
     """Bring views up to now: read what is new on every shard, and merge it.
 
     A shard that fails does not stop the others; the command then ends with 1 and names it. What was left unfinished by
-    an earlier run is finished first.
+    an earlier run is finished first. For example:
 
         shardlake run orders
         shardlake run orders customers --shard shop_03 --json
     """
-    from shardlake.view_file import find_view
+    _quiet()
     from blocks.resolve import views_folder
+    from flows.sync_views import sync_views
+    from shardlake.errors import ShardlakeError
+    from shardlake.view_file import find_view
 
     for view in views:
         find_view(views_folder(), view)
-    _quiet(as_json)
-    from flows.sync_views import sync_views
-
-    state = sync_views(views, shard, full, return_state=True)
+    try:
+        state = sync_views(views, shard, full, return_state=True)
+    except RuntimeError as error:
+        if "Failed to reach API" not in str(error):
+            raise
+        raise ShardlakeError(
+            f"Prefect: {error}", hint="Start it, or unset PREFECT_API_URL: a server for this run alone is then started."
+        ) from None
     reports = _reports(state)
     if reports is None:
-        error = state.result(raise_on_failure=False)
-        raise error if isinstance(error, BaseException) else RuntimeError(state.message)
+        failure = state.result(raise_on_failure=False)
+        raise failure if isinstance(failure, BaseException) else RuntimeError(state.message)
     _show(reports, as_json)
 
 
-def replay(view: Annotated[str, typer.Argument(help="The view, by name.", show_default=False)], shard: OnlyShards = None, as_json: AsJson = False) -> None:
+def replay(
+    view: Annotated[str, typer.Argument(help="The view, by name.", show_default=False)], shard: OnlyShards = None, as_json: AsJson = False
+) -> None:
     """Run raw again through shape, stage and merge, after the view was mended. The source is not read.
+
+    For example:
 
         shardlake replay orders
     """
@@ -56,6 +71,9 @@ def _show(reports: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         show_json({"ok": all(r["ok"] for r in reports), "views": reports})
     for report in [] if as_json else reports:
+        if not report["shards"]:  # it could not begin
+            errors.print(f"{report['view']}: {report['message']}", markup=False, highlight=False, style="red", soft_wrap=True)
+            continue
         console.print(run_table(report))
         console.print(report["message"], markup=False, highlight=False, style="green" if report["ok"] else "red", soft_wrap=True)
         for note in dict.fromkeys(n for s in report["shards"] for n in s["notes"]):
@@ -71,11 +89,9 @@ def _reports(state: Any) -> list[dict[str, Any]] | None:
     return data if isinstance(data, list) else None
 
 
-def _quiet(as_json: bool) -> None:
-    """Prefect's log goes to standard error; in JSON mode only its warnings do."""
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
-    if as_json:
-        logging.getLogger("prefect").setLevel(logging.ERROR)
+def _quiet() -> None:
+    """Prefect's log goes to its API; on the console it would say with tracebacks what the table says with names."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 
 
 def stop_workers() -> None:

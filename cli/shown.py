@@ -7,8 +7,10 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 console = Console()
+errors = Console(stderr=True)
 
 
 def show_json(value: Any) -> None:
@@ -22,8 +24,18 @@ def table(title: str, columns: list[str], rows: list[list[Any]], numbers: tuple[
     for column in columns:
         made.add_column(column, justify="right" if column in numbers else "left", overflow="fold", no_wrap=column in (*numbers, *whole))
     for row in rows:
-        made.add_row(*("" if cell is None else f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell) for cell in row))
+        made.add_row(*(_cell(cell) for cell in row))
     return made
+
+
+def _cell(value: Any) -> Text:
+    """A value as it is: brackets in it are no markup, and an escape sequence is spelt out, not sent to the terminal."""
+    if isinstance(value, Text):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Text(f"{value:,}")
+    text = "" if value is None else str(value)
+    return Text("".join(c if c.isprintable() else repr(c)[1:-1] for c in text))
 
 
 COUNTS = ("read", "merged", "unchanged", "superseded", "rejected", "seconds")
@@ -33,8 +45,8 @@ def run_table(report: dict[str, Any]) -> Table:
     """A run, shard by shard."""
     rows = []
     for shard in report["shards"]:
-        mark = {"merged": "[green]merged[/]", "nothing": "[dim]no news[/]", "failed": "[red]failed[/]"}[shard["state"]]
+        mark = {"merged": Text("merged", "green"), "nothing": Text("no news", "dim"), "failed": Text("failed", "red")}[shard["state"]]
         rows.append([shard["shard"], mark, *(shard[c] for c in COUNTS[:-1]), f"{sum(shard['seconds'].values()):.2f}"])
     total = report["totals"]
-    rows.append(["[bold]all[/]", "", *(total[c] for c in COUNTS[:-1]), f"{report['seconds']:.2f}"])
+    rows.append([Text("all", "bold"), "", *(total[c] for c in COUNTS[:-1]), f"{report['seconds']:.2f}"])
     return table(f"{report['view']}: {len(report['shards'])} shards", ["shard", "state", *COUNTS], rows, COUNTS, ("shard", "state"))

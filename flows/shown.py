@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
+from prefect import runtime
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
@@ -14,29 +15,27 @@ from shardlake.run import Run
 
 
 class Progress:
-    """A progress artifact: how many of a run's shards have come to their end."""
+    """A progress artifact: how many of a run's shards have come to their end, in percent."""
 
     def __init__(self, run: Run) -> None:
-        self._run, self._ended = run, 0
+        self._view, self._shards = run.report.view, len(run.report.shards)
         self._artifact: UUID | None = None
 
     def __enter__(self) -> Self:
-        view = self._run.report.view
-        self._artifact = create_progress_artifact(0.0, key=f"{_key(view)}-progress", description=f"Windows of {view} that are merged")
+        made = create_progress_artifact(
+            0.0, key=f"{_key(self._view)}-progress", description=f"Shards of {self._view} that have come to their end"
+        )
+        self._artifact = made if isinstance(made, UUID) else None  # a coroutine only where an event loop runs
         return self
 
-    def update(self) -> None:
-        """A window came to its end."""
-        self._ended += 1
-        self._show(min(99.0, 100.0 * self._ended / max(len(self._run.report.shards), 1)))
+    def left(self, shards: int) -> None:
+        """That many shards are still on their way."""
+        if self._artifact:
+            update_progress_artifact(self._artifact, round(100.0 * (self._shards - shards) / self._shards, 1))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is None:
-            self._show(100.0)
-
-    def _show(self, percent: float) -> None:
-        if self._artifact:
-            update_progress_artifact(self._artifact, percent)
+            self.left(0)
 
 
 def publish_report(report: RunReport) -> None:
@@ -59,9 +58,18 @@ def publish_report(report: RunReport) -> None:
 def final_state(reports: list[RunReport]) -> State[Any]:
     """Completed where all went well, else Failed with what did not; the reports are its data."""
     data = [report.as_json() for report in reports]
-    message = " | ".join(r.headline() if len(reports) == 1 else f"{r.view}: {r.headline()}" for r in reports if len(reports) == 1 or not r.ok) or "all views merged"
-    state = Completed if all(r.ok for r in reports) else Failed
+    bad = [f"{r.view}: {r.headline()}" for r in reports if not r.ok]
+    message = reports[0].headline() if len(reports) == 1 else " | ".join(bad) or f"all {len(reports)} views merged"
+    state = Failed if bad else Completed
     return state(message=message, data=data)
+
+
+def run_name() -> str:
+    """What this flow run is called: its views, and the end of their windows."""
+    given = runtime.flow_run.parameters
+    views = given.get("view") or ", ".join(given.get("views") or ["all views"])
+    shards = f" ({', '.join(given['shards'])})" if given.get("shards") else ""
+    return f"{views}{shards} {'in full up to' if given.get('full') else 'up to'} {runtime.flow_run.scheduled_start_time:%Y-%m-%d %H:%M}"
 
 
 def arrived(run: Run, shard: str, *futures: PrefectFuture[Any]) -> bool:

@@ -6,12 +6,12 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from blocks.resolve import views_folder
-from flows.shown import final_state
-from flows.sync_view import run_view
+from flows.shown import final_state, run_name
+from flows.sync_view import THREADS, run_view
 from shardlake.view_file import view_names
 
 
-@flow(name="sync-views", persist_result=False)
+@flow(name="sync-views", flow_run_name=run_name, task_runner=THREADS, persist_result=False)
 def sync_views(views: list[str] | None = None, shards: list[str] | None = None, full: bool = False) -> State[Any]:
     """Bring several views up to now, one after the other, each with all its shards at once.
 

@@ -93,7 +93,7 @@ class Shards(ConnectionSpec):
     def _known_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, OSError):
             raise ValueError(f"{value!r} is not a time zone; it reads like Europe/Berlin") from None
         return value
 
@@ -116,15 +116,19 @@ class Shards(ConnectionSpec):
         elif isinstance(self.shards, dict):
             urls = list(self.shards.items())
         else:
-            urls = [("", url) for url in (self.shards or expand_ranges(str(self.url)))]
+            urls = [("", url) for url in (expand_ranges(str(self.url)) if self.shards is None else self.shards)]
         shards = [self._shard(name, url) for name, url in urls]
         if len({s.name for s in shards}) < len(shards):  # one database name on many hosts: hosts tell them apart
             shards = [self._shard(f"{s.host}_{s.port}_{s.database}", url) for s, (_, url) in zip(shards, urls, strict=True)]
         names = {s.name for s in shards}
         if not shards and not self.databases:
             raise ValueError("there is no shard")
-        if len(names) < len(shards):
-            raise ValueError("two shards have the same address")
+        places: dict[tuple[str, int, str], str] = {}
+        for shard in shards:
+            place = (shard.host, shard.port, shard.database)
+            if place in places:
+                raise ValueError(f"two shards have the same address: {places[place]} and {shard.name}")
+            places[place] = shard.name
         unknown = set(self.overrides) - names
         if unknown and (found or not self.databases):
             raise ValueError(f"overrides: there is no shard {sorted(unknown)[0]!r}; there are: {', '.join(sorted(names))}")
@@ -217,7 +221,7 @@ class Lake(ConnectionSpec):
     @classmethod
     def _folder_or_s3(cls, value: str) -> str:
         if "\0" in value or ".." in value.split("/") or ("://" in value and not re.match(r"s3://[a-z0-9.-]{3,63}(/|$)", value)):
-            raise ValueError(f"{value!r} must be a folder or s3://bucket/prefix, without ..")
+            raise ValueError(f"{value!r} must be a folder or s3://bucket/prefix, and .. cannot be a part of it")
         return value
 
     def secrets(self) -> tuple[str, ...]:
@@ -247,6 +251,8 @@ def _split(url: str, schemes: tuple[str, ...], port: int) -> _Plain:
         raise ValueError("a URL cannot be read; it reads like mysql://user@host:3306/database") from None
     if parts.password:
         raise ValueError("a URL holds a password; give it as `password: ${NAME}`, so that it stays out of files and messages")
+    if parts.query or parts.fragment:
+        raise ValueError("a URL ends with the database; what stands behind ? or # is not read, give TLS under `tls`")
     if parts.scheme not in schemes or not found.host or not found.user:
         raise ValueError(f"a URL must read {schemes[0]}://user@host:{port}/database")
     return found

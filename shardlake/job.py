@@ -53,7 +53,7 @@ def open_job(view: View, connect: Callable[[str], Connection]) -> Job:
     assert isinstance(lake, Lake)
     shards = resolve_shards(source, view.source.connection)
     with _gates_lock:
-        gate = _gates.setdefault(view.source.connection, threading.BoundedSemaphore(source.max_connections))
+        gate = _gates.setdefault(f"{view.source.connection} {source.max_connections}", threading.BoundedSemaphore(source.max_connections))
     return Job(view, source, {s.name: s for s in shards}, open_warehouse(warehouse), lake, gate)
 
 

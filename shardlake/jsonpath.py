@@ -36,6 +36,8 @@ def parse(text: str | list[str | int]) -> Path:
     """
     if isinstance(text, list):
         parts = text
+    elif not isinstance(text, str):
+        raise ValueError(f"{text!r} is not a path; it reads like payload.customer.name, or [payload, customer, name]")
     else:
         parts, at = [], 0
         while at < len(text):
@@ -47,19 +49,8 @@ def parse(text: str | list[str | int]) -> Path:
             at = found.end()
     if not parts or not isinstance(parts[0], str) or not parts[0]:
         raise ValueError(f"a path starts with a source column, {text!r} does not")
+    if odd := [p for p in parts if not isinstance(p, str) and (type(p) is not int or p < 0)]:
+        raise ValueError(f"a path's steps are keys and numbers from 0; {odd[0]!r} is neither, put it in quotes")
     if any("\0" in p for p in parts if isinstance(p, str)):
         raise ValueError("a path cannot hold a NUL character")
     return Path(parts[0], tuple(parts[1:]))
-
-
-def to_duckdb(steps: tuple[str | int, ...]) -> str:
-    """The steps as DuckDB's JSON path: every key quoted, so that none is read as syntax.
-
-    >>> to_duckdb(("items", 0, "a.b"))
-    '$."items"[0]."a.b"'
-    """
-    return "$" + "".join(f"[{s}]" if isinstance(s, int) else f'."{_escape(s)}"' for s in steps)
-
-
-def _escape(key: str) -> str:
-    return key.replace("\\", "\\\\").replace('"', '\\"')

@@ -91,7 +91,7 @@ class RunReport:
             return self.error
         bad = [s for s in self.shards.values() if s.error]
         line = f"{len(self.shards) - len(bad)}/{len(self.shards)} shards merged"
-        return "; ".join([line, *(str(s.error) if str(s.error).startswith(s.shard) else f"{s.shard}: {s.error}" for s in bad)])
+        return "; ".join([line, *(f"{s.shard}: {str(s.error).removeprefix(s.shard).lstrip(':, ')}" for s in bad)])
 
     def totals(self) -> ShardReport:
         """All shards together."""
@@ -107,7 +107,7 @@ class RunReport:
         """The report as a program reads it."""
         total = self.totals().as_json()
         return {
-            "view": self.view, "run_id": str(self.run_id), "ok": self.ok, "message": self.headline(), "seconds": round(self.seconds, 3),
+            "view": self.view, "run_id": str(self.run_id), "ok": self.ok, "message": self.headline(), "error": self.error, "seconds": round(self.seconds, 3),
             "totals": {k: total[k] for k in ("windows", "read", "merged", "unchanged", "superseded", "rejected", "removed", "bytes", "seconds")},
             "shards": [s.as_json() for s in self.shards.values()],
         }  # fmt: skip

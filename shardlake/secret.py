@@ -62,7 +62,8 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     >>> redact("login a:p%40ss@h failed", ["p@ss"])
     'login a:***@h failed'
     """
-    for secret in secrets:
-        for spelling in {secret, quote(secret, safe=""), quote(secret)} if secret else ():
-            text = text.replace(spelling, "***")
-    return text
+    spellings = {spelling for secret in secrets if secret for spelling in (secret, quote(secret, safe=""), quote(secret))}
+    if not spellings:
+        return text
+    longest_first = sorted(spellings, key=len, reverse=True)  # one may be the beginning of another
+    return re.sub("|".join(map(re.escape, longest_first)), "***", text)

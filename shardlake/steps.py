@@ -88,10 +88,9 @@ def pass_over(job: Job, planned: Planned) -> bool:
 
 def extract(job: Job, run_id: UUID, planned: Planned) -> OpenWindow:
     """Read the window into raw, unless an earlier run has; the manifest is written last."""
-    shard, found = planned.plan.shard, None
+    shard = planned.plan.shard
     with job.warehouse.connection() as connection:
-        if planned.unfinished is not None:
-            found = windows.load(connection, planned.unfinished)
+        found = windows.unfinished(connection, job.view.name, shard)  # an earlier run's, or of a try before this one
         if found is None:
             found = windows.open_window(connection, run_id, job.view.name, shard, planned.plan.window)
         contract = runs.contract(connection, job.view.name)
@@ -169,11 +168,10 @@ def merge_window(job: Job, run_id: UUID, shard: str, staged: Staged, *, replay: 
         found = windows.load(connection, staged.window_id)
         columns = target_columns(job.view, version_type(found.window.kind or ""))
         into = _prepare_target(job, run_id, columns)
-        first = not replay and _is_first(connection, job, shard, found)
     sql = MergeSql(job.view, staged.window_id, shard, columns, into, job.source.timezone)
     mark = None if replay else found.window.next_watermark()
     given = partial(_straight, job, found, Straight(into, shard)) if staged.put_off else staged
-    merged = merge(job.warehouse, sql, given, mark, first_load=first, again=replay)
+    merged = merge(job.warehouse, sql, given, mark, first_load=staged.put_off, again=replay)
     until = found.window.until
     return Outcome(
         merged,

@@ -15,6 +15,8 @@ from shardlake.steps import Planned
 from shardlake.view import View
 
 T = TypeVar("T")
+PAUSES = (0.5, 2.0)
+"""Seconds before a step is tried again."""
 
 
 def sync(
@@ -48,7 +50,7 @@ def _shard(run: Run, planned: Planned) -> None:
 
 def _persistent(step: Callable[[], T]) -> T:
     """Try a step again where that can help."""
-    for pause in (0.5, 2.0):
+    for pause in PAUSES:
         try:
             return step()
         except Retryable:

@@ -5,17 +5,19 @@ Every message names the key and says what would be right; `view_file.py` adds th
 
 import re
 from datetime import timedelta
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from shardlake import jsonpath
-from shardlake.spec import Duration, Identifier, Reference, Size, SourceIdentifier, Spec, ViewName, identifier
+from shardlake.spec import Duration, Identifier, PlainText, Reference, Size, SourceIdentifier, Spec, ViewName, identifier, source_identifier
 from shardlake.types import Type
 from shardlake.types import parse as parse_type
 
 RESERVED = ("_shard", "_cursor", "_op", "_suspect", "_seq")
 """Columns that Shardlake itself keeps in a target or in staging."""
+_SYSTEM = ("tableoid", "ctid", "xmin", "cmin", "xmax", "cmax")
+"""Columns that every table of Postgres has already."""
 
 
 class Greatest(Spec):
@@ -27,7 +29,7 @@ class Greatest(Spec):
 class JsonLimits(Spec):
     """What a JSON document may be before it is a reject rather than a risk to the batch."""
 
-    depth: int = Field(256, ge=1, le=1000)
+    depth: int = Field(256, ge=1, le=400)  # past that Python's own stack ends
     keys: int = Field(10_000, ge=1)
     bytes: Size = 64 << 20
 
@@ -40,7 +42,7 @@ class Source(Spec):
     sql: str | None = None
     primary_key: tuple[SourceIdentifier, ...] = Field(min_length=1)
     cursor: SourceIdentifier | Greatest | None = None
-    lookback: Duration | int = timedelta(minutes=5)
+    lookback: Duration | Annotated[int, Field(ge=0)] = timedelta(minutes=5)
     safety_lag: Duration = timedelta(seconds=2)
     chunk: Size = 8 << 20
     window: Size = 256 << 20
@@ -79,7 +81,11 @@ class Explode(Spec):
     @field_validator("path", mode="before")
     @classmethod
     def _read(cls, value: Any) -> jsonpath.Path:
-        return value if isinstance(value, jsonpath.Path) else jsonpath.parse(value)
+        path = value if isinstance(value, jsonpath.Path) else jsonpath.parse(value)
+        source_identifier(path.column)
+        if path.column.startswith("$"):
+            raise ValueError(f"{path.column!r} is no source column; the path reads like payload.items")
+        return path
 
 
 class Column(Spec):
@@ -96,7 +102,11 @@ class Column(Spec):
     @field_validator("path", mode="before")
     @classmethod
     def _read_path(cls, value: Any) -> jsonpath.Path:
-        return value if isinstance(value, jsonpath.Path) else jsonpath.parse(value)
+        path = value if isinstance(value, jsonpath.Path) else jsonpath.parse(value)
+        source_identifier(path.column)
+        if path.column.startswith("$") and path.column not in ("$element", "$index"):
+            raise ValueError(f"{path.column!r} is neither $element nor $index; rename such a column in extract.sql")
+        return path
 
 
 class Deletes(Spec):
@@ -122,7 +132,7 @@ class Warehouse(Spec):
         parts = value.split(".")
         if len(parts) != 2 or any(len(identifier(part).encode()) > 50 for part in parts):
             raise ValueError(f"{value!r} must read schema.table, each of 50 bytes at most")
-        if parts[0].lower() in ("shardlake", "shardlake_staging", "pg_catalog", "information_schema"):
+        if parts[0].lower() in ("shardlake", "shardlake_staging", "information_schema") or parts[0].startswith("pg_"):
             raise ValueError(f"the schema {parts[0]} is not for views; use one like analytics.{parts[1]}")
         return value
 
@@ -145,8 +155,8 @@ class View(Spec):
     """A view, whole. `sql_text` is the text of extract.sql, given by the loader."""
 
     name: ViewName
-    owner: str = Field(min_length=1)
-    description: str = ""
+    owner: Annotated[PlainText, Field(min_length=1)]
+    description: PlainText = ""
     source: Source
     explode: Explode | None = None
     columns: dict[Identifier, Column] = Field(min_length=1)
@@ -166,6 +176,8 @@ class View(Spec):
         for name, column in value.items():
             if not isinstance(name, str):
                 raise ValueError(f"the column name {name!r} is not text; put it in quotes")
+            if not isinstance(column, str | dict | Column):
+                raise ValueError(f"{name[:63]!r} has no type; write it as in `{name[:63]}: text`, or {{type: text, from: payload.name}}")
             if isinstance(column, str):
                 column = {"type": column}
             if isinstance(column, dict) and "from" not in column and "path" not in column:
@@ -175,12 +187,20 @@ class View(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        taken = [name for name in self.columns if name in RESERVED]
+        taken = [n for n in self.columns if n.lower() in RESERVED or n.lower().startswith("_shardlake_")]
         if taken:
-            raise ValueError(f"columns.{taken[0]}: the names {', '.join(RESERVED)} are Shardlake's own; choose another")
+            raise ValueError(f"columns.{taken[0]}: the names {', '.join(RESERVED)} and _shardlake_… are Shardlake's own; choose another")
+        if taken := [name for name in self.columns if name in _SYSTEM]:
+            raise ValueError(f"columns.{taken[0]}: the names {', '.join(_SYSTEM)} are Postgres's own; choose another")
+        for what, names in (("columns", tuple(self.columns)), ("source columns", self.source_columns)):
+            if alike := [n for n in names if sum(n.lower() == m.lower() for m in names) > 1]:
+                raise ValueError(f"{what}: {alike[0]!r} and {alike[1]!r} differ only in capitals; rename one")
         for name, column in self.columns.items():
             if column.path.column in ("$element", "$index") and not self.explode:
                 raise ValueError(f"columns.{name}: {column.path.column} needs `explode: {{path: …}}`")
+        for group in (*([self.warehouse.key] if self.warehouse.key is not None else []), *self.warehouse.indexes):
+            if not group or len(set(group)) < len(group):
+                raise ValueError(f"warehouse: a key or index names one column or more, each once, not [{', '.join(group)}]")
         missing = [
             c
             for group in (self.warehouse.key or (), *self.warehouse.indexes)

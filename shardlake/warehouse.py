@@ -28,7 +28,7 @@ class Warehouse:
         self._pool = ConnectionPool(
             kwargs={**conninfo(self.shard), "autocommit": True, "options": "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres"},
             min_size=0, max_size=spec.max_connections, open=False, check=ConnectionPool.check_connection,
-            timeout=spec.connect_timeout.total_seconds(), reconnect_timeout=0, num_workers=2,
+            timeout=spec.connect_timeout.total_seconds(), reconnect_timeout=spec.connect_timeout.total_seconds(), num_workers=2,
         )  # fmt: skip
 
     @contextmanager

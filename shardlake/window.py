@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from shardlake.errors import WatermarkRefused
+from shardlake.errors import SpecError, WatermarkRefused
 from shardlake.source.dialect import Clock, Kind
 
 NUMBERS = 1000
@@ -64,6 +64,8 @@ def next_window(kind: Kind, mark: Watermark | None, upper: str, lookback: timede
     >>> next_window("int", Watermark("int", "90"), "120", 5, "UTC")
     Window(kind='int', lower='85', upper='120', order='cursor', after=None, until=None)
     """
+    if isinstance(lookback, int) and kind not in ("int", "decimal"):
+        raise SpecError(f"source.lookback: {lookback} is a number, and the cursor is a {kind}", hint="Write a time, as in 5m.")
     if mark is None:
         return Window(kind, None, upper, "key")
     if mark.kind != kind:

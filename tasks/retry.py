@@ -9,7 +9,7 @@ from prefect.tasks import Task, exponential_backoff
 from shardlake.errors import Retryable
 
 
-def is_retryable(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+def is_retryable(_task: Task[..., Any], _task_run: TaskRun, state: State[Any]) -> bool:
     """Whether a failed task may pass when it is tried again."""
     return isinstance(state.result(raise_on_failure=False), Retryable)
 

@@ -9,6 +9,6 @@ from shardlake.view_file import find_view
 
 
 @lru_cache(maxsize=64)
-def view_job(view: str, run_id: UUID) -> Job:
+def view_job(view: str, run_id: UUID) -> Job:  # noqa: ARG001 - a run reads its files once, the next one anew
     """The job of a view for one run. Raises SpecError."""
     return open_job(find_view(views_folder(), view), connect)

@@ -10,6 +10,9 @@ import pytest
 
 from embedded.mariadb import MariaDB, obtain_mariadb
 from embedded.postgres import Postgres, obtain_postgres
+from embedded.prefect_server import PrefectServer
+from tests.audit import audit
+from tests.prefect_api import PrefectApi, drain
 from tests.world import World, WorldMaker
 
 
@@ -28,10 +31,23 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def world(mariadb: MariaDB, postgres: Postgres, tmp_path: Path) -> WorldMaker:
-    """Make a world: `world(shards=["shop_00", "shop_01"], view=orders_view(…))`."""
+def world(mariadb: MariaDB, postgres: Postgres, tmp_path: Path) -> Iterator[WorldMaker]:
+    """Make a world: `world(shards=["shop_00", "shop_01"], view=orders_view(…))`. Its books are audited when the test ends."""
+    made: list[World] = []
 
     def make(shards: list[str] | None = None, *, source: str = "mysql", **options: Any) -> World:
-        return World(mariadb if source == "mysql" else postgres, postgres, tmp_path, shards or ["shop_00"], **options)
+        made.append(World(mariadb if source == "mysql" else postgres, postgres, tmp_path, shards or ["shop_00"], **options))
+        return made[-1]
 
-    return make
+    yield make
+    for w in made:
+        w.close()
+        audit(w)
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectApi]:
+    """A real Prefect server, and what it knows."""
+    with PrefectServer(tmp_path_factory.mktemp("prefect-server")) as server:
+        yield PrefectApi(server)
+        drain()

@@ -21,6 +21,7 @@ from shardlake.job import Job, open_job
 from shardlake.report import RunReport
 from shardlake.sync import sync
 from shardlake.view import View
+from shardlake.warehouse import open_warehouse
 
 _numbers = itertools.count(1)
 ROOT = Path(__file__).parent.parent
@@ -83,6 +84,12 @@ class World:
         self.warehouse_server.execute(f'CREATE DATABASE "{self.warehouse_database}"')
         for shard in self.shards:
             self.create_shard(shard)
+
+    def close(self) -> None:
+        """Give back the warehouse's connections, which the engine keeps for as long as its process lives."""
+        warehouse = self.connect("postgres-warehouse/main")
+        assert isinstance(warehouse, PostgresWarehouse)
+        open_warehouse(warehouse).close()
 
     # --- the shards --------------------------------------------------------------------------------------------------
     @property
@@ -160,9 +167,10 @@ class World:
         """A run of the engine in a process of its own, which failpoints may kill. Prints the report's JSON."""
         self.write_files()
         code = (
-            "import json, sys\nfrom pathlib import Path\nfrom blocks.resolve import connect, views_folder\n"
-            "from shardlake.sync import sync\nfrom shardlake.view_file import find_view\n"
-            f"if __name__ == '__main__':\n    r = sync(find_view(views_folder(), {self.view['name']!r}), connect)\n"
+            "import json, os, sys\nfrom functools import partial\nfrom pathlib import Path\nfrom shardlake.connection_file import load_connection\n"
+            "from shardlake.sync import sync\nfrom shardlake.view_file import load_view\n"
+            f"if __name__ == '__main__':\n    view = load_view(Path(os.environ['SHARDLAKE_VIEWS'], {self.view['name']!r}))\n"
+            "    r = sync(view, partial(load_connection, Path(os.environ['SHARDLAKE_CONNECTIONS'])))\n"
             "    print(json.dumps(r.as_json()))\n    sys.exit(0 if r.ok else 1)\n"
         )
         script = self.folder / "engine_run.py"

@@ -113,11 +113,11 @@ def _greatest(view: View, speaker: Dialect, connection: Any, relation: Relation,
 
 
 def _anything(view: View, speaker: Dialect, connection: Any, relation: Relation, window: Window) -> bool:
-    """Whether the window holds a row: one row by the index, in place of a process that finds nothing."""
+    """Whether the window holds a row: a 1 by the index, in place of a process that finds nothing. No value leaves the shard."""
     cursor = connection.cursor()
     phases = [False, True] if window.order == "cursor" and nullable_cursor(view, relation) else [False]
     for nulls in phases:
-        cursor.execute(chunk_sql(view, speaker, relation, window, after=None if nulls else window.after, limit=1, nulls=nulls))
+        cursor.execute(f"SELECT 1 FROM ({chunk_sql(view, speaker, relation, window, after=None if nulls else window.after, limit=1, nulls=nulls)}) AS probe")
         if cursor.fetchone() is not None:
             return True
     return False

@@ -22,6 +22,8 @@ _FEWEST, _MOST = 100, 250_000
 _SPARE = 4 << 20
 _UNKNOWN = 200
 """Rows of a first chunk where nothing is known of their width: a join's rows may be of megabytes."""
+_EXPECTED = 1024
+"""Bytes of a row at least, before any is read: after a bulk load a server's own estimate may be too small a hundredfold."""
 _GROWTH = 4
 """How much longer a chunk may be than the one before it, since wide rows may follow narrow ones."""
 
@@ -58,7 +60,7 @@ def extract(request: Request) -> Extracted:
         relation = without(describe(request.view, speaker, connection, request.shard.name), request.as_null)
         session = speaker.session(connection, request.shard)
         width = speaker.estimate(connection, request.view.source.table)[1] if request.view.source.table else 0
-    reader = _Reader(request, speaker, relation, session, Extracted(), _limit(request.chunk_bytes, width) if width else _UNKNOWN)
+    reader = _Reader(request, speaker, relation, session, Extracted(), _limit(request.chunk_bytes, max(width, _EXPECTED)) if width else _UNKNOWN)
     reader.read(nulls=False)
     if reader.result.until is None and request.window.order == "cursor" and nullable_cursor(request.view, relation):
         reader.read(nulls=True)

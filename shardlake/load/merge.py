@@ -14,6 +14,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from shardlake.errors import AccountingError, SourceFailed, StagingLost, WarehouseBusy
 from shardlake.failpoints import failpoint
 from shardlake.ledger import windows
+from shardlake.load.locks import locking
 from shardlake.load.merge_sql import MergeSql
 from shardlake.load.stage import Staged, drop_staging
 from shardlake.warehouse import Warehouse
@@ -75,27 +76,21 @@ class _Crossed(WarehouseBusy):
 def _attempt(warehouse: Warehouse, sql: MergeSql, staged: Staged | Stager, mark: Watermark | None, first_load: bool, again: bool) -> Merged:
     with warehouse.connection() as connection:
         try:
-            with connection.transaction():
+            with locking(connection, sql.view, sql.into):
                 merged = _merge(connection, sql, staged, mark, first_load, again)
                 failpoint("merge.before_commit")
         except _CROSSED:
             raise _Crossed(f"the merge into {sql.into} crossed with another transaction", hint="It is tried again.") from None
-        except psycopg.errors.LockNotAvailable:
-            raise WarehouseBusy(
-                f"{sql.into} was locked for {sql.view.warehouse.lock_timeout.total_seconds():g} s by {_holders(connection, sql.into)}",
-                hint="Wait for it, or end it; the window is merged by the next run.",
-            ) from None
     failpoint("merge.committed")
     return merged
 
 
 def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, mark: Watermark | None, first_load: bool, again: bool) -> Merged:
     started = time.perf_counter()
-    milliseconds = int(sql.view.warehouse.lock_timeout.total_seconds() * 1000)
     connection.execute(
-        "SELECT set_config('lock_timeout', %s, true), set_config('work_mem', '64MB', true), set_config('jit', 'off', true),"
-        " set_config('TimeZone', %s, true)", (f"{milliseconds}ms", sql.zone)  # a datetime without a zone is in the source's
-    )  # fmt: skip
+        "SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true), set_config('TimeZone', %s, true)",
+        (sql.zone,),  # a datetime without a zone is in the source's
+    )
     row = connection.execute("SELECT status FROM shardlake.windows WHERE window_id = %s FOR UPDATE", (sql.window_id,)).fetchone()
     if row == ("merged",) and not again:
         return recorded(connection, sql.window_id)
@@ -195,17 +190,6 @@ def _require_equations(sql: MergeSql, staged: Staged, counts: Merged) -> None:
             f" {counts.shape_rejected}; view rows {counts.view_rows}, merged {counts.merged}, unchanged {counts.unchanged}, superseded {counts.superseded}, rejected {counts.rejected}",
             hint="Nothing was committed. Please report it.",
         )
-
-
-def _holders(connection: Connection, table: str) -> str:
-    rows = connection.execute(
-        "SELECT DISTINCT a.pid, a.usename, coalesce(nullif(a.application_name, ''), 'unnamed'), a.state FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
-        " WHERE l.relation = %s::regclass AND l.granted AND l.pid <> pg_backend_pid()", (table,)
-    ).fetchall()  # fmt: skip
-    return (
-        ", ".join(f"process {pid} (user {user}, application {application}, {state})" for pid, user, application, state in rows)
-        or "a process that has gone since"
-    )
 
 
 def _count(connection: Connection, statement: str) -> int:

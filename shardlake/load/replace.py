@@ -6,6 +6,7 @@ from uuid import UUID
 import psycopg
 
 from shardlake.failpoints import failpoint
+from shardlake.load.locks import locking
 from shardlake.load.names import quoted, quoted_list, target, text
 from shardlake.load.target import TargetColumn
 from shardlake.view import View
@@ -24,7 +25,7 @@ def _new_name(view: View, run_id: UUID) -> str:
 
 def ensure_new_table(connection: Connection, view: View, run_id: UUID) -> None:
     """Create the run's new table, alike the target."""
-    with connection.transaction():
+    with locking(connection, view, target(view)):
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"shardlake.target.{view.warehouse.table}",))
         connection.execute(f"CREATE TABLE IF NOT EXISTS {new_table(view, run_id)} (LIKE {target(view)} INCLUDING ALL)")
 
@@ -46,9 +47,9 @@ def swap(connection: Connection, view: View, run_id: UUID, columns: tuple[Target
     """
     old, new = target(view), new_table(view, run_id)
     names = quoted_list(tuple(c.name for c in columns))
-    with connection.transaction():
-        connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{int(view.warehouse.lock_timeout.total_seconds() * 1000)}ms",))
+    with locking(connection, view, old):
         if kept:
+            connection.execute(f"DELETE FROM {new} WHERE _shard = ANY(%s)", (kept,))  # of a shard that failed in its midst
             rest = ", ".join(f"{quoted(c.name)} = excluded.{quoted(c.name)}" for c in columns if c.name not in view.key)
             otherwise = f"UPDATE SET {rest} WHERE excluded._shard > m._shard" if rest else "NOTHING"
             connection.execute(

@@ -7,6 +7,7 @@ import psycopg
 
 from shardlake import types
 from shardlake.errors import AccessRefused, ContractError, NarrowingRefused
+from shardlake.load.locks import locking
 from shardlake.load.names import index_name, quoted, quoted_list, target, text
 from shardlake.types import Type
 from shardlake.view import View
@@ -64,11 +65,8 @@ def ensure_target(connection: Connection, view: View, columns: tuple[TargetColum
     if not plan_ddl(connection, view, columns):
         return []
     try:
-        with connection.transaction():
+        with locking(connection, view, target(view)):
             connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"shardlake.target.{view.warehouse.table}",))
-            connection.execute(
-                "SELECT set_config('lock_timeout', %s, true)", (f"{int(view.warehouse.lock_timeout.total_seconds() * 1000)}ms",)
-            )
             statements = plan_ddl(connection, view, columns)
             for statement in statements:
                 connection.execute(statement)

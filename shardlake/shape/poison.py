@@ -62,7 +62,7 @@ def examine(document: str, limits: JsonLimits) -> Verdict | None:
     >>> examine('{"a": "\\\\u0000"}', JsonLimits()).reason
     'holds a NUL character (\\\\u0000), which Postgres cannot store'
     """
-    if len(document) > limits.bytes:
+    if 4 * len(document) > limits.bytes and len(document.encode()) > limits.bytes:
         return Verdict(f"is larger than {limits.bytes} bytes")
     if "\0" in document or _NUL.search(document):
         return Verdict("holds a NUL character (\\u0000), which Postgres cannot store")

@@ -78,7 +78,7 @@ class Dialect(Protocol):
         """The tables of the shard's database."""
 
     def databases(self, connection: Any) -> list[str]:
-        """The databases of the server."""
+        """The databases of the server, without its own."""
 
     def primary_key(self, connection: Any, table: str) -> list[str]:
         """The columns of a table's primary key, in order."""

@@ -55,7 +55,7 @@ class MySQL:
         """See Dialect."""
         try:
             connection = pymysql.connect(
-                host=shard.host, port=shard.port, user=shard.user, password=shard.password,
+                host=shard.host, port=shard.port, user=shard.user, password=shard.password.encode(),
                 database=shard.database or None, charset="utf8mb4", autocommit=True,
                 connect_timeout=max(1, int(shard.connect_timeout)), read_timeout=max(1, int(shard.connect_timeout) * 2),
                 write_timeout=max(1, int(shard.connect_timeout)), **_tls(shard),
@@ -137,7 +137,8 @@ class MySQL:
 
     def databases(self, connection: Any) -> list[str]:
         """See Dialect."""
-        return _names(connection, "SELECT schema_name FROM information_schema.schemata ORDER BY 1")
+        own = "'information_schema', 'mysql', 'performance_schema', 'sys'"
+        return _names(connection, f"SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN ({own}) ORDER BY 1")
 
     def primary_key(self, connection: Any, table: str) -> list[str]:
         """See Dialect."""
@@ -238,7 +239,7 @@ class MySQL:
         """See Dialect."""
         try:
             connection = pymysql.connect(
-                host=shard.host, port=shard.port, user=shard.user, password=shard.password, database=shard.database,
+                host=shard.host, port=shard.port, user=shard.user, password=shard.password.encode(), database=shard.database,
                 charset="utf8mb4", conv={}, cursorclass=SSCursor, **_tls(shard), autocommit=True,
                 connect_timeout=max(1, int(shard.connect_timeout)), read_timeout=int(shard.statement_timeout) + 1,
             )  # fmt: skip

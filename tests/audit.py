@@ -1,0 +1,43 @@
+"""The books of a world: what must hold in the ledger, the raw store and the staging schema after any run of any test."""
+
+from __future__ import annotations
+
+import pyarrow.parquet as pq
+
+from tests.world import World
+
+_UNEQUAL = """
+    SELECT w.window_id, w.status, w.raw_rows, w.shaped, w.shape_rejected, w.view_rows, w.merged, w.unchanged, w.superseded, w.rejected,
+           f.rows AS in_files, r.of_shape, r.of_merge
+    FROM shardlake.windows w
+    CROSS JOIN LATERAL (SELECT coalesce(sum(rows), 0) AS rows FROM shardlake.files WHERE window_id = w.window_id) f
+    CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE stage = 'shape') AS of_shape, count(*) FILTER (WHERE stage = 'merge') AS of_merge
+                        FROM shardlake.rejects WHERE window_id = w.window_id) r
+    WHERE w.status = 'merged' AND NOT (
+        w.raw_rows = w.shaped + w.shape_rejected AND w.view_rows = w.merged + w.unchanged + w.superseded + w.rejected
+        AND least(w.shaped, w.shape_rejected, w.view_rows, w.merged, w.unchanged, w.superseded, w.rejected, w.removed) >= 0
+        AND f.rows = w.raw_rows AND r.of_shape = w.shape_rejected AND r.of_merge = w.rejected)
+       OR w.status <> 'merged' AND r.of_shape + r.of_merge > 0
+"""
+
+
+def audit(world: World) -> None:
+    """Every window's rows add up, its rejects are as many as it counts, and its raw files hold what the ledger says."""
+    if world.warehouse("SELECT to_regclass('shardlake.windows')::text") == [(None,)]:
+        return
+    assert world.warehouse(_UNEQUAL) == []
+    for key, rows in world.warehouse("SELECT key, rows FROM shardlake.files"):
+        assert pq.read_metadata(world.folder / "lake" / key).num_rows == rows, key
+
+
+def leftovers(world: World) -> list[str]:
+    """Tables that a run should have removed: staging, and a replace's unfinished new tables."""
+    found = world.warehouse(
+        "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname = 'shardlake_staging' OR tablename LIKE '%\\_\\_new\\_%' ORDER BY 1"
+    )
+    return [name for (name,) in found]
+
+
+def unfinished(world: World) -> list[tuple[object, ...]]:
+    """(shard, status) of the windows that are not at their end."""
+    return world.warehouse("SELECT shard, status FROM shardlake.windows WHERE status IN ('open', 'extracted') ORDER BY 1")
