@@ -30,4 +30,4 @@ def connect(reference: str) -> Connection:
 
 def views_folder() -> Path:
     """The folder of the views: SHARDLAKE_VIEWS, or `views` here."""
-    return Path(os.environ.get("SHARDLAKE_VIEWS", "views"))
+    return Path(os.environ.get("SHARDLAKE_VIEWS") or "views")

@@ -145,7 +145,8 @@ def _draft(
         paths = json_paths(samples.get(column.name, [])) if column.kind in ("json", "text") else {}
         if column.kind in _TARGET and (column.kind == "json" or not paths):
             declared = "numeric" if column.declared.endswith("longlong unsigned") else _TARGET[column.kind]
-            outs[_free(column.name, outs)] = declared if _plain(column.name) else {"type": declared, "from": [column.name]}
+            target = _free(column.name, outs)
+            outs[target] = declared if target == column.name else {"type": declared, "from": [column.name]}
         elif column.kind not in _TARGET:
             remarks.append(f"{column.name} is left out: {column.declared} cannot be read exactly")
         for path, type_ in paths.items():
@@ -162,10 +163,6 @@ def _draft(
     }
     text = yaml.safe_dump(view, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
     return "".join(f"# {r}\n" for r in remarks) + text
-
-
-def _plain(name: str) -> bool:
-    return len(name.encode()) <= 63
 
 
 def _free(name: str, taken: dict[str, Any]) -> str:

@@ -94,10 +94,15 @@ class Run:
             return False
 
     def merged(self, planned: Planned, outcome: Outcome) -> bool:
-        """A window was merged. Returns whether the shard is to be planned again."""
+        """A window was merged. Returns whether the shard is to be planned again.
+
+        It is while there is more, and once more behind what was planned before: behind a window that an earlier run left,
+        and behind a scan of several windows, which may have taken hours.
+        """
         shard = self.report.shards[planned.plan.shard]
         shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.merged, outcome.seconds)
-        return outcome.more or planned.unfinished is not None
+        window = planned.plan.window
+        return outcome.more or planned.unfinished is not None or (window.kind is not None and window.after is not None)
 
     def finish(self) -> None:
         """The end of a replace: the switch to the new table."""

@@ -147,7 +147,10 @@ def _shaped(job: Job, found: OpenWindow) -> Iterator[Shaped]:
     for file in found.files:
         table = raw.read_chunk(store, file)
         if unread := [c for c in job.view.source_columns if c not in table.column_names]:
-            raise ContractError(f"the raw files of window {found.window_id} do not hold the column {unread[0]!r}", hint="Run with --full: the view did not read it then.")
+            raise ContractError(
+                f"the raw files of window {found.window_id} do not hold the column {unread[0]!r}",
+                hint="Run with --full: the view did not read it then.",
+            )
         yield shape(job.view, table, raw.kinds_of(table))
 
 

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from shardlake.errors import SpecError
 from shardlake.view import View
 
-
 _SAYINGS = {
     "extra_forbidden": "unknown key; check its spelling, or remove it",
     "missing": "is missing; add it",
@@ -116,12 +115,16 @@ def find_view(views: Path, name: str) -> View:
     """The view of that name. Raises SpecError that lists those there are."""
     names = view_names(views)
     if name not in names:
-        raise SpecError(f"no view {name!r} in {views}; there are: {', '.join(names) or 'none'}", hint="Check the name, or --views.")
+        raise SpecError(f"no view {name!r} in {views}; there are: {', '.join(names)}", hint="Check the name, or --views.")
     return load_view(views / name)
 
 
 def view_names(views: Path) -> list[str]:
-    """The folders that hold a view.yaml, sorted. Raises SpecError where there is no such folder."""
+    """The folders that hold a view.yaml, sorted. Raises SpecError where there is none: it would be the wrong place."""
+    hint = "Name the folder of your views with --views or SHARDLAKE_VIEWS."
     if not views.is_dir():
-        raise SpecError(f"{views} is not a folder", hint="Name the folder of your views with --views or SHARDLAKE_VIEWS.")
-    return sorted(path.parent.name for path in views.glob("*/view.yaml"))
+        raise SpecError(f"{views} is not a folder", hint=hint)
+    names = sorted(path.parent.name for path in views.glob("*/view.yaml"))
+    if not names:
+        raise SpecError(f"{views} holds no view: no folder in it has a view.yaml", hint=hint)
+    return names

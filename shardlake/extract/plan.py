@@ -117,7 +117,9 @@ def _anything(view: View, speaker: Dialect, connection: Any, relation: Relation,
     cursor = connection.cursor()
     phases = [False, True] if window.order == "cursor" and nullable_cursor(view, relation) else [False]
     for nulls in phases:
-        cursor.execute(f"SELECT 1 FROM ({chunk_sql(view, speaker, relation, window, after=None if nulls else window.after, limit=1, nulls=nulls)}) AS probe")
+        cursor.execute(
+            f"SELECT 1 FROM ({chunk_sql(view, speaker, relation, window, after=None if nulls else window.after, limit=1, nulls=nulls)}) AS probe"
+        )
         if cursor.fetchone() is not None:
             return True
     return False

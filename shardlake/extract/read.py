@@ -60,7 +60,9 @@ def extract(request: Request) -> Extracted:
         relation = without(describe(request.view, speaker, connection, request.shard.name), request.as_null)
         session = speaker.session(connection, request.shard)
         width = speaker.estimate(connection, request.view.source.table)[1] if request.view.source.table else 0
-    reader = _Reader(request, speaker, relation, session, Extracted(), _limit(request.chunk_bytes, max(width, _EXPECTED)) if width else _UNKNOWN)
+    reader = _Reader(
+        request, speaker, relation, session, Extracted(), _limit(request.chunk_bytes, max(width, _EXPECTED)) if width else _UNKNOWN
+    )
     reader.read(nulls=False)
     if reader.result.until is None and request.window.order == "cursor" and nullable_cursor(request.view, relation):
         reader.read(nulls=True)

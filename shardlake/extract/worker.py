@@ -36,7 +36,7 @@ def _schedule(function: Callable[..., Any], *args: Any, deadline: float | None =
         if not pool().active:
             broken = pool()
             pool.cache_clear()
-            broken.stop()
+            broken.stop()  # type: ignore[no-untyped-call]
             broken.join()
         return pool().schedule(function, args=args, timeout=deadline)
 

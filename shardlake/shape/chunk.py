@@ -118,7 +118,9 @@ def _first_malformed(view: View, table: pa.Table, row: int, documents: tuple[Jso
 def _reject(view: View, table: pa.Table, row: int, column: str, reason: str) -> Reject:
     def shown(name: str) -> str | None:
         value = table.column(name)[row].as_py()
-        return None if value is None else ("\\x" + value[:VALUE].hex() if isinstance(value, bytes) else str(value))[:VALUE].replace("\0", "␀")
+        return (
+            None if value is None else ("\\x" + value[:VALUE].hex() if isinstance(value, bytes) else str(value))[:VALUE].replace("\0", "␀")
+        )
 
     return Reject({k: shown(k) for k in view.source.primary_key}, column, shown(column), reason)
 

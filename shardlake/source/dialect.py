@@ -22,12 +22,16 @@ KEY_KINDS: tuple[Kind, ...] = ("int", "decimal", "text", "bytes", "date", "datet
 
 @dataclass(frozen=True, slots=True)
 class SourceColumn:
-    """A column of a shard's table or query. `declared` is the server's own spelling, for people."""
+    """A column of a shard's table or query. `declared` is the server's own spelling, for people.
+
+    `sorts_as_it_compares` is false where ORDER BY goes by something else than the text that the column is compared as.
+    """
 
     name: str
     kind: Kind
     declared: str
     nullable: bool = True
+    sorts_as_it_compares: bool = True
 
 
 @dataclass(frozen=True, slots=True)

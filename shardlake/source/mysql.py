@@ -262,7 +262,9 @@ def _column(field: Any) -> SourceColumn:
         kind = "bytes" if field.charsetnr == _BINARY else "text"
     names = (name for name, code in vars(FIELD_TYPE).items() if code == field.type_code and name.isupper())
     unsigned = " unsigned" if kind == "int" and field.flags & FLAG.UNSIGNED else ""
-    return SourceColumn(field.name, kind, next(names, str(field.type_code)).lower() + unsigned, not field.flags & FLAG.NOT_NULL)
+    declared = next(names, str(field.type_code)).lower() + unsigned
+    listed = {FLAG.ENUM: "enum", FLAG.SET: "set"}.get(field.flags & (FLAG.ENUM | FLAG.SET))  # sorted by their number
+    return SourceColumn(field.name, kind, listed or declared, not field.flags & FLAG.NOT_NULL, listed is None)
 
 
 def _names(connection: Any, sql: str, *values: str) -> list[str]:

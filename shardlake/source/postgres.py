@@ -13,7 +13,7 @@ from psycopg import sql as pgsql
 from shardlake.connection import Shard
 from shardlake.errors import AccessRefused, ShardlakeError, SourceFailed, SourceTimeout, SourceUnavailable
 from shardlake.source.dialect import Access, Clock, Kind, SourceColumn
-from shardlake.source.literal import checked, hex_of
+from shardlake.source.literal import checked
 
 _KINDS: dict[str, Kind] = {
     "int2": "int", "int4": "int", "int8": "int", "oid": "int", "float4": "float", "float8": "float",
@@ -104,8 +104,8 @@ class Postgres:
 
     def literal(self, kind: Kind, value: str) -> str:
         """See Dialect."""
-        if kind == "text":
-            return f"convert_from('\\x{hex_of(value)}'::bytea, 'UTF8')"
+        if kind == "text":  # of no type yet, so that it becomes the column's own: uuid, inet, an enum
+            return "U&'" + "".join(f"\\+{ord(character):06x}" for character in value) + "'"
         value = checked(kind, value)
         names = {"bytes": "bytea", "date": "date", "datetime": "timestamp", "instant": "timestamptz"}
         prefix = "\\x" if kind == "bytes" else ""

@@ -265,9 +265,7 @@ def test_a_first_load_closes_windows_early_and_commits_as_it_goes(world: WorldMa
     assert w.target("count(*), max(id)") == [(200, 200)]
     put(w, "shop_00", 50, "behind the scan", now(w))
     put(w, "shop_00", 320, "before the scan", now(w))
-    report = w.must_sync()
-    assert (report.shards["shop_00"].windows, w.target("count(*)")) == (2, [(349,)])  # what has changed meanwhile is after the scan
-    w.must_sync()
+    assert w.must_sync().shards["shop_00"].windows == 3  # and what has changed meanwhile, in a window of its own
     assert w.target("count(*), count(DISTINCT id), max(id)") == [(350, 350, 350)]
     assert w.target("id, status, updated_at IS NULL", "1")[119] == (120, "bulk", True)
     assert [row for row in w.target("id, status") if row[1] != "bulk"] == [(50, "behind the scan"), (320, "before the scan")]

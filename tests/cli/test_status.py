@@ -1,0 +1,87 @@
+"""`shardlake status`, the real program: what is fresh, what is late, what never came; the exit code says it to cron."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.world import ORDERS_TABLE, World, WorldMaker, orders_view
+
+
+@pytest.fixture
+def shop(world: WorldMaker) -> World:
+    """Two shards, loaded a moment ago."""
+    w = world(["shop_00", "shop_01"], view=orders_view(freshness="10m"))
+    w.on_all(ORDERS_TABLE)
+    w.on("shop_01", "INSERT INTO orders VALUES (1, 'new', 1, '2026-01-01', '{\"cut off')")
+    w.must_sync()
+    return w
+
+
+def status(w: World, code: int) -> dict[str, dict[str, Any]]:
+    done = w.command("status", "--json")
+    assert (done.returncode, done.stderr) == (code, "")
+    found = json.loads(done.stdout)
+    assert (found["ok"], found["unknown"]) == (code == 0, {})
+    return {line["shard"]: line for line in found["shards"]}
+
+
+def test_fresh_shards_end_with_0(shop: World) -> None:
+    lines = status(shop, 0)
+    assert {name: (line["view"], line["problem"], line["last_error"], line["rejects"]) for name, line in lines.items()} == {
+        "shop_00": ("orders", None, None, 0),
+        "shop_01": ("orders", None, None, 1),
+    }
+    marks = dict(shop.warehouse("SELECT shard, cursor_value FROM shardlake.watermarks"))
+    assert {name: line["watermark"] for name, line in lines.items()} == marks
+    assert all(0 <= line["lag_seconds"] < 300 for line in lines.values())
+    assert [line["last_state"] for line in lines.values()] == ["nothing", "merged"]
+    shown = shop.command("status")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert [" ".join(line.split())[:31] for line in shown.stdout.splitlines() if "shop_" in line] == [
+        f"orders {name} fresh {marks[name][:10]}" for name in shop.shards
+    ]
+
+
+def test_a_shard_that_is_staler_than_the_views_freshness_ends_with_1(shop: World) -> None:
+    shop.warehouse("UPDATE shardlake.watermarks SET moved_at = now() - interval '11 minutes' WHERE shard = 'shop_01'")
+    lines = status(shop, 1)
+    assert {name: line["problem"] for name, line in lines.items()} == {"shop_00": None, "shop_01": "staler than 0:10:00"}
+    assert 660 <= lines["shop_01"]["lag_seconds"] < 700
+
+
+def test_a_shard_that_never_arrived_ends_with_1(shop: World) -> None:
+    shop.shards.append("shop_02")
+    shop.create_shard("shop_02")
+    line = status(shop, 1)["shop_02"]
+    assert (line["problem"], line["watermark"], line["lag_seconds"], line["last_run"]) == ("never arrived", None, None, None)
+
+
+def test_a_shard_whose_last_run_failed_ends_with_1_and_shows_why(shop: World) -> None:
+    shop.on("shop_01", "DROP TABLE orders")
+    assert not shop.sync().ok
+    line = status(shop, 1)["shop_01"]
+    assert (line["problem"], line["last_state"]) == ("failed", "failed")
+    assert line["last_error"].startswith("shop_01 ")
+    shown = shop.command("status")
+    assert shown.returncode == 1
+    assert " ".join(line["last_error"].split()[:3]) in " ".join(shown.stdout.split())
+
+
+def test_a_view_that_cannot_be_asked_about_is_named_and_the_others_are_still_shown(shop: World) -> None:
+    home = shop.folder / "views" / "broken"
+    home.mkdir(parents=True)
+    (home / "view.yaml").write_text("name: [")
+    done = shop.command("status")
+    assert done.returncode == 1
+    assert "shop_01" in done.stdout
+    assert done.stderr.startswith(f"broken: {home / 'view.yaml'}, line 1: ")
+    found = json.loads(shop.command("status", "--json").stdout)
+    assert (found["ok"], list(found["unknown"]), len(found["shards"])) == (False, ["broken"], 2)
+
+
+def test_a_view_that_has_never_run_ends_with_1(world: WorldMaker) -> None:
+    lines = status(world(["shop_00"]), 1)
+    assert {name: line["problem"] for name, line in lines.items()} == {"shop_00": "never arrived"}
