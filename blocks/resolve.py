@@ -1,8 +1,5 @@
 """Which connections a run takes: those of the file that SHARDLAKE_CONNECTIONS names, or else Prefect's blocks."""
 
-import os
-from pathlib import Path
-
 from prefect.blocks.core import Block
 
 import blocks  # noqa: F401 - makes the block types known to Block.load
@@ -10,12 +7,13 @@ from blocks.connection_block import ConnectionBlock
 from shardlake.connection import KINDS, Connection
 from shardlake.connection_file import load_connection
 from shardlake.errors import SpecError
+from shardlake.places import connections_file
 
 
 def connect(reference: str) -> Connection:
     """The connection of that name, as a plain value. Raises SpecError."""
-    if path := os.environ.get("SHARDLAKE_CONNECTIONS"):
-        return load_connection(Path(path), reference)
+    if file := connections_file():
+        return load_connection(file, reference)
     kind = reference.partition("/")[0]
     if kind not in KINDS:
         raise SpecError(f"there is no kind of connection {kind!r}; there are: {', '.join(KINDS)}")
@@ -26,8 +24,3 @@ def connect(reference: str) -> Connection:
     if not isinstance(block, ConnectionBlock):
         raise SpecError(f"the block {reference} is not one of Shardlake's")
     return block.spec()
-
-
-def views_folder() -> Path:
-    """The folder of the views: SHARDLAKE_VIEWS, or `views` here."""
-    return Path(os.environ.get("SHARDLAKE_VIEWS") or "views")

@@ -1,7 +1,5 @@
 """`shardlake check`."""
 
-import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,23 +14,23 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print what a pro
 
         shardlake --views views --connections connections.yaml check
     """
-    from blocks.resolve import views_folder
     from shardlake.connection_file import connection_names, load_connection
     from shardlake.errors import ShardlakeError
+    from shardlake.places import connections_file, views_folder
     from shardlake.view_file import load_view, view_names
 
     problems: list[str] = []
     names = view_names(views_folder())
-    file = os.environ.get("SHARDLAKE_CONNECTIONS")
+    file = connections_file()
     known: list[str] | None = None
     if file:
         try:
-            known = connection_names(Path(file))
+            known = connection_names(file)
         except ShardlakeError as error:
             problems.append(str(error))
         for reference in known or []:
             try:
-                load_connection(Path(file), reference)
+                load_connection(file, reference)
             except ShardlakeError as error:
                 problems += str(error).splitlines()
     targets: dict[str, str] = {}

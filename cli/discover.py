@@ -16,7 +16,7 @@ def discover(
 
         shardlake discover mysql-shards/shop orders > views/orders/view.yaml
     """
-    from blocks.resolve import connect
+    from cli.connect import connect
     from shardlake.connection import Shards
     from shardlake.discover import discover as draft
     from shardlake.errors import SpecError

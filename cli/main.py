@@ -55,11 +55,19 @@ def main() -> None:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     except ShardlakeError as error:
-        errors.print(f"[bold red]{type(error).__name__}[/] ", end="")
-        errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
-        code = 1
+        code = _say(type(error).__name__, str(error))
+    except RuntimeError as error:
+        if "Failed to reach API" not in str(error):
+            raise
+        code = _say("Prefect", f"{error}. Start it, or unset PREFECT_API_URL: a server for this command alone is then started.")
     run.stop_workers()
     sys.exit(code)
+
+
+def _say(what: str, message: str) -> int:
+    errors.print(f"[bold red]{what}[/] ", end="")
+    errors.print(message, markup=False, highlight=False, soft_wrap=True)
+    return 1
 
 
 def _hush() -> None:

@@ -23,8 +23,9 @@ def plan(
 
         shardlake plan orders
     """
-    from blocks.resolve import connect, views_folder
+    from cli.connect import connect
     from shardlake.job import open_job
+    from shardlake.places import views_folder
     from shardlake.preview import preview
     from shardlake.view_file import find_view
 

@@ -22,10 +22,11 @@ def rejects(
 
         shardlake rejects orders --shard shop_03 --limit 5
     """
-    from blocks.resolve import connect, views_folder
+    from cli.connect import connect
     from shardlake.job import open_job
     from shardlake.ledger.status import reject_count
     from shardlake.ledger.status import rejects as of_view
+    from shardlake.places import views_folder
     from shardlake.view_file import find_view
 
     job = open_job(find_view(views_folder(), view), connect)
@@ -46,5 +47,10 @@ def rejects(
         for line in lines
     ]
     console.print(
-        table(f"{view}: {total} rejects", ["shard", "key", "column", "value", "reason", "seen"], rows, whole=("shard", "key", "column"))
+        table(
+            f"{view}: {total} rejects",
+            ["shard", "key", "column", "value", "reason", "seen"],
+            rows,
+            whole=("shard", "key", "column", "seen"),
+        )
     )

@@ -26,22 +26,15 @@ def run(
         shardlake run orders
         shardlake run orders customers --shard shop_03 --json
     """
-    _quiet()
-    from blocks.resolve import views_folder
-    from flows.sync_views import sync_views
-    from shardlake.errors import ShardlakeError
+    from shardlake.places import views_folder
     from shardlake.view_file import find_view
 
     for view in views:
         find_view(views_folder(), view)
-    try:
-        state = sync_views(views, shard, full, return_state=True)
-    except RuntimeError as error:
-        if "Failed to reach API" not in str(error):
-            raise
-        raise ShardlakeError(
-            f"Prefect: {error}", hint="Start it, or unset PREFECT_API_URL: a server for this run alone is then started."
-        ) from None
+    _quiet()
+    from flows.sync_views import sync_views
+
+    state = sync_views(views, shard, full, return_state=True)
     reports = _reports(state)
     if reports is None:
         failure = state.result(raise_on_failure=False)
@@ -58,8 +51,9 @@ def replay(
 
         shardlake replay orders
     """
-    from blocks.resolve import connect, views_folder
+    from cli.connect import connect
     from shardlake.job import open_job
+    from shardlake.places import views_folder
     from shardlake.replay import replay as replay_raw
     from shardlake.view_file import find_view
 

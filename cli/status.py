@@ -17,11 +17,12 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a pr
 
         shardlake status || mail -s "a view is late" data-team@example.com
     """
-    from blocks.resolve import connect, views_folder
+    from cli.connect import connect
     from shardlake.errors import ShardlakeError
     from shardlake.job import open_job
     from shardlake.ledger.status import ShardStatus
     from shardlake.ledger.status import status as of_view
+    from shardlake.places import views_folder
     from shardlake.view_file import load_view, view_names
 
     lines: list[ShardStatus] = []
@@ -45,7 +46,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a pr
             last_run = f"{line.last_run:%m-%d %H:%M:%S}" if line.last_run else ""
             rows.append([line.view, line.shard, verdict, mark, lag, line.open_rejects, last_run, line.last_error])
         titles = ["view", "shard", "state", "watermark", "lag", "rejects", "last run", "last error"]
-        console.print(table("", titles, rows, ("rejects",), ("shard", "state", "watermark", "lag")))
+        console.print(table("", titles, rows, ("rejects",), ("shard", "state", "watermark", "lag", "last run")))
         for name, message in unknown.items():
             errors.print(f"{name}: {message}", markup=False, highlight=False, style="red", soft_wrap=True)
     if problems or unknown:

@@ -28,11 +28,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("source", nargs="?", default="postgres", choices=["postgres", "mysql"])
     parser.add_argument("--keep", action="store_true", help="leave the servers running until Ctrl-C")
+    parser.add_argument("--folder", type=Path, default=HOUSE, help="where to make .demo, which is emptied first; the checkout by default")
     arguments = parser.parse_args()
     started = time.monotonic()
-    folder = HOUSE / ".demo"
+    folder = arguments.folder.resolve() / ".demo"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    folder.mkdir(parents=True)
     with ExitStack() as stack:
         prefect, servers, environment = _start(stack, folder, arguments.source)
         story = Story(servers, folder, environment | prefect.environment())
@@ -129,7 +130,7 @@ class Story:
 
 
 def _next_steps(kept: bool, folder: Path, environment: dict[str, str]) -> None:
-    here = folder.relative_to(HOUSE)
+    here = folder.relative_to(HOUSE) if folder.is_relative_to(HOUSE) else folder
     if kept:
         script = folder / "env.sh"
         script.touch(mode=0o600)

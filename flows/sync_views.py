@@ -5,9 +5,9 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from blocks.resolve import views_folder
 from flows.shown import final_state, run_name
 from flows.sync_view import THREADS, run_view
+from shardlake.places import views_folder
 from shardlake.view_file import view_names
 
 

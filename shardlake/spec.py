@@ -53,6 +53,7 @@ def identifier(value: str) -> str:
 
 
 def source_identifier(value: str) -> str:
+    """A name that MySQL or Postgres may have given to a column or table. Raises ValueError."""
     if not value or len(value) > 64:
         raise ValueError(f"{value[:40]!r}… is not a source column or table name: it takes 1 to 64 characters")
     if value.lower().startswith("_shardlake_"):

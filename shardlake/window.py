@@ -7,6 +7,7 @@ may be closed early at a whole chunk; `until` then holds the last row's position
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from decimal import Context, Decimal
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -134,4 +135,4 @@ def _minus(kind: Kind, mark: str, lookback: timedelta | int, zone: str) -> str:
         # a day is written until it is over, and the lookback may begin on the day before the watermark's
         return (value - timedelta(days=1 + -(-span // timedelta(days=1)))).isoformat()
     back = lookback if isinstance(lookback, int) else NUMBERS if lookback else 0
-    return str(value - back) if kind == "int" else mark
+    return format(Context(prec=200).subtract(Decimal(mark), Decimal(back)), "f")

@@ -3,8 +3,9 @@
 from functools import lru_cache
 from uuid import UUID
 
-from blocks.resolve import connect, views_folder
+from blocks.resolve import connect
 from shardlake.job import Job, open_job
+from shardlake.places import views_folder
 from shardlake.view_file import find_view
 
 

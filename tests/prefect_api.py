@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,11 @@ class PrefectApi:
         """For a command's process: this server, and nothing else of what makes our own processes quiet."""
         return {k: v for k, v in self.server.environment().items() if "CONSOLE" not in k}
 
+    def command(self, w: World, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
+        """The real command, with this server to tell what it does."""
+        environment: dict[str, Any] = {**self.environment(), **extra}
+        return w.command(*words, **environment)
+
     @contextmanager
     def here(self, w: World) -> Iterator[None]:
         """Within, flows that are called in this process run against this server, with the world's views and connections."""
@@ -44,7 +50,10 @@ class PrefectApi:
 
         w.write_files()
         files = {"SHARDLAKE_VIEWS": str(w.folder / "views"), "SHARDLAKE_CONNECTIONS": str(w.folder / "connections.yaml")}
-        with patch.dict("os.environ", files), temporary_settings({PREFECT_API_URL: self.server.api_url, PREFECT_HOME: w.folder / "prefect-home"}):
+        with (
+            patch.dict("os.environ", files),
+            temporary_settings({PREFECT_API_URL: self.server.api_url, PREFECT_HOME: w.folder / "prefect-home"}),
+        ):
             yield
 
     def get(self, path: str) -> Any:
@@ -85,7 +94,9 @@ class PrefectApi:
 
     def everything(self) -> str:
         """All that the server has of runs, as text to search in."""
-        kept: dict[str, Any] = {kind: self.all(kind) for kind in ("flows", "flow_runs", "task_runs", "artifacts", "logs", "deployments", "variables")}
+        kept: dict[str, Any] = {
+            kind: self.all(kind) for kind in ("flows", "flow_runs", "task_runs", "artifacts", "logs", "deployments", "variables")
+        }
         kept["flow_run_states"] = [self.get(f"flow_run_states/?flow_run_id={r['id']}") for r in kept["flow_runs"]]
         kept["task_run_states"] = [self.get(f"task_run_states/?task_run_id={r['id']}") for r in kept["task_runs"]]
         kept["events"] = self._events()

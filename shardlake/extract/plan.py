@@ -106,7 +106,7 @@ def _settled(
 
 def _greatest(view: View, speaker: Dialect, connection: Any, relation: Relation, kind: Kind) -> str | None:
     cursor = connection.cursor()
-    text = relation.text if view.source.table else f"({bind(str(view.sql_text), Window(kind, None, None, 'key'), speaker)}) AS q"
+    text = f"{relation.text} AS q" if view.source.table else f"({bind(str(view.sql_text), Window(kind, None, None, 'key'), speaker)}) AS q"
     cursor.execute(f"SELECT MAX({cursor_expression(view, speaker)}) FROM {text}")
     value = cursor.fetchone()[0]
     return None if value is None else str(value)

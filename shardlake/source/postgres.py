@@ -239,7 +239,8 @@ class Postgres:
         """See Dialect."""
         return [
             "SET default_transaction_read_only = on", "SET TimeZone = 'UTC'", "SET DateStyle = 'ISO'",
-            "SET IntervalStyle = 'postgres'", "SET extra_float_digits = 1", f"SET statement_timeout = {int(shard.statement_timeout * 1000)}",
+            "SET IntervalStyle = 'postgres'", "SET extra_float_digits = 1",
+            "SET standard_conforming_strings = on", f"SET statement_timeout = {int(shard.statement_timeout * 1000)}",
         ]  # fmt: skip
 
     def rowwise(self, shard: Shard, session: Sequence[str], sql: str) -> list[tuple[Any, ...]]:

@@ -54,9 +54,10 @@ def describe(view: View, dialect: Dialect, connection: object, shard: str) -> Re
         else:
             columns.append(column)
     for name in source.primary_key:
-        if by_name[name].kind not in KEY_KINDS:
+        if by_name[name].kind not in KEY_KINDS or not by_name[name].sorts_as_it_compares:
             raise ContractError(
-                f"{shard}, {name}: a {by_name[name].declared} cannot order rows as a key", hint="Choose another primary_key."
+                f"{shard}, {name}: a column of type {by_name[name].declared} cannot order rows as a key",
+                hint="Choose another primary_key, or convert it in extract.sql.",
             )
     for name in source.cursors:
         if by_name[name].kind not in CURSOR_KINDS:
@@ -86,8 +87,8 @@ _EDGES = {False: {"lower": "'1000-01-01'", "upper": "'9999-12-31'"}, True: {"low
 
 
 def cursor_expression(view: View, dialect: Dialect) -> str:
-    """The cursor in SQL; of several columns the greatest that is not NULL."""
-    names = [dialect.quote(c) for c in view.source.cursors]
+    """The cursor in SQL, of a relation named q; of several columns the greatest that is not NULL."""
+    names = [f"q.{dialect.quote(c)}" for c in view.source.cursors]
     if len(names) == 1 or dialect.name == "postgres":  # Postgres's GREATEST passes over NULLs by itself
         return names[0] if len(names) == 1 else f"GREATEST({', '.join(names)})"
     any_of = [f"COALESCE({', '.join([n, *(m for m in names if m != n)])})" for n in names]
@@ -106,10 +107,11 @@ def chunk_sql(
 
     With `nulls`, the rows that have no cursor, in key order; they belong to every window in cursor order.
     """
-    text = relation.text if view.source.table else f"({bind(str(view.sql_text), window, dialect)}) AS q"
-    keys = [(dialect.quote(k), relation.column(k)) for k in view.source.primary_key]
+    text = f"{relation.text} AS q" if view.source.table else f"({bind(str(view.sql_text), window, dialect)}) AS q"
+    # q. everywhere: a bare name in ORDER BY is the selected expression, a text that sorts 10 before 9 and has no index
+    keys = [(f"q.{dialect.quote(k)}", relation.column(k)) for k in view.source.primary_key]
     cursor = cursor_expression(view, dialect) if view.source.cursors else None
-    selected = [f"{dialect.safe(c, dialect.quote(c.name))} AS {dialect.quote(c.name)}" for c in relation.columns]
+    selected = [f"{dialect.safe(c, f'q.{dialect.quote(c.name)}')} AS {dialect.quote(c.name)}" for c in relation.columns]
     if cursor and len(view.source.cursors) > 1:
         kind = relation.column(view.source.cursors[0])
         selected.append(f"{dialect.safe(kind, cursor)} AS {dialect.quote(CURSOR)}")

@@ -127,7 +127,9 @@ def test_secrets_do_not_print(show: Callable[[Any], str]) -> None:
 
 
 def test_every_field_that_holds_a_secret_is_a_secret_to_prefect() -> None:
-    secret = {slug: sorted(n for n, f in kind.model_fields.items() if SecretStr.__name__ in str(f.annotation)) for slug, kind in BLOCKS.items()}
+    secret = {
+        slug: sorted(n for n, f in kind.model_fields.items() if SecretStr.__name__ in str(f.annotation)) for slug, kind in BLOCKS.items()
+    }
     assert secret == {
         "mysql-shards": ["password"], "postgres-shards": ["password"], "postgres-warehouse": ["password"],
         "athena-lake": ["access_key_id", "secret_access_key"],
@@ -159,7 +161,7 @@ def with_table(w: World) -> World:
 def test_a_run_without_a_file_takes_the_blocks(world: WorldMaker, here: PrefectApi) -> None:
     w = with_table(world(["shop_00"]))
     save(w.connections())
-    done = w.command("run", "orders", **here.environment(), SHARDLAKE_CONNECTIONS="")
+    done = here.command(w, "run", "orders", SHARDLAKE_CONNECTIONS="")
     assert (done.returncode, done.stderr) == (0, "")
     assert w.target("id, _shard") == [(1, "shop_00")]
 
@@ -167,7 +169,7 @@ def test_a_run_without_a_file_takes_the_blocks(world: WorldMaker, here: PrefectA
 def test_a_run_with_a_file_takes_the_file_whatever_the_blocks_say(world: WorldMaker, here: PrefectApi) -> None:
     w = with_table(world(["shop_00"]))
     save({r: {**c, "password": "wrong"} for r, c in w.connections().items() if "password" in c})
-    done = w.command("run", "orders", **here.environment())
+    done = here.command(w, "run", "orders")
     assert (done.returncode, done.stderr) == (0, "")
     assert w.target("id, _shard") == [(1, "shop_00")]
 
@@ -175,6 +177,8 @@ def test_a_run_with_a_file_takes_the_file_whatever_the_blocks_say(world: WorldMa
 def test_a_block_that_nobody_saved_is_named_with_the_next_step(world: WorldMaker, here: PrefectApi) -> None:
     w = with_table(world(["shop_00"]))
     w.view["source"]["connection"] = "mysql-shards/nobody"
-    done = w.command("plan", "orders", **here.environment(), SHARDLAKE_CONNECTIONS="")
+    done = here.command(w, "plan", "orders", SHARDLAKE_CONNECTIONS="")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "SpecError Prefect has no block mysql-shards/nobody. Save one under that name, or give a file with --connections.\n"
+    assert (
+        done.stderr == "SpecError Prefect has no block mysql-shards/nobody. Save one under that name, or give a file with --connections.\n"
+    )

@@ -74,13 +74,20 @@ def test_a_connections_file_is_checked_too_and_its_secrets_are_not_shown(world: 
     path.write_text(yaml.safe_dump(found))
     done = w.command("--connections", str(path), "check")
     assert (done.returncode, done.stderr) == (1, "")
-    assert f"{path}: mysql-shards/shop.password: ${{NOT_SET_ANYWHERE}} is not set. Set it in the environment of this process." in done.stdout
+    assert (
+        f"{path}: mysql-shards/shop.password: ${{NOT_SET_ANYWHERE}} is not set. Set it in the environment of this process." in done.stdout
+    )
     assert f"{path}: postgres-warehouse/main: pasword: unknown key; check its spelling, or remove it" in done.stdout
-    assert f"{path}: oracle-shards/old: there is no kind 'oracle-shards'; there are: mysql-shards, postgres-shards, postgres-warehouse, athena-lake" in done.stdout
+    assert (
+        f"{path}: oracle-shards/old: there is no kind 'oracle-shards'; there are: mysql-shards, postgres-shards, postgres-warehouse, athena-lake"
+        in done.stdout
+    )
     assert "hunter" not in done.stdout
 
 
 def test_the_views_of_this_project_are_good(world: WorldMaker) -> None:
     environment = {"SHOP_PASSWORD": "x", "WAREHOUSE_PASSWORD": "x"}
-    done = world().command("--views", str(ROOT / "views"), "--connections", str(ROOT / "deployments" / "connections.yaml"), "check", **environment)
+    done = world().command(
+        "--views", str(ROOT / "views"), "--connections", str(ROOT / "deployments" / "connections.yaml"), "check", **environment
+    )
     assert (done.returncode, done.stdout) == (0, "2 views, 0 problems\n")

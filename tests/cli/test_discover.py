@@ -24,7 +24,7 @@ def discover(w: World, table: str) -> tuple[str, dict[str, Any]]:
 
 
 def save(w: World, text: str) -> Path:
-    home = w.folder / "views" / yaml.safe_load(text)["name"]
+    home = w.folder / "views" / str(yaml.safe_load(text)["name"])
     home.mkdir(parents=True, exist_ok=True)
     (home / "view.yaml").write_text(text)
     return home
@@ -40,13 +40,25 @@ def run(w: World, text: str, name: str) -> None:
 
 def test_a_draft_passes_check_and_plan_and_then_really_runs(world: WorldMaker, prefect_api: PrefectApi) -> None:
     w = world(["shop_00", "shop_01"])
-    w.on_all("CREATE TABLE bills (id bigint PRIMARY KEY, total decimal(12,2), updated_at datetime(6) NOT NULL, payload longtext, KEY (updated_at))")
-    document = {"customer": {"name": "Ünal", "vip": True, "since": "2026-01-01T00:00:00Z"}, "lines": [{"sku": "A"}], "odd key": {"a.b": 1.5}}
+    w.on_all(
+        "CREATE TABLE bills (id bigint PRIMARY KEY, total decimal(12,2), updated_at datetime(6) NOT NULL, payload longtext, KEY (updated_at))"
+    )
+    document = {
+        "customer": {"name": "Ünal", "vip": True, "since": "2026-01-01T00:00:00Z"},
+        "lines": [{"sku": "A"}],
+        "odd key": {"a.b": 1.5},
+    }
     for number, shard in enumerate(w.shards):
         w.on(shard, "INSERT INTO bills VALUES (%s, 10.25, '2026-01-02 03:04:05.000006', %s)", number, json.dumps(document))
     text, view = discover(w, "bills")
     assert text.startswith("# drafted from 2 shards of mysql-shards/shop; look through it, then: shardlake plan bills\nname: bills\n")
-    assert view["source"] == {"connection": "mysql-shards/shop", "table": "bills", "primary_key": ["id"], "cursor": "updated_at", "lookback": "5m"}
+    assert view["source"] == {
+        "connection": "mysql-shards/shop",
+        "table": "bills",
+        "primary_key": ["id"],
+        "cursor": "updated_at",
+        "lookback": "5m",
+    }
     assert view["columns"] == {
         "id": "bigint",
         "total": "numeric",
@@ -59,7 +71,7 @@ def test_a_draft_passes_check_and_plan_and_then_really_runs(world: WorldMaker, p
     }
     save(w, text)
     for words in (["check"], ["plan", "bills"], ["run", "bills"]):
-        done = w.command(*words, **prefect_api.environment())
+        done = prefect_api.command(w, *words)
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert w.warehouse("SELECT id, total::text, updated_at::text, customer_name, customer_vip, lines::text, odd_key_a_b::text, _shard FROM analytics.bills ORDER BY id") == [
         (number, "10.25", "2026-01-02 03:04:05.000006+00", "Ünal", True, '[{"sku": "A"}]', "1.5", shard) for number, shard in enumerate(w.shards)
@@ -82,9 +94,9 @@ def test_a_composite_key_and_odd_names_are_kept_apart_and_run(world: WorldMaker)
     names = list(view["columns"])
     assert names[:4] == ["order_no", "line", "select", "na_ve"]
     assert len({name.lower() for name in names}) == 7
-    assert w.warehouse('SELECT order_no::text, line, "select", na_ve, order_no_2::text, _shard FROM analytics.order_lines ORDER BY _shard') == [
-        ("18446744073709551615", 2, "from", 7, "2026-01-02", shard) for shard in w.shards
-    ]
+    assert w.warehouse(
+        'SELECT order_no::text, line, "select", na_ve, order_no_2::text, _shard FROM analytics.order_lines ORDER BY _shard'
+    ) == [("18446744073709551615", 2, "from", 7, "2026-01-02", shard) for shard in w.shards]
 
 
 def test_a_table_without_cursor_is_drafted_as_a_replace_and_one_without_key_says_what_to_fill_in(world: WorldMaker) -> None:
@@ -111,9 +123,13 @@ def test_a_cursor_without_an_index_is_remarked(world: WorldMaker) -> None:
 
 def test_postgres_shards_are_drafted_with_their_own_types(world: WorldMaker) -> None:
     w = world(["shop_00"], source="postgres")
-    w.on_all("CREATE TABLE bills (id bigint PRIMARY KEY, tags text[], at timestamptz, spent interval, doc jsonb, updated_at timestamp NOT NULL, raw bytea)")
+    w.on_all(
+        "CREATE TABLE bills (id bigint PRIMARY KEY, tags text[], at timestamptz, spent interval, doc jsonb, updated_at timestamp NOT NULL, raw bytea)"
+    )
     w.on_all("CREATE INDEX ON bills (updated_at)")
-    w.on_all("""INSERT INTO bills VALUES (1, '{"a b", c}', '2026-01-01 00:00+01', '1 day 02:00', '{"n": {"x": 1}}', '2026-01-01', '\\x00ff')""")
+    w.on_all(
+        """INSERT INTO bills VALUES (1, '{"a b", c}', '2026-01-01 00:00+01', '1 day 02:00', '{"n": {"x": 1}}', '2026-01-01', '\\x00ff')"""
+    )
     text, view = discover(w, "bills")
     assert view["columns"]["n_x"] == {"type": "bigint", "from": "doc.n.x"}
     run(w, text, "bills")

@@ -40,7 +40,9 @@ def test_the_help_of_every_command_has_an_example_and_explains_every_option(shop
 def test_the_users_own_folder_and_file_come_by_option_or_by_environment_and_the_option_wins(shop: World) -> None:
     shop.write_files()
     views, connections = str(shop.folder / "views"), str(shop.folder / "connections.yaml")
-    by_option = shop.command("--views", views, "--connections", connections, "check", SHARDLAKE_VIEWS="/nowhere", SHARDLAKE_CONNECTIONS="/nowhere.yaml")
+    by_option = shop.command(
+        "--views", views, "--connections", connections, "check", SHARDLAKE_VIEWS="/nowhere", SHARDLAKE_CONNECTIONS="/nowhere.yaml"
+    )
     assert (by_option.returncode, by_option.stdout) == (0, "1 views, 0 problems\n")
     by_environment = shop.command("check")
     assert (by_environment.returncode, by_environment.stdout) == (0, "1 views, 0 problems\n")

@@ -18,7 +18,10 @@ MARK = "a row's own value"
 
 def table(w: World, more: str = "") -> None:
     w.on_all(ORDERS_TABLE.replace("payload longtext", f"payload longtext{more}"))
-    w.on_all("INSERT INTO orders (id, status, amount, updated_at) SELECT seq, %s, 1, utc_timestamp(6) - INTERVAL seq MINUTE FROM seq_1_to_40", MARK)
+    w.on_all(
+        "INSERT INTO orders (id, status, amount, updated_at) SELECT seq, %s, 1, utc_timestamp(6) - INTERVAL seq MINUTE FROM seq_1_to_40",
+        MARK,
+    )
 
 
 def plan(w: World, *words: str, code: int = 0) -> dict[str, Any]:
@@ -39,7 +42,12 @@ def statements(server: MariaDB) -> Iterator[list[str]]:
         yield said
     finally:
         server.execute("SET GLOBAL general_log = OFF")
-        said += [str(row[0]) for row in server.execute("SELECT CONVERT(argument USING utf8mb4) FROM mysql.general_log WHERE command_type IN ('Query', 'Execute', 'Prepare')")]
+        said += [
+            str(row[0])
+            for row in server.execute(
+                "SELECT CONVERT(argument USING utf8mb4) FROM mysql.general_log WHERE command_type IN ('Query', 'Execute', 'Prepare')"
+            )
+        ]
 
 
 def test_no_row_is_read_and_nothing_is_changed(world: WorldMaker) -> None:
@@ -68,7 +76,13 @@ def test_windows_estimates_index_statement_and_type_decisions_are_shown(world: W
     found = plan(w)
     first, second = found["shards"]
     assert (first["shard"], first["lower"], first["order"], first["anything"]) == ("shop_00", None, "key", True)
-    assert (second["shard"], second["order"], second["anything"], second["index"], second["full_scan"]) == ("shop_01", "cursor", True, "updated_at", False)
+    assert (second["shard"], second["order"], second["anything"], second["index"], second["full_scan"]) == (
+        "shop_01",
+        "cursor",
+        True,
+        "updated_at",
+        False,
+    )
     assert second["lower"] == w.warehouse("SELECT cursor_value FROM shardlake.watermarks")[0][0]
     assert 20 <= first["table_rows"] <= 80
     assert 1 <= second["window_rows"] <= 5
@@ -97,7 +111,9 @@ def test_a_cursor_without_an_index_is_noted_with_the_statement_that_mends_it(wor
     w.must_sync()
     shard = plan(w)["shards"][0]
     assert (shard["index"], shard["full_scan"]) == (None, True)
-    assert shard["notes"] == ["no index serves the cursor: each run reads the whole table; on the shard: CREATE INDEX ON orders (updated_at)"]
+    assert shard["notes"] == [
+        "no index serves the cursor: each run reads the whole table; on the shard: CREATE INDEX ON orders (updated_at)"
+    ]
 
 
 def test_a_shard_that_differs_is_named_and_the_plan_ends_with_1(world: WorldMaker) -> None:
@@ -153,8 +169,10 @@ def test_people_see_the_same_as_tables_with_the_statements_whole(world: WorldMak
 def test_an_exploded_join_is_planned_as_it_stands_in_the_example(world: WorldMaker) -> None:
     example = ROOT / "views" / "order_items"
     w = world(view={**yaml.safe_load((example / "view.yaml").read_text()), "sql_text": (example / "extract.sql").read_text()})
-    w.on_all("CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint, created_at datetime(6), deleted_at datetime(6), updated_at datetime(6), payload longtext, KEY (updated_at), KEY (customer_id))")
+    w.on_all(
+        "CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint, created_at datetime(6), deleted_at datetime(6), updated_at datetime(6), payload longtext, KEY (updated_at), KEY (customer_id))"
+    )
     w.on_all("CREATE TABLE customers (id bigint PRIMARY KEY, country varchar(2), updated_at datetime(6), KEY (updated_at))")
     done = w.command("plan", "order_items")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "PRIMARY KEY (\"order_id\", \"line\")" in done.stdout
+    assert 'PRIMARY KEY ("order_id", "line")' in done.stdout

@@ -57,7 +57,10 @@ def test_replay_takes_the_rejects_once_the_view_is_mended_without_the_source(sho
     done = shop.command("replay", "orders", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     view = json.loads(done.stdout)["views"][0]
-    assert [(s["shard"], s["read"], s["merged"], s["unchanged"], s["rejected"]) for s in view["shards"]] == [("shop_00", 2, 1, 1, 0), ("shop_01", 2, 2, 0, 0)]
+    assert [(s["shard"], s["read"], s["merged"], s["unchanged"], s["rejected"]) for s in view["shards"]] == [
+        ("shop_00", 2, 1, 1, 0),
+        ("shop_01", 2, 2, 0, 0),
+    ]
     assert shop.target("id, age") == [(1, "41"), (2, "70000"), (3, ESCAPE), (4, "80000")]
     assert shop.rejects() == []
     again = shop.command("replay", "orders", "--shard", "shop_01")

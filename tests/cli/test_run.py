@@ -30,7 +30,9 @@ def close(w: World, shard: str) -> None:
     w.connection_changes = {"shards": {**shards, shard: f"mysql://root@127.0.0.1:1/{w.database(shard)}"}}
 
 
-def test_the_json_has_every_shards_window_counts_bytes_seconds_and_error_and_nothing_else_is_printed(world: WorldMaker, prefect_api: PrefectApi) -> None:
+def test_the_json_has_every_shards_window_counts_bytes_seconds_and_error_and_nothing_else_is_printed(
+    world: WorldMaker, prefect_api: PrefectApi
+) -> None:
     w = world(["shop_00", "shop_01", "shop_02"], view=orders_view(source={"lookback": "1h"}))
     w.on_all(ORDERS_TABLE)
     put(w, "shop_00", 1, minutes=20)
@@ -41,7 +43,7 @@ def test_the_json_has_every_shards_window_counts_bytes_seconds_and_error_and_not
     put(w, "shop_01", 6, minutes=3, payload='{"cut off')
     close(w, "shop_02")
 
-    done = w.command("run", "orders", "--json", **prefect_api.environment())
+    done = prefect_api.command(w, "run", "orders", "--json")
     assert (done.returncode, done.stderr) == (1, "")
     found: dict[str, Any] = json.loads(done.stdout)
     assert (list(found), found["ok"], len(found["views"])) == (["ok", "views"], False, 1)
@@ -78,7 +80,7 @@ def test_a_run_shows_a_line_a_shard_and_the_next_step_and_ends_with_0(world: Wor
     w.on_all(ORDERS_TABLE)
     put(w, "shop_00", 1, minutes=2)
     put(w, "shop_00", 2, minutes=1, payload="nonsense")
-    done = w.command("run", "orders", **prefect_api.environment())
+    done = prefect_api.command(w, "run", "orders")
     assert (done.returncode, done.stderr) == (0, "")
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert lines[0] == "orders: 2 shards"
@@ -99,7 +101,7 @@ def test_only_the_shards_that_were_asked_for_are_read_and_with_full_from_the_beg
     w.must_sync()
     before = w.warehouse("SELECT cursor_value FROM shardlake.watermarks WHERE shard = 'shop_00'")
     w.warehouse("DELETE FROM analytics.orders")
-    done = w.command("run", "orders", "--shard", "shop_01", "--full", "--json", **prefect_api.environment())
+    done = prefect_api.command(w, "run", "orders", "--shard", "shop_01", "--full", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)["views"][0]
     assert [(s["shard"], s["read"], s["merged"], s["window"]["from"]) for s in report["shards"]] == [("shop_01", 1, 1, None)]
@@ -110,10 +112,10 @@ def test_only_the_shards_that_were_asked_for_are_read_and_with_full_from_the_beg
 
 def test_an_unknown_view_and_an_unknown_shard_are_one_message_that_lists_what_there_is(world: WorldMaker, prefect_api: PrefectApi) -> None:
     w = world(["shop_00", "shop_01"])
-    view = w.command("run", "order", **prefect_api.environment())
+    view = prefect_api.command(w, "run", "order")
     assert (view.returncode, view.stdout) == (1, "")
     assert view.stderr == f"SpecError no view 'order' in {w.folder / 'views'}; there are: orders. Check the name, or --views.\n"
-    shard = w.command("run", "orders", "--shard", "shop_7", **prefect_api.environment())
+    shard = prefect_api.command(w, "run", "orders", "--shard", "shop_7")
     assert (shard.returncode, shard.stdout) == (1, "")
     assert shard.stderr == "orders: mysql-shards/shop has no shard 'shop_7'; there are: shop_00, shop_01\n"
 
@@ -122,6 +124,6 @@ def test_a_prefect_server_that_is_not_there_is_one_message_with_the_way_out(worl
     done = world().command("run", "orders", PREFECT_API_URL="http://127.0.0.1:1/api")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "ShardlakeError Prefect: Failed to reach API at http://127.0.0.1:1/api/."
-        " Start it, or unset PREFECT_API_URL: a server for this run alone is then started.\n"
+        "Prefect Failed to reach API at http://127.0.0.1:1/api/."
+        " Start it, or unset PREFECT_API_URL: a server for this command alone is then started.\n"
     )

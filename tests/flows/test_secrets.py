@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import yaml
@@ -66,13 +67,15 @@ def watched() -> Iterator[set[str]]:
 def test_no_row_and_no_secret_shows_in_any_state_log_artifact_output_or_process_list(world: WorldMaker, prefect_api: PrefectApi) -> None:
     w = guarded(world)
     environment = {
-        **prefect_api.environment(), "SHOP_PASSWORD": SHARDS, "WRONG_PASSWORD": WRONG, "WAREHOUSE_PASSWORD": WAREHOUSE,
+        "SHOP_PASSWORD": SHARDS, "WRONG_PASSWORD": WRONG, "WAREHOUSE_PASSWORD": WAREHOUSE,
         "PREFECT_LOGGING_LEVEL": "DEBUG", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "DEBUG", "PREFECT_LOGGING_INTERNAL_LEVEL": "DEBUG",
     }  # fmt: skip
     with watched() as processes:
-        run = w.command("--connections", "guarded.yaml", "run", "orders", **environment)
-        bug = w.command("--connections", "guarded.yaml", "run", "orders", "--full", SHARDLAKE_FAILPOINT="merge.started=error", **environment)
-        closed = w.command("--connections", "guarded.yaml", "run", "orders", **{**environment, "WAREHOUSE_PASSWORD": WRONG})
+        run = prefect_api.command(w, "--connections", "guarded.yaml", "run", "orders", **environment)
+        bug = prefect_api.command(
+            w, "--connections", "guarded.yaml", "run", "orders", "--full", SHARDLAKE_FAILPOINT="merge.started=error", **environment
+        )
+        closed = prefect_api.command(w, "--connections", "guarded.yaml", "run", "orders", **{**environment, "WAREHOUSE_PASSWORD": WRONG})
 
     assert w.target("id, status") == [(1, MARK)]
     assert [(row[0], row[3]) for row in w.rejects()] == [("shop_01", f'{{"{MARK}')]
@@ -97,7 +100,7 @@ def test_no_result_is_kept_and_a_command_that_has_ended_has_told_prefect_all(wor
     w = world(["shop_00"])
     w.on_all(ORDERS_TABLE)
     w.on("shop_00", "INSERT INTO orders VALUES (1, 'new', 1, '2026-01-01', NULL)")
-    done = w.command("run", "orders", **prefect_api.environment())
+    done = prefect_api.command(w, "run", "orders")
     assert (done.returncode, done.stderr) == (0, "")
     last = max(prefect_api.all("flow_runs"), key=lambda r: str(r["start_time"]))
     assert (last["state_type"], last["state"]["message"]) == ("COMPLETED", "1/1 shards merged")
@@ -107,4 +110,4 @@ def test_no_result_is_kept_and_a_command_that_has_ended_has_told_prefect_all(wor
     assert "Finished in state Completed('1/1 shards merged')" in logs
     kept = [last["state"], *(s for t in tasks.values() for s in prefect_api.states(t))]
     assert {json.dumps(state.get("data")) for state in kept} == {"null"}
-    assert [path for path in (prefect_api.server.home / "storage").rglob("*") if path.is_file()] == []
+    assert [path for path in Path(str(prefect_api.server.home), "storage").rglob("*") if path.is_file()] == []

@@ -82,7 +82,10 @@ def test_a_table_artifact_shows_each_shards_numbers_and_the_progress_comes_to_it
     assert table["description"] == "**2/2 shards merged** Look at the rejects with `shardlake rejects orders`."
     rows = yaml.safe_load(table["data"])
     columns = ("shard", "state", "read", "merged", "unchanged", "superseded", "rejected", "error")
-    assert [tuple(row[c] for c in columns) for row in rows] == [("shop_00", "merged", 1, 1, 0, 0, 0, ""), ("shop_01", "merged", 2, 1, 0, 0, 1, "")]
+    assert [tuple(row[c] for c in columns) for row in rows] == [
+        ("shop_00", "merged", 1, 1, 0, 0, 0, ""),
+        ("shop_01", "merged", 2, 1, 0, 0, 1, ""),
+    ]
     for row in rows:
         assert row["from"] == ""
         assert datetime.fromisoformat(row["to"])
@@ -116,7 +119,13 @@ def test_a_wrong_password_is_tried_once_and_a_closed_port_again_after_a_pause(wo
     assert f"; shop_02: (127.0.0.1:{w.source.port}/{w.database('shop_02')}) refused user 'nobody'" in state.message
     tasks = prefect_api.task_runs(str(state.state_details.flow_run_id), 6)
     assert {name: tasks[f"plan orders {name}"]["run_count"] for name in w.shards} == {"shop_00": 1, "shop_01": 2, "shop_02": 1}
-    assert [s["name"] for s in prefect_api.states(tasks["plan orders shop_01"])] == ["Pending", "Running", "AwaitingRetry", "Retrying", "Failed"]
+    assert [s["name"] for s in prefect_api.states(tasks["plan orders shop_01"])] == [
+        "Pending",
+        "Running",
+        "AwaitingRetry",
+        "Retrying",
+        "Failed",
+    ]
     assert [s["name"] for s in prefect_api.states(tasks["plan orders shop_02"])] == ["Pending", "Running", "Failed"]
 
 
@@ -142,7 +151,10 @@ def test_a_large_first_load_goes_window_by_window_within_one_run(world: WorldMak
     w.on("shop_01", "UPDATE orders SET id = id + 1000")
     state = run(prefect_api, w)
     assert state.message == "2/2 shards merged"
-    assert w.warehouse("SELECT shard, count(*), sum(merged)::int FROM shardlake.windows GROUP BY 1 ORDER BY 1") == [("shop_00", 3, 250), ("shop_01", 3, 250)]
+    assert w.warehouse("SELECT shard, count(*), sum(merged)::int FROM shardlake.windows GROUP BY 1 ORDER BY 1") == [
+        ("shop_00", 3, 250),
+        ("shop_01", 3, 250),
+    ]
     rows = yaml.safe_load(prefect_api.artifacts(str(state.state_details.flow_run_id))["orders-run"]["data"])
     assert [(row["read"], row["merged"]) for row in rows] == [(250, 250), (250, 250)]
     assert w.target("count(*), count(DISTINCT id)") == [(500, 500)]
@@ -173,7 +185,7 @@ def test_two_runs_of_a_view_at_once_take_every_row_once(world: WorldMaker, prefe
 
     def one() -> Any:
         together.wait()
-        return w.command("run", "orders", **prefect_api.environment())
+        return prefect_api.command(w, "run", "orders")
 
     with ThreadPoolExecutor(2) as pool:
         ends = [future.result() for future in [pool.submit(one), pool.submit(one)]]
@@ -211,7 +223,7 @@ def test_a_view_that_fails_does_not_stop_the_next_and_the_final_state_names_it(w
     with prefect_api.here(w):
         state = sync_views(["a_bad_one", "a_broken_one", "orders"], return_state=True)
     assert state.type.value == "FAILED"
-    bad, broken = state.message.split(" | ")
+    bad, broken = str(state.message).split(" | ")
     assert bad.startswith("a_bad_one: 0/2 shards merged; shop_00: ")
     assert broken.startswith("a_broken_one: ")
     assert "view.yaml, line 1: " in broken

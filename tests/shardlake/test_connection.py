@@ -55,8 +55,14 @@ def test_a_url_without_a_range_is_one_shard_and_the_port_has_a_default() -> None
 
 
 def test_shards_may_be_a_list_or_have_names_of_their_own() -> None:
-    assert places(shop(shards=["mysql://r@a/shop_1", "mysql://r@b/shop_2"])) == [("shop_1", "r@a:3306/shop_1"), ("shop_2", "r@b:3306/shop_2")]
-    assert places(shop(shards={"north": "mysql://r@a/shop", "south": "mysql://r@b/shop"})) == [("north", "r@a:3306/shop"), ("south", "r@b:3306/shop")]
+    assert places(shop(shards=["mysql://r@a/shop_1", "mysql://r@b/shop_2"])) == [
+        ("shop_1", "r@a:3306/shop_1"),
+        ("shop_2", "r@b:3306/shop_2"),
+    ]
+    assert places(shop(shards={"north": "mysql://r@a/shop", "south": "mysql://r@b/shop"})) == [
+        ("north", "r@a:3306/shop"),
+        ("south", "r@b:3306/shop"),
+    ]
 
 
 def test_one_database_name_on_many_hosts_is_told_apart_by_the_hosts() -> None:
@@ -74,13 +80,27 @@ def test_an_override_changes_one_shard_alone() -> None:
     )  # fmt: skip
     first, second = source.resolve()
     assert (first.host, first.user, first.database, first.password, first.replica) == ("db", "r", "shop_0", "all", True)
-    assert (second.name, second.host, second.port, second.user, second.database, second.password, second.replica) == ("shop_1", "other", 3310, "w", "moved", "own", False)
+    assert (second.name, second.host, second.port, second.user, second.database, second.password, second.replica) == (
+        "shop_1",
+        "other",
+        3310,
+        "w",
+        "moved",
+        "own",
+        False,
+    )
     assert (first.tls and first.tls.mode, second.tls and second.tls.mode) == ("required", "verify_ca")
 
 
 def test_what_all_shards_share_reaches_each() -> None:
     (shard,) = shop(url="mysql://r@db/shop", timezone="Europe/Berlin", connect_timeout="3s", statement_timeout="2m").resolve()
-    assert (shard.timezone, shard.connect_timeout, shard.statement_timeout, shard.tls, shard.replica) == ("Europe/Berlin", 3.0, 120.0, None, False)
+    assert (shard.timezone, shard.connect_timeout, shard.statement_timeout, shard.tls, shard.replica) == (
+        "Europe/Berlin",
+        3.0,
+        120.0,
+        None,
+        False,
+    )
 
 
 @pytest.mark.parametrize(("pattern", "urls"), [
@@ -151,7 +171,7 @@ def test_a_connection_file_that_cannot_be_meant_is_refused(tmp_path: Path, text:
 
 
 def test_a_connection_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="connections.yaml: No such file or directory. Check the path."):
+    with pytest.raises(SpecError, match=r"connections.yaml: No such file or directory. Check the path."):
         load_connection(tmp_path / "connections.yaml", "mysql-shards/shop")
 
 
@@ -183,7 +203,12 @@ postgres-warehouse/main: {{url: postgresql://w@db/w, password: "${{OTHER}}"}}
 @pytest.mark.parametrize("password", ["c4nary", "c4nary%2F1", "c4nary/1", "c4nary#1", "c4nary?1", "c4nary@1", "c4nary:1"])
 def test_a_password_in_a_url_is_refused_and_never_shown(tmp_path: Path, url: str, password: str) -> None:
     address = url.format(password)
-    for lines in (f'url: "{address}"', f'shards: ["{address}"]', f'shards: {{a: "{address}"}}', f'url: mysql://r@db/a\n  overrides: {{a: {{url: "{address}"}}}}'):
+    for lines in (
+        f'url: "{address}"',
+        f'shards: ["{address}"]',
+        f'shards: {{a: "{address}"}}',
+        f'url: mysql://r@db/a\n  overrides: {{a: {{url: "{address}"}}}}',
+    ):
         said = refusal(tmp_path, f"mysql-shards/shop:\n  {lines}\n")
         assert "c4nary" not in said
         assert ": a URL " in said
@@ -200,8 +225,14 @@ def test_no_password_shows_in_the_repr_of_anything() -> None:
 
 
 def test_a_value_that_does_not_fit_is_not_shown_back(tmp_path: Path) -> None:
-    assert refusal(tmp_path, f"mysql-shards/shop: {{url: mysql://r@db/shop, password: [{'c4nary'}]}}") == ": password: must be text; put it in quotes"
-    assert refusal(tmp_path, "mysql-shards/shop: {url: mysql://r@db/shop, max_connections: c4nary}") == ": max_connections: must be a whole number"
+    assert (
+        refusal(tmp_path, f"mysql-shards/shop: {{url: mysql://r@db/shop, password: [{'c4nary'}]}}")
+        == ": password: must be text; put it in quotes"
+    )
+    assert (
+        refusal(tmp_path, "mysql-shards/shop: {url: mysql://r@db/shop, max_connections: c4nary}")
+        == ": max_connections: must be a whole number"
+    )
 
 
 # --- on real servers -------------------------------------------------------------------------------------------------
@@ -230,11 +261,20 @@ def test_a_pattern_reads_every_database_that_matches_and_those_that_come_later(w
         for number, shard in enumerate(w.shards):
             w.on(shard, f"INSERT INTO orders VALUES ({number}, 'paid', 1, '2026-01-01', NULL)")
     scheme = "mysql" if source == "mysql" else "postgresql"
-    w.connection_changes = {"shards": None, "url": f"{scheme}://{w.source.user}@{w.source.host}:{w.source.port}", "databases": f"{w.prefix}shop_*"}
+    w.connection_changes = {
+        "shards": None,
+        "url": f"{scheme}://{w.source.user}@{w.source.host}:{w.source.port}",
+        "databases": f"{w.prefix}shop_*",
+    }
     w.must_sync()
     assert w.target("id, _shard") == [(0, f"{w.prefix}shop_00"), (1, f"{w.prefix}shop_01")]
     w.create_shard("shop_02")
-    w.on("shop_02", ORDERS_TABLE if source == "mysql" else "CREATE TABLE orders (id bigint PRIMARY KEY, status text, amount numeric, updated_at timestamp NOT NULL, payload text)")
+    w.on(
+        "shop_02",
+        ORDERS_TABLE
+        if source == "mysql"
+        else "CREATE TABLE orders (id bigint PRIMARY KEY, status text, amount numeric, updated_at timestamp NOT NULL, payload text)",
+    )
     w.on("shop_02", "INSERT INTO orders VALUES (7, 'paid', 1, '2026-01-01', NULL)")
     w.must_sync()
     assert w.target("id, _shard")[2:] == [(7, f"{w.prefix}shop_02")]
@@ -252,7 +292,9 @@ def test_a_pattern_of_all_databases_leaves_out_the_servers_own(world: WorldMaker
 
 
 @pytest.mark.parametrize("source", ["mysql", "postgres"])
-def test_a_user_and_password_of_any_characters_get_in_and_a_wrong_one_is_refused_without_being_shown(world: WorldMaker, source: str) -> None:
+def test_a_user_and_password_of_any_characters_get_in_and_a_wrong_one_is_refused_without_being_shown(
+    world: WorldMaker, source: str
+) -> None:
     w = world(source=source, view=orders_view(source={"connection": f"{source}-shards/shop"}))
     name = f"o'd@d :u%{w.prefix}"[:30]
     if source == "mysql":
@@ -260,7 +302,10 @@ def test_a_user_and_password_of_any_characters_get_in_and_a_wrong_one_is_refused
         w.source.execute("CREATE USER %s@'%%' IDENTIFIED BY %s", name, CANARY)
         w.source.execute(f"GRANT SELECT ON `{w.database('shop_00')}`.* TO %s@'%%'", name)
     else:
-        w.on("shop_00", "CREATE TABLE orders (id bigint PRIMARY KEY, status text, amount numeric, updated_at timestamp NOT NULL, payload text)")
+        w.on(
+            "shop_00",
+            "CREATE TABLE orders (id bigint PRIMARY KEY, status text, amount numeric, updated_at timestamp NOT NULL, payload text)",
+        )
         w.on("shop_00", "INSERT INTO orders VALUES (0, 'paid', 1, '2026-01-01', NULL)")
         secret = CANARY.replace("'", "''")
         quoted = name.replace('"', '""')

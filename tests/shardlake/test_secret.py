@@ -21,7 +21,14 @@ CANARY = "c4nary/p@ss:w%rd#?"
 def test_references_are_resolved_wherever_they_stand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SHOP_PASSWORD", CANARY)
     (tmp_path / "key").write_text("from a file\n")
-    found = expand({"password": "${SHOP_PASSWORD}", "overrides": {"shop_03": {"password": f"a-${{file:{tmp_path}/key}}-z"}}, "shards": ["x${SHOP_PASSWORD}", 5, None]}, "here")
+    found = expand(
+        {
+            "password": "${SHOP_PASSWORD}",
+            "overrides": {"shop_03": {"password": f"a-${{file:{tmp_path}/key}}-z"}},
+            "shards": ["x${SHOP_PASSWORD}", 5, None],
+        },
+        "here",
+    )
     assert found == {"password": CANARY, "overrides": {"shop_03": {"password": "a-from a file-z"}}, "shards": [f"x{CANARY}", 5, None]}
 
 
@@ -64,7 +71,11 @@ def test_secrets_of_aws_are_read_whole_or_by_a_key_of_their_json(monkeypatch: py
         client.create_secret(Name="prod/shop", SecretString=json.dumps({"password": CANARY, "port": 3306}))
         client.create_secret(Name="plain", SecretString=CANARY)
         assert expand(["${aws:plain}", "${aws:prod/shop#password}", "${aws:prod/shop#port}"], "here") == [CANARY, CANARY, "3306"]
-        for reference, reason in (("${aws:prod/shop#nope}", "is not set"), ("${aws:gone}", "cannot be read (ResourceNotFoundException)"), ("${aws:plain#key}", "cannot be read (JSONDecodeError)")):
+        for reference, reason in (
+            ("${aws:prod/shop#nope}", "is not set"),
+            ("${aws:gone}", "cannot be read (ResourceNotFoundException)"),
+            ("${aws:plain#key}", "cannot be read (JSONDecodeError)"),
+        ):
             with pytest.raises(SpecError) as refusal:
                 expand(reference, "here")
             assert f"here: {reference} {reason}" in str(refusal.value)

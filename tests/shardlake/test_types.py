@@ -58,7 +58,9 @@ def certain(type_: Type, texts: list[str]) -> list[str]:
     if type_.certain is None:
         return texts
     with duckdb.connect() as connection:
-        found = connection.execute("SELECT x FROM unnest($1::VARCHAR[]) t(x) WHERE regexp_full_match(x, $2)", [texts, type_.certain]).fetchall()
+        found = connection.execute(
+            "SELECT x FROM unnest($1::VARCHAR[]) t(x) WHERE regexp_full_match(x, $2)", [texts, type_.certain]
+        ).fetchall()
     return [row[0] for row in found]
 
 
@@ -86,7 +88,9 @@ PATTERNED = tuple(t for t in EVERY if t.certain is not None)
 
 @pytest.mark.parametrize("type_", PATTERNED, ids=str)
 def test_every_text_that_matches_a_types_pattern_is_taken_by_postgres_exactly(ledger: psycopg.Connection, type_: Type) -> None:
-    @settings(max_examples=4, deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=4, deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    )
     @given(st.lists(st.from_regex(type_.certain or "", fullmatch=True).filter(lambda text: "\0" not in text), min_size=20, max_size=60))
     def check(texts: list[str]) -> None:
         texts = [t for t in texts if t.isascii() or type_.name == "varchar"]
@@ -232,7 +236,9 @@ def test_a_widened_column_keeps_every_value_of_the_narrower_type(ledger: psycopg
         if wide != narrow and wide.holds(narrow):
             bad = {text for text, _ in refused(ledger, narrow, NUMBERS)}
             values = [text for text in NUMBERS if text not in bad]
-            changed = ledger.execute(f"SELECT v, v::{wide} FROM (SELECT {cast(narrow, 'x')} AS v FROM unnest(%s::text[]) x) t WHERE v::{wide} <> v", (values,)).fetchall()
+            changed = ledger.execute(
+                f"SELECT v, v::{wide} FROM (SELECT {cast(narrow, 'x')} AS v FROM unnest(%s::text[]) x) t WHERE v::{wide} <> v", (values,)
+            ).fetchall()
             assert changed == [], f"{narrow} into {wide}"
 
 
@@ -248,7 +254,9 @@ def test_types_are_read_as_analysts_write_them(text: str, type_: Type) -> None:
 def test_every_type_reads_back_from_its_own_spelling_and_from_that_of_postgres(ledger: psycopg.Connection) -> None:
     types = dict.fromkeys((*EVERY, *(parse(alias) for alias in ALIASES)))
     ledger.execute(f"CREATE TEMP TABLE spelt ({', '.join(f'c{n} {type_}' for n, type_ in enumerate(types))})")
-    spelt = ledger.execute("SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'spelt'::regclass AND attnum > 0 ORDER BY attnum").fetchall()
+    spelt = ledger.execute(
+        "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'spelt'::regclass AND attnum > 0 ORDER BY attnum"
+    ).fetchall()
     for type_, (by_postgres,) in zip(types, spelt, strict=True):
         assert parse(str(type_)) == type_
         read = parse(by_postgres)

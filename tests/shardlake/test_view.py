@@ -10,6 +10,7 @@ from shardlake.errors import SpecError
 from shardlake.types import Type
 from shardlake.view import View
 from shardlake.view_file import find_view, load_view, view_names
+from shardlake.window import Watermark, next_window
 from tests.world import WorldMaker, orders_view
 
 GOOD = """\
@@ -149,12 +150,32 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 
 
 def test_anchors_and_merged_mappings_are_read(tmp_path: Path) -> None:
-    text = changed("  note: {type: text, from: payload.note}", "  note: &note {type: text, from: payload.note}\n  again: {<<: *note, type: jsonb}")
+    text = changed(
+        "  note: {type: text, from: payload.note}", "  note: &note {type: text, from: payload.note}\n  again: {<<: *note, type: jsonb}"
+    )
     view = load_view(written(tmp_path, text))
     assert (str(view.columns["again"].type), str(view.columns["again"].path)) == ("jsonb", "payload.note")
 
 
-@pytest.mark.parametrize("name", ["../orders", "/etc/passwd", "a/b", "..", "orders;--", "x'; DROP TABLE y", "Orders", "1orders", "", "orders\\n", "orders\\0", "örders", LONG, "x" * 49])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../orders",
+        "/etc/passwd",
+        "a/b",
+        "..",
+        "orders;--",
+        "x'; DROP TABLE y",
+        "Orders",
+        "1orders",
+        "",
+        "orders\\n",
+        "orders\\0",
+        "örders",
+        LONG,
+        "x" * 49,
+    ],
+)
 def test_a_view_name_that_could_leave_its_folder_or_break_a_statement_is_refused(tmp_path: Path, name: str) -> None:
     said = refusal(tmp_path, changed("name: orders", f'name: "{name}"'))
     assert said.startswith(": name: ")
@@ -162,10 +183,14 @@ def test_a_view_name_that_could_leave_its_folder_or_break_a_statement_is_refused
 
 
 def test_a_view_whose_name_is_not_its_folders_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path, changed("name: orders", "name: other")) == ": name: 'other' is not the folder's name 'orders'. Make them equal."
+    assert (
+        refusal(tmp_path, changed("name: orders", "name: other")) == ": name: 'other' is not the folder's name 'orders'. Make them equal."
+    )
 
 
-@pytest.mark.parametrize("sql", ["../x.sql", "/etc/passwd", "sub/x.sql", "x.txt", ".x.sql", "x.sql\\0", "x\\n.sql", "-x.sql", "x y.sql", LONG + ".sql", "..sql"])
+@pytest.mark.parametrize(
+    "sql", ["../x.sql", "/etc/passwd", "sub/x.sql", "x.txt", ".x.sql", "x.sql\\0", "x\\n.sql", "-x.sql", "x y.sql", LONG + ".sql", "..sql"]
+)
 def test_an_sql_file_outside_the_views_folder_is_refused(tmp_path: Path, sql: str) -> None:
     (tmp_path / "x.sql").write_text("SELECT 1")
     said = refusal(tmp_path, changed("  table: orders", f'  sql: "{sql}"'))
@@ -175,11 +200,11 @@ def test_an_sql_file_outside_the_views_folder_is_refused(tmp_path: Path, sql: st
 
 def test_an_sql_file_that_is_a_link_or_is_not_there_is_refused(tmp_path: Path) -> None:
     home = written(tmp_path, changed("  table: orders", "  sql: extract.sql"))
-    with pytest.raises(SpecError, match="source.sql: extract.sql is not a file beside view.yaml"):
+    with pytest.raises(SpecError, match=r"source.sql: extract.sql is not a file beside view.yaml"):
         load_view(home)
     (tmp_path / "secret").write_text("SELECT 1")
     (home / "extract.sql").symlink_to(tmp_path / "secret")
-    with pytest.raises(SpecError, match="source.sql: extract.sql is not a file beside view.yaml"):
+    with pytest.raises(SpecError, match=r"source.sql: extract.sql is not a file beside view.yaml"):
         load_view(home)
 
 
@@ -254,13 +279,30 @@ def test_a_view_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path
     written(tmp_path, name="users")
     assert view_names(tmp_path) == ["orders", "users"]
     for name in ("nope", "../orders", "orders/../orders", "", LONG, "or\0ders"):
-        with pytest.raises(SpecError, match="there are: orders, users. Check the name, or --views."):
+        with pytest.raises(SpecError, match=r"there are: orders, users. Check the name, or --views."):
             find_view(tmp_path, name)
-    with pytest.raises(SpecError, match="Name the folder of your views with --views or SHARDLAKE_VIEWS."):
+    with pytest.raises(SpecError, match=r"Name the folder of your views with --views or SHARDLAKE_VIEWS."):
         find_view(tmp_path / "nowhere", "orders")
 
 
-ODD_COLUMNS = ("select", "Mixed Case", "UPPER", "semi;colon--", "per%scent", "{brace}", "back\\slash", "quo'te", "dot.ted", "naïve ü", "a" * 63, "from", "user", "items", "int", "x$1")
+ODD_COLUMNS = (
+    "select",
+    "Mixed Case",
+    "UPPER",
+    "semi;colon--",
+    "per%scent",
+    "{brace}",
+    "back\\slash",
+    "quo'te",
+    "dot.ted",
+    "naïve ü",
+    "a" * 63,
+    "from",
+    "user",
+    "items",
+    "int",
+    "x$1",
+)
 
 
 def test_odd_column_names_are_taken_as_they_are() -> None:
@@ -276,7 +318,10 @@ def test_odd_table_and_column_names_arrive_as_they_are_and_nothing_in_them_is_ru
         warehouse={"table": 'Ana"lytics %s.orders"; DROP TABLE x; --', "key": ["I d"], "indexes": [['a"b', "select"]]},
     ))  # fmt: skip
     lines = ", ".join(f"`{name}` text" for name in ODD_COLUMNS)
-    w.on("shop_00", f"CREATE TABLE `Or``ders; DROP TABLE \"x\" %s` (`I d` bigint PRIMARY KEY, `up``dated` datetime(6) NOT NULL, `a\"b` text, {lines}, KEY (`up``dated`))")
+    w.on(
+        "shop_00",
+        f'CREATE TABLE `Or``ders; DROP TABLE "x" %s` (`I d` bigint PRIMARY KEY, `up``dated` datetime(6) NOT NULL, `a"b` text, {lines}, KEY (`up``dated`))',
+    )
     w.on("shop_00", "INSERT INTO `Or``ders; DROP TABLE \"x\" %%s` VALUES (1, '2026-01-01', %s" + ", %s" * len(ODD_COLUMNS) + ")", "'); DROP TABLE x; --",
          *[f"value of {n}" if n != "items" else '{"a.b": {"\'c\\" ;--": "deep"}}' for n in ODD_COLUMNS])  # fmt: skip
     w.must_sync()
@@ -285,17 +330,32 @@ def test_odd_table_and_column_names_arrive_as_they_are_and_nothing_in_them_is_ru
     assert w.warehouse(f'SELECT "I d", "a""b", "from json", {columns} FROM {table}') == [
         (1, "'); DROP TABLE x; --", "deep", *[f"value of {n}" for n in ODD_COLUMNS if n != "items"]),
     ]  # fmt: skip
-    w.on("shop_00", "UPDATE `Or``ders; DROP TABLE \"x\" %s` SET `up``dated` = utc_timestamp(6), `select` = NULL")
+    w.on("shop_00", 'UPDATE `Or``ders; DROP TABLE "x" %s` SET `up``dated` = utc_timestamp(6), `select` = NULL')
     assert [(s.read, s.merged) for s in w.must_sync().shards.values()] == [(1, 1)]
     assert w.warehouse(f'SELECT "select" FROM {table}') == [(None,)]
-    w.on("shop_00", "INSERT INTO `Or``ders; DROP TABLE \"x\" %s` (`I d`, `up``dated`, `a\"b`) VALUES (2, utc_timestamp(6), repeat('x', 3000))")
+    w.on(
+        "shop_00", 'INSERT INTO `Or``ders; DROP TABLE "x" %s` (`I d`, `up``dated`, `a"b`) VALUES (2, utc_timestamp(6), repeat(\'x\', 3000))'
+    )
     w.must_sync()
     assert w.rejects() == [("shop_00", {"I d": "2"}, 'a"b', "x" * 500, "is longer than the 2000 bytes that an index takes")]
 
 
 def test_columns_may_trade_names(world: WorldMaker) -> None:
-    w = world(view=orders_view(columns={"id": "bigint", "a": {"type": "text", "from": "b"}, "b": {"type": "text", "from": "a"}, "updated_at": "timestamp"}))
+    w = world(
+        view=orders_view(
+            columns={"id": "bigint", "a": {"type": "text", "from": "b"}, "b": {"type": "text", "from": "a"}, "updated_at": "timestamp"}
+        )
+    )
     w.on("shop_00", "CREATE TABLE orders (id bigint PRIMARY KEY, a text, b text, updated_at datetime(6) NOT NULL)")
     w.on("shop_00", "INSERT INTO orders VALUES (1, 'in a', 'in b', '2026-01-01')")
     w.must_sync()
     assert w.target("a, b") == [("in b", "in a")]
+
+
+def test_a_lookback_in_numbers_is_refused_where_the_cursor_is_a_time_and_subtracted_exactly_where_it_is_a_number() -> None:
+    for kind in ("datetime", "instant", "date"):
+        with pytest.raises(SpecError, match=rf"source.lookback: 300 is a number, and the cursor is a {kind}. Write a time, as in 5m."):
+            next_window(kind, None, "2026-01-01", 300, "UTC")
+    assert next_window("int", Watermark("int", "18446744073709551615"), "18446744073709551615", 15, "UTC").lower == "18446744073709551600"
+    long = "9" * 40
+    assert next_window("decimal", Watermark("decimal", f"{long}.25"), f"{long}.50", 9, "UTC").lower == f"{long[:-1]}0.25"

@@ -31,7 +31,14 @@ def exploded(path: str = "payload.items", **columns: Any) -> View:
 
 def chunk(documents: list[Any], column: str = "payload", type_: pa.DataType | None = None, **others: Any) -> pa.Table:
     arrow = type_ or pa.string()
-    return pa.table({"id": pa.array(range(1, len(documents) + 1), pa.int64()), "updated_at": [AT] * len(documents), column: pa.array(documents, arrow), **others})
+    return pa.table(
+        {
+            "id": pa.array(range(1, len(documents) + 1), pa.int64()),
+            "updated_at": [AT] * len(documents),
+            column: pa.array(documents, arrow),
+            **others,
+        }
+    )
 
 
 KINDS = {"id": "int", "updated_at": "datetime", "payload": "json"}
@@ -54,7 +61,11 @@ def one(document: Any, path: Any, type_: str = "text") -> str | None:
 
 # --- paths to columns ------------------------------------------------------------------------------------------------
 def test_rows_come_out_as_text_in_the_order_of_the_view_with_what_staging_needs() -> None:
-    found = shape(view_of(name={"type": "text", "from": "payload.name"}, amount="numeric(12,2)"), chunk(['{"name": "Ünal 🚚"}'], amount=["1.10"]), KINDS)
+    found = shape(
+        view_of(name={"type": "text", "from": "payload.name"}, amount="numeric(12,2)"),
+        chunk(['{"name": "Ünal 🚚"}'], amount=["1.10"]),
+        KINDS,
+    )
     assert found.rows.to_pylist() == [
         {"id": "1", "updated_at": AT, "name": "Ünal 🚚", "amount": "1.10", "_op": None, "_suspect": None},
     ]  # fmt: skip
@@ -63,7 +74,9 @@ def test_rows_come_out_as_text_in_the_order_of_the_view_with_what_staging_needs(
 
 def test_null_missing_empty_and_a_json_null_are_told_apart_where_they_differ() -> None:
     view = view_of(x={"type": "text", "from": "payload.x"}, j={"type": "jsonb", "from": "payload.x"}, payload="jsonb")
-    found = shaped(view, [None, "null", "{}", '{"x": null}', '{"x": ""}', '{"x": "null"}', '{"x": {}}', '{"x": []}', '{"x": 0}', '{"x": false}'])
+    found = shaped(
+        view, [None, "null", "{}", '{"x": null}', '{"x": ""}', '{"x": "null"}', '{"x": {}}', '{"x": []}', '{"x": 0}', '{"x": false}']
+    )
     assert found.rejects == []
     assert values(found, "x", "j", "payload") == [
         (None, None, None),
@@ -79,7 +92,37 @@ def test_null_missing_empty_and_a_json_null_are_told_apart_where_they_differ() -
     ]
 
 
-ODD_KEYS = ("a.b", "a b", " ", "", "ünïcödé", "🚚", "*", "?", "a/b", "/", "~", "~1", "~0", 'a"b', "'", "\\", "$", "$.x", "[0]", "0", "-1", "#", "@", "%s", "{x}", "a\nb", "\t", "NULL", "x" * 300)
+ODD_KEYS = (
+    "a.b",
+    "a b",
+    " ",
+    "",
+    "ünïcödé",
+    "🚚",
+    "*",
+    "?",
+    "a/b",
+    "/",
+    "~",
+    "~1",
+    "~0",
+    'a"b',
+    "'",
+    "\\",
+    "$",
+    "$.x",
+    "[0]",
+    "0",
+    "-1",
+    "#",
+    "@",
+    "%s",
+    "{x}",
+    "a\nb",
+    "\t",
+    "NULL",
+    "x" * 300,
+)
 
 
 @pytest.mark.parametrize("key", ODD_KEYS, ids=ascii)
@@ -113,7 +156,10 @@ def test_long_numbers_arrive_digit_by_digit(number: str) -> None:
     assert one(document, "payload", "jsonb") == document
 
 
-@pytest.mark.parametrize(("number", "same"), [("1.10", 1.10), ("100.0", 100.0), ("1e5", 1e5), ("1E-7", 1e-7), ("-0.0", 0.0), ("0.30000000000000004", 0.30000000000000004)])
+@pytest.mark.parametrize(
+    ("number", "same"),
+    [("1.10", 1.10), ("100.0", 100.0), ("1e5", 1e5), ("1E-7", 1e-7), ("-0.0", 0.0), ("0.30000000000000004", 0.30000000000000004)],
+)
 def test_short_numbers_keep_their_value(number: str, same: float) -> None:
     assert float(str(one(f'{{"x": {number}}}', "payload.x", "numeric"))) == same
 
@@ -143,7 +189,9 @@ def test_json_kept_as_bytes_is_read_as_text_and_rejected_where_it_is_no_utf8() -
 
 
 def test_two_json_columns_are_read_side_by_side_also_when_one_needs_care() -> None:
-    view = view_of(x={"type": "text", "from": "payload.x"}, y={"type": "text", "from": "extra.y"}, z={"type": "jsonb", "from": "extra.z"}, more="jsonb")
+    view = view_of(
+        x={"type": "text", "from": "payload.x"}, y={"type": "text", "from": "extra.y"}, z={"type": "jsonb", "from": "extra.z"}, more="jsonb"
+    )
     table = chunk(['{"x": 0.12345678901234567890}', '{"x": 1}', "{}", '{"x": 0.12345678901234567890}', '{"x": 0.12345678901234567890}'],
                   extra=['{"y": 2, "z": [3]}', '{"y": 0.98765432109876543210}', None, "null", "{"], more=["null", "[1]", None, "{}", "{}"])  # fmt: skip
     found = shape(view, table, {**KINDS, "extra": "json", "more": "json"})
@@ -158,11 +206,18 @@ def test_two_json_columns_are_read_side_by_side_also_when_one_needs_care() -> No
 
 def test_source_columns_may_have_any_name_that_the_query_uses_itself() -> None:
     names = ("items", "e_value", "e_index", "t_payload", "d_payload", "raw", "exact", "extracted", "_op", "_suspect")
-    view = exploded("items.list", sku={"type": "text", "from": "$element.sku"}, **{f"c{n}": {"type": "text", "from": [name]} for n, name in enumerate(names[1:])})
+    view = exploded(
+        "items.list",
+        sku={"type": "text", "from": "$element.sku"},
+        **{f"c{n}": {"type": "text", "from": [name]} for n, name in enumerate(names[1:])},
+    )
     table = chunk(['{"list": [{"sku": "A"}, {"sku": 0.12345678901234567890}]}'], "items", **{name: [f"of {name}"] for name in names[1:]})
     found = shape(view, table, {**KINDS, "items": "json"})
     rest = tuple(f"of {name}" for name in names[1:])
-    assert values(found, "place", "sku", *(f"c{n}" for n in range(len(rest)))) == [("0", "A", *rest), ("1", "0.12345678901234567890", *rest)]
+    assert values(found, "place", "sku", *(f"c{n}" for n in range(len(rest)))) == [
+        ("0", "A", *rest),
+        ("1", "0.12345678901234567890", *rest),
+    ]
 
 
 # --- rejects ---------------------------------------------------------------------------------------------------------
@@ -212,7 +267,13 @@ def test_a_nul_in_any_text_rejects_its_row() -> None:
 
 
 def test_a_rejects_key_holds_every_part_of_it_bytes_as_hexadecimal() -> None:
-    view = View.model_validate(orders_view(source={"primary_key": ["id", "code"]}, columns={"id": "bigint", "code": "bytea", "updated_at": "timestamp", "x": {"type": "text", "from": "payload.x"}}, warehouse={"key": ["id", "code"]}))
+    view = View.model_validate(
+        orders_view(
+            source={"primary_key": ["id", "code"]},
+            columns={"id": "bigint", "code": "bytea", "updated_at": "timestamp", "x": {"type": "text", "from": "payload.x"}},
+            warehouse={"key": ["id", "code"]},
+        )
+    )
     found = shape(view, chunk(["{"], code=pa.array([b"\x00\xff"], pa.large_binary())), {**KINDS, "code": "bytes"})
     assert found.rejects == [Reject({"id": "1", "code": "\\x00ff"}, "payload", "{", "is not JSON (unexpected end of data at 1)")]
 
@@ -249,17 +310,26 @@ def test_a_parent_without_elements_is_marked_as_gone_with_its_key_and_version(do
     assert (found.shaped, found.rejects) == (1, [])
 
 
-@pytest.mark.parametrize("document", ['{"items": {"0": "A"}}', '{"items": "A"}', '{"items": 5}', '{"items": false}', '{"items": {"n": 0.12345678901234567890}}'])
+@pytest.mark.parametrize(
+    "document", ['{"items": {"0": "A"}}', '{"items": "A"}', '{"items": 5}', '{"items": false}', '{"items": {"n": 0.12345678901234567890}}']
+)
 def test_what_is_no_array_rejects_its_row_and_does_not_pass_for_an_empty_one(document: str) -> None:
     found = shaped(exploded(sku=SKU), ['{"items": [{"sku": "A"}]}', document])
     assert values(found, "id", "sku") == [("1", "A")]
-    assert found.rejects == [Reject({"id": "2"}, "payload", document, "has something else than an array at payload.items, which is to be exploded")]
+    assert found.rejects == [
+        Reject({"id": "2"}, "payload", document, "has something else than an array at payload.items, which is to be exploded")
+    ]
 
 
 def test_a_whole_column_can_be_exploded_and_its_parent_columns_go_along() -> None:
     view = exploded("payload", x={"type": "text", "from": "$element"}, first={"type": "text", "from": "payload[0]"})
     found = shaped(view, ['["a", 1.10, null, "1.10"]', '[0.12345678901234567890, {"n": 0.12345678901234567890}, "s"]'])
-    assert values(found, "id", "place", "x", "first")[:4] == [("1", "0", "a", "a"), ("1", "1", values(found, "x")[1][0], "a"), ("1", "2", None, "a"), ("1", "3", "1.10", "a")]
+    assert values(found, "id", "place", "x", "first")[:4] == [
+        ("1", "0", "a", "a"),
+        ("1", "1", values(found, "x")[1][0], "a"),
+        ("1", "2", None, "a"),
+        ("1", "3", "1.10", "a"),
+    ]
     assert float(values(found, "x")[1][0]) == 1.1
     assert values(found, "id", "x", "first")[4:] == [
         ("2", "0.12345678901234567890", "0.12345678901234567890"), ("2", '{"n":0.12345678901234567890}', "0.12345678901234567890"), ("2", "s", "0.12345678901234567890"),
@@ -300,7 +370,9 @@ def test_long_numbers_arrive_digit_by_digit_from_exploded_arrays(number: str) ->
     (pa.string(), "\\N", "text", "text", "\\N"),
     (pa.string(), "", "text", "text", ""),
 ])  # fmt: skip
-def test_each_kind_of_source_column_becomes_the_text_that_its_target_reads(arrow: pa.DataType, value: Any, kind: str, target: str, text: str | None) -> None:
+def test_each_kind_of_source_column_becomes_the_text_that_its_target_reads(
+    arrow: pa.DataType, value: Any, kind: str, target: str, text: str | None
+) -> None:
     found = shape(view_of(x=target), chunk([None], x=pa.array([value], arrow)), {**KINDS, "x": kind})
     assert values(found, "x") == [(text,)]
 
@@ -311,12 +383,17 @@ def test_bytes_do_not_pass_for_text(target: str) -> None:
     if target == "jsonb":
         assert shape(view_of(x=target), table, {**KINDS, "x": "bytes"}).rejects[0].reason == "is not JSON (its bytes are no UTF-8)"
         return
-    with pytest.raises(ContractError, match=r"the source column 'x' holds bytes, which .* does not. Declare bytea \(or uuid for 16 bytes\), or convert it in extract.sql."):
+    with pytest.raises(
+        ContractError,
+        match=r"the source column 'x' holds bytes, which .* does not. Declare bytea \(or uuid for 16 bytes\), or convert it in extract.sql.",
+    ):
         shape(view_of(x=target), table, {**KINDS, "x": "bytes"})
 
 
 def test_values_that_are_not_certain_are_marked_for_postgres_to_judge() -> None:
-    view = View.model_validate(orders_view(columns={"id": "bigint", "updated_at": "timestamp", "n": "numeric(12,2)", "k": "text"}, warehouse={"indexes": [["k"]]}))
+    view = View.model_validate(
+        orders_view(columns={"id": "bigint", "updated_at": "timestamp", "n": "numeric(12,2)", "k": "text"}, warehouse={"indexes": [["k"]]})
+    )
     table = chunk(["{}"] * 6, n=["1.23", "1.239", None, "N/A", "1", "1"], k=["a", "a", None, "a", "x" * 2000, "é" * 1001])
     found = shape(view, table, {**KINDS, "n": "decimal", "k": "text"})
     assert values(found, "id", "_suspect") == [("1", None), ("2", "1"), ("3", None), ("4", "1"), ("5", None), ("6", "1")]
@@ -328,18 +405,61 @@ def test_an_empty_chunk_has_no_rows() -> None:
 
 
 # --- accounting ------------------------------------------------------------------------------------------------------
-GARBAGE = st.text(max_size=20) | st.sampled_from(["", "{", "[[", '{"x":NaN}', '"\\ud800"', '{"\\u0000":1}', "\0", "[" * 300 + "]" * 300, "null", '{"items":{}}', "1e999999", '{"x":1,}', "\\N", "\\."])
-ELEMENT = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(max_size=10) | st.decimals(allow_nan=False, allow_infinity=False).map(str)
-VALUE = st.recursive(ELEMENT, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["x", "items", "a.b", "", "n"]) | st.text(max_size=3), inner, max_size=3), max_leaves=8)
-DOCUMENT = st.none() | GARBAGE | VALUE.map(json.dumps) | VALUE.map(lambda v: json.dumps({"x": v, "items": [v, {"n": v}]}, ensure_ascii=False).encode("utf-8", "replace").decode())
+GARBAGE = st.text(max_size=20) | st.sampled_from(
+    [
+        "",
+        "{",
+        "[[",
+        '{"x":NaN}',
+        '"\\ud800"',
+        '{"\\u0000":1}',
+        "\0",
+        "[" * 300 + "]" * 300,
+        "null",
+        '{"items":{}}',
+        "1e999999",
+        '{"x":1,}',
+        "\\N",
+        "\\.",
+    ]
+)
+ELEMENT = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=True)
+    | st.text(max_size=10)
+    | st.decimals(allow_nan=False, allow_infinity=False).map(str)
+)
+VALUE = st.recursive(
+    ELEMENT,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["x", "items", "a.b", "", "n"]) | st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+DOCUMENT = (
+    st.none()
+    | GARBAGE
+    | VALUE.map(json.dumps)
+    | VALUE.map(lambda v: json.dumps({"x": v, "items": [v, {"n": v}]}, ensure_ascii=False).encode("utf-8", "replace").decode())
+)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(st.lists(DOCUMENT.filter(lambda d: d is None or not any("\ud800" <= c <= "\udfff" for c in d)), max_size=12))
 def test_every_raw_row_is_a_view_row_or_a_reject_whatever_its_document_holds(documents: list[str | None]) -> None:
-    plain = view_of(x={"type": "text", "from": "payload.x"}, n={"type": "numeric", "from": 'payload.items[1].n'}, j={"type": "jsonb", "from": "payload.items"}, payload="jsonb")
+    plain = view_of(
+        x={"type": "text", "from": "payload.x"},
+        n={"type": "numeric", "from": "payload.items[1].n"},
+        j={"type": "jsonb", "from": "payload.items"},
+        payload="jsonb",
+    )
     found = shaped(plain, documents)
-    assert sorted([int(r["id"]) for r in found.rows.to_pylist()] + [int(str(r.key["id"])) for r in found.rejects]) == list(range(1, len(documents) + 1))
+    assert sorted([int(r["id"]) for r in found.rows.to_pylist()] + [int(str(r.key["id"])) for r in found.rejects]) == list(
+        range(1, len(documents) + 1)
+    )
     assert found.shaped + len(found.rejects) == len(documents)
     assert not any("\0" in v for row in found.rows.to_pylist() for v in row.values() if v)
     for row in found.rows.to_pylist():
@@ -349,15 +469,25 @@ def test_every_raw_row_is_a_view_row_or_a_reject_whatever_its_document_holds(doc
             assert json.loads(row["j"]) == json.loads(str(document))["items"]
     apart = shaped(exploded(x={"type": "text", "from": "$element.x"}, n={"type": "jsonb", "from": "$element.n"}), documents)
     assert apart.shaped + len(apart.rejects) == len(documents)
-    assert {int(r["id"]) for r in apart.rows.to_pylist()} | {int(str(r.key["id"])) for r in apart.rejects} == set(range(1, len(documents) + 1))
+    assert {int(r["id"]) for r in apart.rows.to_pylist()} | {int(str(r.key["id"])) for r in apart.rejects} == set(
+        range(1, len(documents) + 1)
+    )
     assert len({(r["id"], r["place"]) for r in apart.rows.to_pylist()}) == apart.rows.num_rows
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
-@given(st.lists(st.integers(-(10**40), 10**40) | st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20), min_size=1, max_size=8))
+@given(
+    st.lists(
+        st.integers(-(10**40), 10**40) | st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20),
+        min_size=1,
+        max_size=8,
+    )
+)
 def test_any_number_arrives_with_its_value_alone_and_in_an_array(numbers: list[Any]) -> None:
     texts = [format(Decimal(n), "f") for n in numbers]
     found = shaped(view_of(x={"type": "numeric", "from": "payload.x"}), [f'{{"x": {t}}}' for t in texts])
     assert [Decimal(x) for _, x in sorted(values(found, "id", "x"))] == [Decimal(t) for t in texts]
-    apart = shaped(exploded(x={"type": "numeric", "from": "$element.x"}), [f'{{"items": [{", ".join(f"""{{"x": {t}}}""" for t in texts)}]}}'])
+    apart = shaped(
+        exploded(x={"type": "numeric", "from": "$element.x"}), [f'{{"items": [{", ".join(f"""{{"x": {t}}}""" for t in texts)}]}}']
+    )
     assert [Decimal(x) for (x,) in values(apart, "x")] == [Decimal(t) for t in texts]

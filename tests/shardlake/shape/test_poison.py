@@ -74,14 +74,23 @@ def test_the_deepest_document_that_a_view_may_allow_is_taken_apart_exactly() -> 
 
 
 def test_the_shortest_documents_that_break_a_limit_are_looked_at() -> None:
-    for limits in (JsonLimits(depth=5, keys=4, bytes=100), JsonLimits(depth=100, keys=4, bytes=100), JsonLimits(depth=100, keys=100, bytes=50)):
+    for limits in (
+        JsonLimits(depth=5, keys=4, bytes=100),
+        JsonLimits(depth=100, keys=4, bytes=100),
+        JsonLimits(depth=100, keys=100, bytes=50),
+    ):
         deep = "[" * (limits.depth + 1) + "]" * (limits.depth + 1)
         wide = "{" + ",".join(['"":0'] * (limits.keys + 1)) + "}"
         assert min(len(deep), len(wide), limits.bytes + 1) > harmless(limits)
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["\0", "\ud800", "NaN", "1.1234567890123456789"]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["\0", "\ud800", "NaN", "1.1234567890123456789"]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
     max_leaves=12,
 )

@@ -1,0 +1,89 @@
+"""`make demo` as it is: the story comes out, in time, with leftovers of an earlier one lying about, and leaves nothing running."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import yaml
+
+from tests.world import ROOT
+
+
+def test_the_demo_tells_its_story_in_time_and_leaves_nothing_running(tmp_path: Path) -> None:
+    home = tmp_path / ".demo"
+    for name in ("connections.yaml", "views/orders/view.yaml", "lake/raw/old.parquet", "postgres/data/PG_VERSION", "junk"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text("left behind")
+    started = time.monotonic()
+    # what a user has set for other work must not lead the demo elsewhere
+    environment = {**os.environ, "COLUMNS": "120", "SHARDLAKE_VIEWS": "/nowhere", "PREFECT_API_URL": "http://127.0.0.1:1/api"}
+    command = [sys.executable, "-m", "demo", "--folder", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=False)
+    seconds = time.monotonic() - started
+    lines = [" ".join(line.replace("│", " ").split()) for line in done.stdout.splitlines()]
+    text = "\n".join(lines)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert seconds < 90
+    assert "3 postgres shards with 60,008 rows" in text
+
+    runs = text.split("$ shardlake run orders")[1:]
+    assert len(runs) == 4
+    first, second, down, back = ([line.split() for line in run.splitlines() if line.startswith("shop_")][:3] for run in runs)
+    # order 999999 stands on two shards; its older version on shop_00 is superseded when it comes second
+    assert first[0][:-1] in (["shop_00", "merged", "20,003", *counts, "2"] for counts in (["20,001", "0", "0"], ["20,000", "0", "1"]))
+    assert [row[:-1] for row in first[1:]] == [
+        ["shop_01", "merged", "20,003", "20,001", "0", "0", "2"],
+        ["shop_02", "merged", "20,002", "20,001", "0", "0", "1"],
+    ]
+    assert [row[:2] for row in second] == [["shop_00", "merged"], ["shop_01", "merged"], ["shop_02", "no"]]
+    assert [row[:4] for row in second[:2]] == [["shop_00", "merged", "100", "100"], ["shop_01", "merged", "1", "1"]]
+    assert [row[1] for row in down] == ["merged", "merged", "failed"]
+    assert "2/3 shards merged; shop_02: (127.0.0.1:" in runs[2]
+    assert [row[:4] for row in back[2:]] == [["shop_02", "merged", "3", "3"]]
+
+    rows = text.split("Five rows of analytics.orders")[1]
+    assert "999999 moved here 2.00" in rows
+    assert "5000000 new 42.00" in rows
+    rejects = text.split("$ shardlake rejects orders")[1]
+    assert "orders: 5 rejects" in rejects
+    for key in ("id=900000", "id=900001", "id=900010", "id=900011", "id=900020"):
+        assert key in rejects
+    status = text.split("$ shardlake status")[1]
+    assert [line.split()[:3] for line in status.splitlines() if line.startswith("orders")] == [
+        ["orders", f"shop_0{n}", "fresh"] for n in range(3)
+    ]
+    for words in (
+        "plan orders",
+        "run orders --shard shop_01 --json",
+        "rejects orders",
+        "replay orders",
+        "discover postgres-shards/shop orders",
+    ):
+        assert any(line.startswith(".venv/bin/shardlake ") and line.endswith(words) for line in lines), words
+
+    assert not (home / "junk").exists()
+    connections = yaml.safe_load((home / "connections.yaml").read_text())
+    urls = [*connections["postgres-shards/shop"]["shards"].values(), connections["postgres-warehouse/main"]["url"]]
+    for port in {urlsplit(url).port for url in urls}:
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port or 0)) != 0, "a server of the demo's still answers"
+    assert [p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if str(home) in " ".join(p.info["cmdline"] or [])] == []
+
+
+def test_a_source_that_there_is_not_is_told_with_those_that_there_are(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "demo", "oracle", "--folder", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "invalid choice: 'oracle'" in done.stderr
+    assert "postgres" in done.stderr
+    assert "mysql" in done.stderr
+    assert not (tmp_path / ".demo").exists()
