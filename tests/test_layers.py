@@ -9,6 +9,7 @@ import sys
 import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,9 +43,10 @@ def tracked() -> list[Path]:
     return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
-def project() -> dict[str, dict[str, object]]:
+def project() -> dict[str, Any]:
     with (ROOT / "pyproject.toml").open("rb") as file:
-        return tomllib.load(file)
+        found: dict[str, Any] = tomllib.load(file)
+    return found
 
 
 def test_the_linters_contracts_of_layers_are_kept() -> None:
@@ -121,10 +123,10 @@ def test_what_is_installed_brings_the_command_and_the_blocks() -> None:
     assert [e.value for e in entry_points(group="prefect.collections", name="shardlake")] == ["blocks"]
     for group in ("console_scripts", "prefect.collections"):
         assert next(iter(entry_points(group=group, name="shardlake"))).load()
-    packages = project()["tool"]["setuptools"]["packages"]["find"]["include"]  # type: ignore[index]
+    packages = project()["tool"]["setuptools"]["packages"]["find"]["include"]
     assert {name.rstrip("*") for name in packages} == set(LAYERS)
     assert list((ROOT / "shardlake").rglob("*.sql"))
-    assert project()["tool"]["setuptools"]["package-data"]["shardlake"] == ["**/*.sql", "py.typed"]  # type: ignore[index]
+    assert project()["tool"]["setuptools"]["package-data"]["shardlake"] == ["**/*.sql", "py.typed"]
 
 
 def test_the_lock_has_hashes_for_every_requirement_and_no_address() -> None:
@@ -139,7 +141,7 @@ def test_the_lock_has_hashes_for_every_requirement_and_no_address() -> None:
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", block), first
         names.append(found[1])
     declared = project()["project"]
-    wanted = [*declared["dependencies"], *declared["optional-dependencies"]["dev"]]  # type: ignore[misc,call-overload,index]
+    wanted = [*declared["dependencies"], *declared["optional-dependencies"]["dev"]]
     missing = [w for w in wanted if re.split(r"[\[=<>]", w)[0].lower().replace("_", "-") not in names]
     assert missing == []
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from shardlake.shape.poison import FINE, MALFORMED, SUSPICIOUS, examine, extract_exact, harmless, parse_exact, why_malformed
 from shardlake.shape.query import DOCUMENTS, ROW, TEXTS, JsonColumn, extraction, json_columns, name, shape_query
-from shardlake.view import View
+from shardlake.view import JsonLimits, View
 
 _mine = threading.local()
 VALUE = 500
@@ -115,6 +115,12 @@ def _first_malformed(view: View, table: pa.Table, row: int, documents: tuple[Jso
     return next(((n, r) for n, r in reasons.items() if r != FINE), next(iter(reasons.items())))
 
 
+def _may_break(values: pl.Series, limits: JsonLimits) -> pl.Series:
+    """Documents that may break a limit: brackets bound the depth, and colons the keys, without any reading."""
+    long = values.str.len_bytes() > limits.bytes
+    return long | (values.str.count_matches(r"[\[{]") > limits.depth) | (values.str.count_matches(":", literal=True) > limits.keys)
+
+
 def _reject(view: View, table: pa.Table, row: int, column: str, reason: str) -> Reject:
     def shown(name: str) -> str | None:
         value = table.column(name)[row].as_py()
@@ -158,7 +164,9 @@ def _examine(
             continue
         values = pl.Series(values=pl.from_arrow(table.column(field.name)))
         if field.name in of_json:
-            hits = values.str.contains(SUSPICIOUS) | (values.str.len_bytes() > limit)
+            hits = values.str.contains(SUSPICIOUS)
+            if (values.str.len_bytes().max() or 0) > limit:
+                hits = hits | _may_break(values, view.source.json_limits)
         else:
             hits = values.str.contains("\0", literal=True)
         for row in hits.fill_null(False).arg_true().to_list():

@@ -86,8 +86,13 @@ def test_a_connections_file_is_checked_too_and_its_secrets_are_not_shown(world: 
 
 
 def test_the_views_of_this_project_are_good(world: WorldMaker) -> None:
-    environment = {"SHOP_PASSWORD": "x", "WAREHOUSE_PASSWORD": "x"}
     done = world().command(
-        "--views", str(ROOT / "views"), "--connections", str(ROOT / "deployments" / "connections.yaml"), "check", **environment
+        "--views",
+        str(ROOT / "views"),
+        "--connections",
+        str(ROOT / "deployments" / "connections.yaml"),
+        "check",
+        SHOP_PASSWORD="x",
+        WAREHOUSE_PASSWORD="x",
     )
     assert (done.returncode, done.stdout) == (0, "2 views, 0 problems\n")

@@ -229,6 +229,21 @@ def test_of_equal_versions_of_an_order_all_items_are_of_the_shard_that_sorts_las
     assert w.target("id, n, sku, _shard") == [(1, 0, "cow", "shop_01")]
 
 
+@pytest.mark.parametrize("newest", ["has no items", "is deleted"])
+def test_merges_of_one_order_that_come_at_once_do_not_overlook_each_other(world: WorldMaker, newest: str) -> None:
+    w = exploded(world, ["shop_00", "shop_01"], table=DELETED, deletes={"column": "deleted_at"})
+    items(w, "shop_00", 9, 2, "cat")
+    w.must_sync()
+    w.warehouse("CREATE FUNCTION public.nap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.2); RETURN NEW; END'")
+    w.warehouse("CREATE TRIGGER nap BEFORE INSERT ON analytics.orders FOR EACH ROW WHEN (NEW._shard = 'shop_00') EXECUTE FUNCTION public.nap()")
+    items(w, "shop_00", 1, 2, "ant", "bee")
+    items(w, "shop_01", 1, 3)
+    if newest == "is deleted":
+        delete(w, "shop_01", 1, 4)
+    w.must_sync()
+    assert w.target("id, n, sku") == [(9, 0, "cat")]
+
+
 def test_a_deleted_order_takes_its_items_with_it(world: WorldMaker) -> None:
     w = exploded(world, table=DELETED, deletes={"column": "deleted_at", "mode": "apply"})
     items(w, "shop_00", 1, 2, "ant", "bee")
@@ -341,7 +356,7 @@ def test_a_column_that_a_shard_drops_fails_that_shard_by_name_and_no_other(world
     order(w, "shop_01", 2, "paid", 3)
     report = w.sync()
     assert [s.state for s in report.shards.values()] == ["merged", "failed"]
-    assert "shop_01, orders: there is no column 'amount'; there are: id, status, updated_at, payload. Correct the view" in report.headline()
+    assert "shop_01: orders: there is no column 'amount'; there are: id, status, updated_at, payload. Correct the view" in report.headline()
     assert w.target("id, status") == [(1, "paid"), (2, "new")]
     w.view["source"]["drift"] = "null"
     w.must_sync()
@@ -362,7 +377,7 @@ def test_a_type_that_differs_by_shard_is_named_before_anything_moves_and_the_oth
     w = three_shards_one_odd(world)
     report = w.sync()
     assert [s.state for s in report.shards.values()] == ["merged", "failed", "merged"]
-    assert "shop_01, orders.amount: is text here and decimal on the other shards" in report.headline()
+    assert "shop_01: orders.amount: is text here and decimal on the other shards" in report.headline()
     assert w.target("id, amount::text") == [(0, "12.00"), (2, "12.00")]
     assert w.warehouse("SELECT shard FROM shardlake.windows ORDER BY 1") == [("shop_00",), ("shop_02",)]
     assert not w.sync(shards=["shop_01"]).ok  # alone it is no more right than among the others
@@ -390,7 +405,7 @@ def test_a_type_that_changes_on_all_shards_alike_is_the_new_type(world: WorldMak
     w.on("shop_01", "ALTER TABLE orders MODIFY amount int")
     report = w.sync()
     assert report.ok is (drift == "null")
-    assert drift == "null" or "shop_01, orders.amount: is int here and text on the other shards" in report.headline()
+    assert drift == "null" or "shop_01: orders.amount: is int here and text on the other shards" in report.headline()
 
 
 # --- the view changes ------------------------------------------------------------------------------------------------
