@@ -40,11 +40,16 @@ def test_the_first_view_commands_run_in_their_order(world: WorldMaker) -> None:
     story = "set -e\n" + "\n".join(c for c in COMMANDS if not c.startswith("make "))
     done = subprocess.run(["bash", "-c", story], cwd=w.folder, env=environment, capture_output=True, text=True, timeout=150)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert w.target("id, status, amount::text, customer_name, _shard") == [(0, "new", "1.50", "Ada", "shop_00"), (1, "new", "1.50", "Ada", "shop_01")]
+    assert w.target("id, status, amount::text, customer_name, _shard") == [
+        (0, "new", "1.50", "Ada", "shop_00"),
+        (1, "new", "1.50", "Ada", "shop_01"),
+    ]
 
 
 def test_every_file_that_the_readme_and_architecture_name_is_there() -> None:
     text = README + (ROOT / "ARCHITECTURE.md").read_text("utf-8")
-    named = set(re.findall(r"\]\(([A-Za-z][^):]*)\)", text)) | {n.split(":")[0] for n in re.findall(r"`((?:flows|shardlake|bench|tasks|blocks|deployments)/[^` ]+)`", text)}
+    named = set(re.findall(r"\]\(([A-Za-z][^):]*)\)", text)) | {
+        n.split(":")[0] for n in re.findall(r"`((?:flows|shardlake|bench|tasks|blocks|deployments)/[^` ]+)`", text)
+    }
     assert named
     assert [n for n in sorted(named) if not (ROOT / n).exists()] == []

@@ -128,8 +128,13 @@ class World:
         }
 
     def connect(self, reference: str) -> Connection:
-        kinds: dict[str, Any] = {"mysql-shards": MySQLShards, "postgres-shards": PostgresShards, "postgres-warehouse": PostgresWarehouse, "athena-lake": Lake}
-        return kinds[reference.split("/")[0]].model_validate(self.connections()[reference])
+        kinds: dict[str, Any] = {
+            "mysql-shards": MySQLShards,
+            "postgres-shards": PostgresShards,
+            "postgres-warehouse": PostgresWarehouse,
+            "athena-lake": Lake,
+        }
+        return kinds[reference.split("/", maxsplit=1)[0]].model_validate(self.connections()[reference])
 
     def write_files(self) -> None:
         """views/<name>/view.yaml and connections.yaml in the world's folder."""
@@ -175,13 +180,17 @@ class World:
         )
         script = self.folder / "engine_run.py"
         script.write_text(code)
-        return subprocess.run([sys.executable, str(script)], cwd=ROOT, env=self.environment(**extra), capture_output=True, text=True, timeout=timeout)
+        return subprocess.run(
+            [sys.executable, str(script)], cwd=ROOT, env=self.environment(**extra), capture_output=True, text=True, timeout=timeout
+        )
 
     def command(self, *words: str, timeout: float = 180, **extra: str) -> subprocess.CompletedProcess[str]:
         """The real `shardlake` command in a process of its own."""
         self.write_files()
         program = Path(sys.executable).parent / "shardlake"
-        return subprocess.run([str(program), *words], cwd=self.folder, env=self.environment(**extra), capture_output=True, text=True, timeout=timeout)
+        return subprocess.run(
+            [str(program), *words], cwd=self.folder, env=self.environment(**extra), capture_output=True, text=True, timeout=timeout
+        )
 
     # --- the outcome -------------------------------------------------------------------------------------------------
     def warehouse(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:

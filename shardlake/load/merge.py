@@ -151,7 +151,9 @@ def _cast_units(connection: Connection, sql: MergeSql) -> tuple[int, int, int, i
     if "_shard" not in sql.view.key:
         # shards may hold one unit: merges at once would see neither each other's rows nor tombstones. So they queue; each
         # waits as long as those before it take, which have limits of their own
-        connection.execute("SELECT set_config('shardlake.lock_timeout', current_setting('lock_timeout'), true), set_config('lock_timeout', '0', true)")
+        connection.execute(
+            "SELECT set_config('shardlake.lock_timeout', current_setting('lock_timeout'), true), set_config('lock_timeout', '0', true)"
+        )
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"shardlake.units.{sql.into}",))
         connection.execute("SELECT set_config('lock_timeout', current_setting('shardlake.lock_timeout'), true)")
     connection.execute("DROP TABLE IF EXISTS pg_temp.units")

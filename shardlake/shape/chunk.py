@@ -165,7 +165,7 @@ def _examine(
         values = pl.Series(values=pl.from_arrow(table.column(field.name)))
         if field.name in of_json:
             hits = values.str.contains(SUSPICIOUS)
-            if (values.str.len_bytes().max() or 0) > limit:
+            if bool((values.str.len_bytes() > limit).any()):
                 hits = hits | _may_break(values, view.source.json_limits)
         else:
             hits = values.str.contains("\0", literal=True)

@@ -160,15 +160,10 @@ def test_root_is_told_where_data_went_when_the_account_cannot_enter_its_folder(
     said: list[str] = []
     server = obtain_mariadb(open_folder, machine=OWN, say=said.append)
     assert server.home is not None
-    assert said == [
-        f"mariadb: the account mysql cannot enter {open_folder}/mariadb; "
-        f"data is in {server.home} meanwhile"
-    ]
+    assert said == [f"mariadb: the account mysql cannot enter {open_folder}/mariadb; data is in {server.home} meanwhile"]
 
 
-def test_a_url_in_the_environment_wins(
-    mariadb: MariaDB, postgres: Postgres, tmp_path: Path
-) -> None:
+def test_a_url_in_the_environment_wins(mariadb: MariaDB, postgres: Postgres, tmp_path: Path) -> None:
     pointed = Machine(
         environ={
             "PATH": os.environ["PATH"],
@@ -201,9 +196,7 @@ def test_a_machine_without_servers_is_told_of_every_way_to_one(tmp_path: Path) -
           4. Docker Compose, if `docker info` answers: no docker here""")
     with pytest.raises(NoServer) as no_postgres:
         obtain_postgres(tmp_path, machine=NO_SERVERS)
-    assert [line.split(".")[0] for line in str(no_postgres.value).splitlines()[1:]] == [
-        f"  {way}" for way in range(1, 6)
-    ]
+    assert [line.split(".")[0] for line in str(no_postgres.value).splitlines()[1:]] == [f"  {way}" for way in range(1, 6)]
 
 
 def test_the_prefect_server_answers_tells_of_its_wait_and_goes(tmp_path: Path) -> None:

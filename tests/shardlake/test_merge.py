@@ -29,7 +29,14 @@ def shop(world: WorldMaker, shards: list[str] | None = None, *, table: str = ORD
 
 def order(w: World, shard: str, id: int, status: str, day: int, **payload: Any) -> None:
     """An order as of a day of January."""
-    w.on(shard, "REPLACE INTO orders (id, status, updated_at, payload) VALUES (%s, %s, %s, %s)", id, status, f"2026-01-{day:02}", json.dumps(payload))
+    w.on(
+        shard,
+        "REPLACE INTO orders (id, status, updated_at, payload) VALUES (%s, %s, %s, %s)",
+        id,
+        status,
+        f"2026-01-{day:02}",
+        json.dumps(payload),
+    )
 
 
 def counted(report: RunReport, shard: str = "shop_00") -> dict[str, int]:
@@ -53,7 +60,9 @@ def test_the_newest_version_of_a_key_wins_in_whatever_order_its_shards_come(worl
     assert w.target("id, status, _shard") == [(1, "newest", "shop_00")]
 
 
-@pytest.mark.parametrize("shards", [("shop_00", "shop_02", "shop_01"), ("shop_02", "shop_01", "shop_00"), ("shop_01", "shop_00", "shop_02")])
+@pytest.mark.parametrize(
+    "shards", [("shop_00", "shop_02", "shop_01"), ("shop_02", "shop_01", "shop_00"), ("shop_01", "shop_00", "shop_02")]
+)
 def test_of_equal_versions_the_shard_that_sorts_last_wins_in_whatever_order_they_come(world: WorldMaker, shards: tuple[str, ...]) -> None:
     w = shop(world, list(shards))
     for shard in shards:
@@ -96,11 +105,17 @@ BY_CODE: dict[str, Any] = {"columns": {"code": "text", "status": "text", "update
 
 def test_of_several_rows_of_a_window_with_one_key_the_newest_is_kept(world: WorldMaker) -> None:
     w = shop(world, table=CODES, **BY_CODE)
-    w.on("shop_00", "INSERT INTO orders VALUES (1, 'a', 'old', '2026-01-02'), (2, 'a', 'newest', '2026-01-04'), (3, 'a', 'newer', '2026-01-03'), (4, 'b', 'b', '2026-01-02')")
+    w.on(
+        "shop_00",
+        "INSERT INTO orders VALUES (1, 'a', 'old', '2026-01-02'), (2, 'a', 'newest', '2026-01-04'), (3, 'a', 'newer', '2026-01-03'), (4, 'b', 'b', '2026-01-02')",
+    )
     assert counted(w.must_sync()) == {"read": 4, "merged": 2, "superseded": 2}
     assert w.target("code, status") == [("a", "newest"), ("b", "b")]
     assert counted(w.must_sync()) == {"read": 4, "unchanged": 2, "superseded": 2}
-    w.on("shop_00", "INSERT INTO orders VALUES (5, 'a', 'first of two', '2026-01-05'), (6, 'a', 'last of two', '2026-01-05'), (7, 'a', 'has no cursor', NULL)")
+    w.on(
+        "shop_00",
+        "INSERT INTO orders VALUES (5, 'a', 'first of two', '2026-01-05'), (6, 'a', 'last of two', '2026-01-05'), (7, 'a', 'has no cursor', NULL)",
+    )
     assert counted(w.must_sync()) == {"read": 7, "merged": 1, "unchanged": 1, "superseded": 5}
     assert w.target("code, status") == [("a", "last of two"), ("b", "b")]
 
@@ -193,7 +208,9 @@ def test_an_order_that_comes_again_with_fewer_items_loses_the_others(world: Worl
 
 
 @pytest.mark.parametrize("nothing", ['{"items": []}', '{"items": null}', "{}", None])
-def test_an_order_that_comes_again_without_items_has_no_rows_and_an_older_version_brings_none_back(world: WorldMaker, nothing: str | None) -> None:
+def test_an_order_that_comes_again_without_items_has_no_rows_and_an_older_version_brings_none_back(
+    world: WorldMaker, nothing: str | None
+) -> None:
     w = exploded(world, ["shop_00", "shop_01"])
     items(w, "shop_00", 1, 2, "ant", "bee")
     w.must_sync()
@@ -235,7 +252,9 @@ def test_merges_of_one_order_that_come_at_once_do_not_overlook_each_other(world:
     items(w, "shop_00", 9, 2, "cat")
     w.must_sync()
     w.warehouse("CREATE FUNCTION public.nap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.2); RETURN NEW; END'")
-    w.warehouse("CREATE TRIGGER nap BEFORE INSERT ON analytics.orders FOR EACH ROW WHEN (NEW._shard = 'shop_00') EXECUTE FUNCTION public.nap()")
+    w.warehouse(
+        "CREATE TRIGGER nap BEFORE INSERT ON analytics.orders FOR EACH ROW WHEN (NEW._shard = 'shop_00') EXECUTE FUNCTION public.nap()"
+    )
     items(w, "shop_00", 1, 2, "ant", "bee")
     items(w, "shop_01", 1, 3)
     if newest == "is deleted":
@@ -293,7 +312,10 @@ def test_a_key_may_be_named_as_the_engine_names_its_own_things(world: WorldMaker
 # --- rejects ---------------------------------------------------------------------------------------------------------
 def test_a_null_in_the_key_is_rejected_and_the_others_go_in(world: WorldMaker) -> None:
     w = shop(world, table=CODES, **BY_CODE)
-    w.on("shop_00", "INSERT INTO orders VALUES (1, NULL, 'x', '2026-01-02'), (2, 'b', 'b', '2026-01-02'), (3, '', 'empty is a value', '2026-01-02')")
+    w.on(
+        "shop_00",
+        "INSERT INTO orders VALUES (1, NULL, 'x', '2026-01-02'), (2, 'b', 'b', '2026-01-02'), (3, '', 'empty is a value', '2026-01-02')",
+    )
     assert counted(w.must_sync()) == {"read": 3, "merged": 2, "rejected": 1}
     assert counted(w.must_sync()) == {"read": 3, "unchanged": 2, "rejected": 1}
     assert w.target("code, status") == [("", "empty is a value"), ("b", "b")]
@@ -305,7 +327,9 @@ def test_a_value_that_is_too_long_for_an_index_is_rejected(world: WorldMaker) ->
     w.on("shop_00", "INSERT INTO orders VALUES (1, repeat('é', 1001), 'long', '2026-01-02'), (2, repeat('é', 1000), 'just', '2026-01-02')")
     assert counted(w.must_sync()) == {"read": 2, "merged": 1, "rejected": 1}
     assert w.target("length(code), status") == [(1000, "just")]
-    assert [(*row[2:3], row[3][:3], row[4]) for row in w.rejects()] == [("code", "ééé", "is longer than the 2000 bytes that an index takes")]
+    assert [(*row[2:3], row[3][:3], row[4]) for row in w.rejects()] == [
+        ("code", "ééé", "is longer than the 2000 bytes that an index takes")
+    ]
 
 
 def test_a_row_that_is_mended_at_its_source_arrives_and_its_reject_stays_as_history(world: WorldMaker) -> None:
@@ -419,7 +443,9 @@ def test_the_target_gains_columns_and_width_as_the_view_does_and_loses_none(worl
     w.on("shop_00", "INSERT INTO orders VALUES (5000000000, 'longer than ten', 9, '{\"city\": \"Oslo\"}', '2026-01-03')")
     w.must_sync()
     assert w.target("id, status, city, amount") == [(1, "new", "Rome", 7), (5_000_000_000, "longer than ten", "Oslo", None)]
-    types = w.warehouse("SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'analytics.orders'::regclass AND attnum > 0 ORDER BY attnum")
+    types = w.warehouse(
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'analytics.orders'::regclass AND attnum > 0 ORDER BY attnum"
+    )
     assert types == [
         ("id", "bigint"), ("status", "text"), ("amount", "smallint"), ("updated_at", "timestamp without time zone"), ("_shard", "text"), ("city", "text"),
     ]  # fmt: skip
@@ -434,7 +460,10 @@ def test_a_narrower_type_is_refused_with_the_statement_to_run_by_hand(world: Wor
     report = w.sync()
     assert not report.ok
     statement = 'ALTER TABLE "analytics"."orders" ALTER COLUMN "status" TYPE varchar(10) USING "status"::varchar(10);'
-    assert f'"analytics"."orders"."status" is text, the view says varchar(10), which does not hold every text. Declare text, or run by hand: {statement}' in report.headline()
+    assert (
+        f'"analytics"."orders"."status" is text, the view says varchar(10), which does not hold every text. Declare text, or run by hand: {statement}'
+        in report.headline()
+    )
     w.warehouse(statement)
     w.must_sync()
     assert w.target("id, status") == [(1, "new"), (2, "new")]

@@ -34,7 +34,13 @@ def s3_emulator() -> Iterator[str]:
 
 def s3_lake(address: str, bucket: str = "lake-bucket") -> Lake:
     return Lake.model_validate(
-        {"url": f"s3://{bucket}/some/prefix", "endpoint": address, "region": "eu-west-1", "access_key_id": "k", "secret_access_key": "canary-7c1"}
+        {
+            "url": f"s3://{bucket}/some/prefix",
+            "endpoint": address,
+            "region": "eu-west-1",
+            "access_key_id": "k",
+            "secret_access_key": "canary-7c1",
+        }
     )
 
 

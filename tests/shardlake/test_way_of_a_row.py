@@ -6,7 +6,10 @@ from tests.world import ORDERS_TABLE, WorldMaker
 def test_rows_of_two_shards_arrive_once_and_then_only_what_changed(world: WorldMaker) -> None:
     w = world(["shop_00", "shop_01"])
     w.on_all(ORDERS_TABLE)
-    w.on("shop_00", "INSERT INTO orders VALUES (1, 'new 🚚', 1.10, '2026-01-01 00:00:00.000001', '{\"customer\": {\"name\": \"Ünal\"}, \"items\": [1]}')")
+    w.on(
+        "shop_00",
+        'INSERT INTO orders VALUES (1, \'new 🚚\', 1.10, \'2026-01-01 00:00:00.000001\', \'{"customer": {"name": "Ünal"}, "items": [1]}\')',
+    )
     w.on("shop_01", "INSERT INTO orders VALUES (2, '', NULL, '2026-01-02', NULL)")
     first = w.must_sync()
     assert [(s.shard, s.read, s.merged) for s in first.shards.values()] == [("shop_00", 1, 1), ("shop_01", 1, 1)]

@@ -119,13 +119,18 @@ def test_without_the_process_grant_a_note_says_so_and_the_lookback_catches_what_
     w = shop(world, "mysql", source={"lookback": "5m"})
     reader = f"reader_{w.prefix}"[:32]
     w.on("shop_00", f"GRANT SELECT ON {w.database('shop_00')}.* TO '{reader}'@'%%' IDENTIFIED BY 'only-reads'")
-    w.connection_changes = {"shards": {"shop_00": f"mysql://{reader}@{w.source.host}:{w.source.port}/{w.database('shop_00')}"}, "password": "only-reads"}
+    w.connection_changes = {
+        "shards": {"shop_00": f"mysql://{reader}@{w.source.host}:{w.source.port}/{w.database('shop_00')}"},
+        "password": "only-reads",
+    }
     put(w, "shop_00", 1, "old", "2026-01-01")
     with closing(hold(w)) as session:
         session.cursor().execute("INSERT INTO orders VALUES (2, 'late', NULL, utc_timestamp(6), NULL)")
         put(w, "shop_00", 3, "committed meanwhile", now(w))
         first = w.must_sync()
-        assert first.shards["shop_00"].notes == ("open transactions cannot be seen (grant PROCESS): late commits are caught by the lookback alone",)
+        assert first.shards["shop_00"].notes == (
+            "open transactions cannot be seen (grant PROCESS): late commits are caught by the lookback alone",
+        )
         assert w.target("id") == [(1,), (3,)]
         session.commit()
     assert counted(w.must_sync()) == (2, 1, 1, 0)
@@ -143,7 +148,11 @@ def test_rows_without_a_cursor_arrive_and_their_changes_too(world: WorldMaker, s
     put(w, "shop_00", 3, "has none either", None)
     assert counted(w.must_sync()) == (2, 2, 0, 0)
     assert counted(w.must_sync()) == (2, 0, 2, 0)
-    assert w.target("id, status, updated_at::text") == [(1, "changed", None), (2, "has one", "2026-01-01 00:00:00"), (3, "has none either", None)]
+    assert w.target("id, status, updated_at::text") == [
+        (1, "changed", None),
+        (2, "has one", "2026-01-01 00:00:00"),
+        (3, "has none either", None),
+    ]
     put(w, "shop_00", 1, "has one now", now(w))
     assert counted(w.must_sync()) == (2, 1, 1, 0)
     put(w, "shop_00", 1, "lost it again", None)  # no cursor is older than any
@@ -190,7 +199,11 @@ def test_a_number_as_the_cursor(world: WorldMaker, source: str) -> None:
     put(w, "shop_00", 1, "a again", 9_000_000_000_000_000_000)
     assert counted(w.must_sync()) == (3, 2, 1, 0)
     assert counted(w.must_sync()) == (1, 0, 1, 0)
-    assert w.target("id, status, revision") == [(1, "a again", 9_000_000_000_000_000_000), (2, "b", 7), (3, "under the watermark, within the lookback", 6)]
+    assert w.target("id, status, revision") == [
+        (1, "a again", 9_000_000_000_000_000_000),
+        (2, "b", 7),
+        (3, "under the watermark, within the lookback", 6),
+    ]
 
 
 @BOTH
@@ -245,14 +258,25 @@ def test_a_join_follows_the_newest_of_its_tables_cursors(world: WorldMaker, sour
 @BOTH
 def test_bounds_inside_extract_sql_take_numbers_too(world: WorldMaker, source: str) -> None:
     view = orders_view(columns={"id": "bigint", "status": "text", "revision": "bigint"})
-    view["source"] = {"connection": f"{source}-shards/shop", "sql": "extract.sql", "primary_key": ["id"], "cursor": "revision", "lookback": 0}
+    view["source"] = {
+        "connection": f"{source}-shards/shop",
+        "sql": "extract.sql",
+        "primary_key": ["id"],
+        "cursor": "revision",
+        "lookback": 0,
+    }
     w = world(source=source, view={**view, "sql_text": "SELECT * FROM orders WHERE revision > :lower AND revision <= :upper"})
     w.on("shop_00", "CREATE TABLE orders (id bigint PRIMARY KEY, status varchar(40), revision bigint)")
     w.on("shop_00", "INSERT INTO orders VALUES (1, 'small', -3), (2, 'middle', 900), (3, 'great', 5000000000)")
     assert counted(w.must_sync()) == (3, 3, 0, 0)
     w.on("shop_00", "INSERT INTO orders VALUES (4, 'greater', 5000000001)")
     assert counted(w.must_sync()) == (1, 1, 0, 0)
-    assert w.target("id, status, revision") == [(1, "small", -3), (2, "middle", 900), (3, "great", 5_000_000_000), (4, "greater", 5_000_000_001)]
+    assert w.target("id, status, revision") == [
+        (1, "small", -3),
+        (2, "middle", 900),
+        (3, "great", 5_000_000_000),
+        (4, "greater", 5_000_000_001),
+    ]
 
 
 # --- the first load, and windows that are left -----------------------------------------------------------------------
@@ -315,7 +339,10 @@ def test_full_reads_everything_anew_and_gives_up_what_was_left(world: WorldMaker
         ("kind = 'int', cursor_value = '7'", "shop_00: the watermark is on a cursor of kind int, the view's cursor is of kind datetime"),
         ("cursor_value = NULL, after_position = '[\"1 OR 1=1\"]'", "shop_00: '1 OR 1=1' cannot be a position on a column of kind int"),
         ("cursor_value = NULL, after_position = '[]'", "shop_00: the watermark's position [] is not one on id"),
-        ("cursor_value = NULL, after_position = '[\"1\"]', upper_bound = '0'' OR 1=1'", "shop_00: \"0' OR 1=1\" cannot be a position on a column of kind datetime"),
+        (
+            "cursor_value = NULL, after_position = '[\"1\"]', upper_bound = '0'' OR 1=1'",
+            'shop_00: "0\' OR 1=1" cannot be a position on a column of kind datetime',
+        ),
     ],
 )
 def test_a_watermark_that_cannot_be_right_is_refused_and_full_begins_anew(world: WorldMaker, mark: str, says: str) -> None:
@@ -520,25 +547,51 @@ def test_append_adds_what_is_behind_the_greatest_key_and_never_changes_a_row(wor
 # --- zones -----------------------------------------------------------------------------------------------------------
 @BOTH
 def test_datetimes_without_a_zone_are_in_the_zone_of_their_connection(world: WorldMaker, source: str) -> None:
-    stamps = {"created_at": "timestamptz", "noted_at": {"type": "timestamptz", "from": "payload.at"}, "local_at": {"type": "timestamp", "from": "created_at"}}
+    stamps = {
+        "created_at": "timestamptz",
+        "noted_at": {"type": "timestamptz", "from": "payload.at"},
+        "local_at": {"type": "timestamp", "from": "created_at"},
+    }
     columns = {"id": "bigint", "updated_at": "timestamptz", "known_at": "timestamptz", **stamps}
     w = world(source=source, view=orders_view(columns=columns, source={"connection": f"{source}-shards/shop"}))
     w.connection_changes = {"timezone": "Europe/Berlin"}
     naive, instant = ("datetime(6)", "timestamp(6) NULL") if source == "mysql" else ("timestamp", "timestamptz")
-    w.on("shop_00", f"CREATE TABLE orders (id bigint PRIMARY KEY, updated_at {naive} NOT NULL, known_at {instant}, created_at {naive}, payload text)")
+    w.on(
+        "shop_00",
+        f"CREATE TABLE orders (id bigint PRIMARY KEY, updated_at {naive} NOT NULL, known_at {instant}, created_at {naive}, payload text)",
+    )
     insert = "INSERT INTO orders VALUES (%s, %s, %s, %s, %s)"
     offset = "" if source == "mysql" else "+00"  # the server runs in UTC
-    w.on("shop_00", insert, 1, "2026-07-01 12:00:00", f"2026-07-01 12:00:00{offset}", "2026-01-01 12:00:00.000001", '{"at": "2026-07-01T12:00:00"}')
-    w.on("shop_00", insert, 2, "2026-01-01 12:00:00", f"2026-01-01 12:00:00{offset}", "2026-07-01 00:30:00", '{"at": "2026-07-01T12:00:00Z"}')
+    w.on(
+        "shop_00",
+        insert,
+        1,
+        "2026-07-01 12:00:00",
+        f"2026-07-01 12:00:00{offset}",
+        "2026-01-01 12:00:00.000001",
+        '{"at": "2026-07-01T12:00:00"}',
+    )
+    w.on(
+        "shop_00", insert, 2, "2026-01-01 12:00:00", f"2026-01-01 12:00:00{offset}", "2026-07-01 00:30:00", '{"at": "2026-07-01T12:00:00Z"}'
+    )
     w.must_sync()
     assert w.target("id, updated_at::text, known_at::text, created_at::text, noted_at::text, local_at::text") == [
-        (1, "2026-07-01 10:00:00+00", "2026-07-01 12:00:00+00", "2026-01-01 11:00:00.000001+00", "2026-07-01 10:00:00+00", "2026-01-01 12:00:00.000001"),
+        (
+            1,
+            "2026-07-01 10:00:00+00",
+            "2026-07-01 12:00:00+00",
+            "2026-01-01 11:00:00.000001+00",
+            "2026-07-01 10:00:00+00",
+            "2026-01-01 12:00:00.000001",
+        ),
         (2, "2026-01-01 11:00:00+00", "2026-01-01 12:00:00+00", "2026-06-30 22:30:00+00", "2026-07-01 12:00:00+00", "2026-07-01 00:30:00"),
     ]
     place = w.target("ctid::text")
     w.warehouse("UPDATE shardlake.watermarks SET cursor_value = '2026-01-01 00:00:00'")
     assert counted(w.must_sync()) == (2, 0, 2, 0)
     assert w.target("ctid::text") == place
-    w.on("shop_00", "UPDATE orders SET updated_at = %s, created_at = NULL WHERE id = 2", now(w) + timedelta(hours=1))  # now or an hour ago in Berlin
+    w.on(
+        "shop_00", "UPDATE orders SET updated_at = %s, created_at = NULL WHERE id = 2", now(w) + timedelta(hours=1)
+    )  # now or an hour ago in Berlin
     assert counted(w.must_sync()) == (1, 1, 0, 0)
     assert w.target("id, created_at IS NULL") == [(1, False), (2, True)]

@@ -31,7 +31,14 @@ from tests.world import ORDERS_TABLE, World, orders_view
 
 SHARDS, OVERRIDE, WAREHOUSE, WRONG = "cänary-1 @/:%40#?", "canary-2'\\\"", "canary-3 =&;$x", "canary-4"
 ALL = (SHARDS, OVERRIDE, WAREHOUSE, WRONG)
-SPELT: tuple[Callable[[str], str], ...] = (str, lambda p: quote(p, safe=""), quote, quote_plus, lambda p: json.dumps(p)[1:-1], lambda p: repr(p)[1:-1])
+SPELT: tuple[Callable[[str], str], ...] = (
+    str,
+    lambda p: quote(p, safe=""),
+    quote,
+    quote_plus,
+    lambda p: json.dumps(p)[1:-1],
+    lambda p: repr(p)[1:-1],
+)
 
 
 def shown(text: str | bytes) -> list[str]:
@@ -60,7 +67,10 @@ class Guarded(World):
         found = super().connections()
         shop, main = found["mysql-shards/shop"], found["postgres-warehouse/main"]
         shop["shards"] = {shard: url.replace("//root@", f"//{self.prefix}@") for shard, url in shop["shards"].items()}
-        other = {"url": shop["shards"][self.shards[-1]].replace(f"//{self.prefix}@", f"//{self.prefix}o@"), "password": self._secret("override")}
+        other = {
+            "url": shop["shards"][self.shards[-1]].replace(f"//{self.prefix}@", f"//{self.prefix}o@"),
+            "password": self._secret("override"),
+        }
         shop |= {"password": self._secret("shop"), "overrides": {self.shards[-1]: other}, **self.connection_changes}
         main |= {"password": self._secret("main"), "url": main["url"].replace("//postgres@", f"//{self.prefix}@"), **self.main_changes}
         return found
@@ -86,7 +96,9 @@ def guarded(mariadb: Any, postgres: Any, tmp_path: Path) -> Iterator[Guarded]:
 
 def kept(w: World) -> str:
     """All that the warehouse keeps, row by row, and how its own sessions are called."""
-    tables = w.warehouse("SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname IN ('shardlake', 'shardlake_staging', 'analytics')")
+    tables = w.warehouse(
+        "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname IN ('shardlake', 'shardlake_staging', 'analytics')"
+    )
     rows = [row for (table,) in tables for row in w.warehouse(f"SELECT to_jsonb(t)::text FROM {table} t")]
     return str(rows + w.warehouse("SELECT application_name, query FROM pg_stat_activity"))
 
@@ -160,7 +172,10 @@ def _no_column(w: Guarded) -> None:
 
 
 def _statement_fails(w: Guarded) -> None:
-    w.view = {**orders_view(), "sql_text": "SELECT o.*, (SELECT id FROM orders UNION SELECT id + 1 FROM orders) AS x FROM orders o WHERE id = 3"}
+    w.view = {
+        **orders_view(),
+        "sql_text": "SELECT o.*, (SELECT id FROM orders UNION SELECT id + 1 FROM orders) AS x FROM orders o WHERE id = 3",
+    }
     w.view["source"] = {**w.view["source"], "sql": "extract.sql"}
     del w.view["source"]["table"]
     w.view["columns"]["x"] = "bigint"

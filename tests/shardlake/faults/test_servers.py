@@ -71,7 +71,9 @@ def moved(w: World, shard: str, server: MariaDB, rows: int = 1) -> None:
     name = w.database(shard)
     server.execute(f"CREATE DATABASE {name}")
     server.execute(ORDERS_TABLE, database=name)
-    server.execute(f"INSERT INTO orders SELECT 1000 + seq, 'frail', 1, '2026-01-02', %s FROM seq_1_to_{rows}", f'{{"x": "{LONG}"}}', database=name)
+    server.execute(
+        f"INSERT INTO orders SELECT 1000 + seq, 'frail', 1, '2026-01-02', %s FROM seq_1_to_{rows}", f'{{"x": "{LONG}"}}', database=name
+    )
     server.execute("ANALYZE TABLE orders", database=name)
     w.connection_changes["overrides"] = {shard: {"url": f"mysql://root@{server.host}:{server.port}/{name}"}}
 
@@ -144,7 +146,9 @@ def test_a_shard_that_is_down_fails_alone_keeps_its_watermark_and_catches_up(sho
     assert str(report.shards["shop_01"].error).startswith("shop_01 (127.0.0.1:1/gone) cannot be reached or broke off (error 2003)")
     assert shop.target("id, status") == [(1, "paid"), (2, "new")]
     assert shop.warehouse("SELECT * FROM shardlake.watermarks WHERE shard = 'shop_01'") == marks
-    assert shop.warehouse("SELECT state, message = %s FROM shardlake.runs ORDER BY started_at DESC LIMIT 1", report.headline()) == [("failed", True)]
+    assert shop.warehouse("SELECT state, message = %s FROM shardlake.runs ORDER BY started_at DESC LIMIT 1", report.headline()) == [
+        ("failed", True)
+    ]
     del shop.connection_changes["overrides"]
     shop.must_sync()
     assert shop.target("id, status") == [(1, "paid"), (2, "paid")]
@@ -169,7 +173,11 @@ def test_a_user_who_may_have_one_connection_is_enough_for_one_reader(shop: World
     shop.source.execute(f"CREATE USER {user} IDENTIFIED BY 'only one' WITH MAX_USER_CONNECTIONS 1")
     shop.source.execute(f"GRANT SELECT, PROCESS ON *.* TO {user}")
     at = f"mysql://{user}@{shop.source.host}:{shop.source.port}"
-    shop.connection_changes |= {"shards": {s: f"{at}/{shop.database(s)}" for s in shop.shards}, "password": "only one", "max_connections": 1}
+    shop.connection_changes |= {
+        "shards": {s: f"{at}/{shop.database(s)}" for s in shop.shards},
+        "password": "only one",
+        "max_connections": 1,
+    }
     shop.must_sync()
     assert shop.target("id") == [(1,), (2,)]
     with pymysql.connect(host=shop.source.host, port=shop.source.port, user=user, password="only one"):
@@ -237,17 +245,20 @@ def test_a_shard_that_is_killed_in_the_midst_of_reading_is_read_again(world: Wor
 
 def test_a_reader_that_is_killed_is_replaced_and_reads_smaller_chunks(world: WorldMaker) -> None:
     w = make_shop(world, source={"chunk": "1MB"})
-    w.on("shop_00", "INSERT INTO orders SELECT 1000 + seq, 'new', 1, '2026-01-02', %s FROM seq_1_to_3000", f'{{"x": "{LONG}"}}')
+    w.must_sync()
+    forking = next(p for p in psutil.Process().children() if "forkserver" in " ".join(p.cmdline()))  # the readers are its children
+    w.on("shop_00", "INSERT INTO orders SELECT 1000 + seq, 'new', 1, utc_timestamp(6), %s FROM seq_1_to_12000", f'{{"x": "{LONG}"}}')
     w.on("shop_00", "ANALYZE TABLE orders")
+    before = set((w.folder / "lake").rglob("*.parquet"))
     run = Running(w)
-    until(lambda: first_chunk(w, "shop_00"))
-    for process in psutil.Process().children():  # the server that forks the readers, and the readers under it
-        for reader in process.children() if "forkserver" in " ".join(process.cmdline()) else []:
-            reader.send_signal(signal.SIGKILL)
+    until(lambda: set((w.folder / "lake").rglob("*.parquet")) - before)
+    for reader in forking.children():
+        reader.send_signal(signal.SIGKILL)
     report = run.report()
     assert report.ok, report.headline()
-    assert w.target("count(*), count(DISTINCT id)") == [(3002, 3002)]
-    assert w.warehouse("SELECT max(rows) < 300, count(*) > 12 FROM shardlake.files WHERE key LIKE '%%shard=shop_00%%'") == [(True, True)]
+    assert w.target("count(*), count(DISTINCT id)") == [(12_002, 12_002)]
+    large = "SELECT max(rows) < 300, count(*) > 48 FROM shardlake.files WHERE window_id = (SELECT max(window_id) FROM shardlake.windows)"
+    assert w.warehouse(large) == [(True, True)]  # of a thousand rows each before
 
 
 def waiting(w: World, condition: str = "l.locktype = 'advisory'") -> int:
@@ -296,7 +307,9 @@ def test_a_warehouse_that_is_restarted_in_the_midst_rolls_back_and_the_run_goes_
     with suppressed_at_the_end(held(w, "SELECT pg_advisory_xact_lock(7)")):
         run = Running(w)
         until(lambda: waiting(w) == 2)
-        doing = w.warehouse("SELECT DISTINCT left(query, 4) FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()")
+        doing = w.warehouse(
+            "SELECT DISTINCT left(query, 4) FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
+        )
         assert doing == [("COPY" if moment == "copy" else "INSE",)]
         assert w.target("status") == [("new",), ("new",)]
         assert w.warehouse("SELECT shard, cursor_value FROM shardlake.watermarks ORDER BY 1") == marks
@@ -341,7 +354,11 @@ def test_a_lock_that_is_not_to_be_had_is_a_failure_that_names_its_holder(world: 
 
 @pytest.mark.parametrize("change", ["a new column", "a swap"])
 def test_a_reader_who_holds_up_a_change_of_the_table_is_named_too(world: WorldMaker, change: str) -> None:
-    replace = {"columns": {"id": "bigint", "status": "text"}, "source": {"cursor": None}, "warehouse": {"write": "replace", "key": ["id"], "lock_timeout": "0.2s"}}
+    replace = {
+        "columns": {"id": "bigint", "status": "text"},
+        "source": {"cursor": None},
+        "warehouse": {"write": "replace", "key": ["id"], "lock_timeout": "0.2s"},
+    }
     w = make_shop(world, **(replace if change == "a swap" else {"warehouse": {"lock_timeout": "0.2s"}}))
     w.must_sync()
     w.view["columns"]["note"] = {"type": "text", "from": "status"}
@@ -401,7 +418,10 @@ def test_two_runs_of_a_view_at_once_come_out_as_one(world: WorldMaker) -> None:
         run.join()
     assert [e.returncode for e in ended] == [0, 0], [e.stderr for e in ended]
     assert w.target("count(*), count(DISTINCT id)") == [(1002, 1002)]
-    assert w.warehouse("SELECT shard, sum(raw_rows)::int, count(*) FROM shardlake.windows GROUP BY 1 ORDER BY 1") == [("shop_00", 1001, 1), ("shop_01", 1, 1)]
+    assert w.warehouse("SELECT shard, sum(raw_rows)::int, count(*) FROM shardlake.windows GROUP BY 1 ORDER BY 1") == [
+        ("shop_00", 1001, 1),
+        ("shop_01", 1, 1),
+    ]
     assert (unfinished(w), leftovers(w)) == ([], [])
 
 
@@ -466,6 +486,9 @@ def test_a_raw_file_that_is_gone_or_cut_is_named_and_full_reads_anew(shop: World
             path.write_bytes(broken)
         report = replay(shop.job())
         assert states(report) == ["failed", "merged"]
-        assert re.search(r"shop_00: raw/orders/.*w\d+-00000\.parquet cannot be read \(\w+\)\. If it was removed, `shardlake run --full`", report.headline())
+        assert re.search(
+            r"shop_00: raw/orders/.*w\d+-00000\.parquet cannot be read \(\w+\)\. If it was removed, `shardlake run --full`",
+            report.headline(),
+        )
     path.write_bytes(whole)
     assert shop.target("id") == [(1,), (2,)]
