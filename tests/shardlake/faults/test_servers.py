@@ -207,6 +207,26 @@ def test_a_shard_that_answers_no_more_fails_by_its_deadline_and_the_others_commi
     assert w.target("id") == [(1,), (1001,)]
 
 
+def test_a_postgres_shard_that_answers_no_more_fails_by_its_deadline_too(
+    frail_postgres: Postgres, postgres: Postgres, tmp_path: Path
+) -> None:
+    w = World(frail_postgres, postgres, tmp_path, ["shop_00"], view=orders_view(source={"connection": "postgres-shards/shop"}))
+    w.connection_changes = {"connect_timeout": "1s"}
+    w.on_all("CREATE TABLE orders (id bigint PRIMARY KEY, status text, amount numeric(12,2), updated_at timestamp, payload text)")
+    frail_postgres.pause()
+    try:
+        started = time.monotonic()
+        report = w.sync()
+        assert time.monotonic() - started < 6
+    finally:
+        frail_postgres.resume()
+    assert str(report.shards["shop_00"].error).startswith(
+        f"shop_00 (127.0.0.1:{frail_postgres.port}/{w.database('shop_00')}) did not answer"
+    )
+    w.must_sync()
+    w.close()
+
+
 def first_chunk(w: World, shard: str) -> Path | None:
     return next((w.folder / "lake").glob(f"raw/orders/*/shard={shard}/*.parquet"), None)
 
