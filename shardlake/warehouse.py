@@ -12,6 +12,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from shardlake.connection import PostgresWarehouse, Shard
 from shardlake.errors import AccessRefused, ShardlakeError, SourceFailed, WarehouseBusy, WarehouseUnavailable
 from shardlake.ledger.migrate import migrate
+from shardlake.secret import redact
 from shardlake.source.postgres import conninfo
 
 Connection = psycopg.Connection[Any]
@@ -72,6 +73,7 @@ class Warehouse:
                 f"{where} cannot be reached or broke off{code}", hint="Check that it runs and can be reached from here."
             )
         text = getattr(getattr(error, "diag", None), "message_primary", "") or type(error).__name__
+        text = redact(text, self.spec.secrets())  # the one place where a server's own words pass
         return SourceFailed(f"{where}: {text}{code}", hint="This should have been caught before; please report it.")
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ the cost of a scan in cursor order, and sorted as the target's key wants it. Lat
 may be closed early at a whole chunk; `until` then holds the last row's position, and the next window starts there.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Context, Decimal
 from typing import Literal
@@ -88,11 +88,6 @@ def upper_bound(kind: Kind, clock: Clock, lag: timedelta, zone: str) -> str:
         return instant.strftime("%Y-%m-%d %H:%M:%S.%f")
     local = instant.astimezone(ZoneInfo(zone))
     return local.strftime("%Y-%m-%d") if kind == "date" else local.strftime("%Y-%m-%d %H:%M:%S.%f")
-
-
-def closed(window: Window, until: Position | None) -> Window:
-    """The window as it was really read."""
-    return replace(window, until=until)
 
 
 def _value(kind: Kind, text: str) -> datetime | date | float | int:

@@ -44,11 +44,10 @@ class Request:
 
 @dataclass(slots=True)
 class Extracted:
-    """What was read: files in order, where it stopped if it stopped early, and the seconds of reading and writing."""
+    """What was read: files in order, where it stopped if it stopped early, and the seconds of writing."""
 
     files: list[raw.RawFile] = field(default_factory=list)
     until: Position | None = None
-    read_seconds: float = 0.0
     write_seconds: float = 0.0
     rowwise_chunks: int = 0
 
@@ -98,9 +97,7 @@ class _Reader:
         size = 0
         while True:
             sql = chunk_sql(request.view, self.dialect, self.relation, request.window, after=after, limit=self.limit, nulls=nulls)
-            started = time.perf_counter()
             table, limit = self._chunk(sql), self.limit
-            self.result.read_seconds += time.perf_counter() - started
             if table.num_rows:
                 size += table.nbytes
                 self._write(table)

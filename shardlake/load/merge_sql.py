@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shardlake.load.names import cast, quoted, quoted_list, staging, staging_rejects, target, text
+from shardlake.load.names import cast, quoted, quoted_list, staging, staging_rejects, text
 from shardlake.load.target import TargetColumn
 from shardlake.shape.query import INDEXABLE_BYTES
 from shardlake.types import Type
@@ -189,8 +189,3 @@ class MergeSql:
     def forget_tombstones(self) -> str:
         """Units that have rows again."""
         return f"DELETE FROM shardlake.tombstones d USING units u WHERE d.view = {text(self.view.name)} AND NOT u._op AND d.unit_key = jsonb_build_array({self._unit('u.')})"
-
-
-def into_target(view: View, window_id: int, shard: str, columns: tuple[TargetColumn, ...]) -> MergeSql:
-    """The merge into the view's own table."""
-    return MergeSql(view, window_id, shard, columns, target(view))
