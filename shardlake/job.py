@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from shardlake.connection import Connection, Lake, PostgresWarehouse, Shard, Shards
 from shardlake.errors import SpecError
+from shardlake.memory import use_jemalloc
 from shardlake.source.dialect import dialect
 from shardlake.view import View
 from shardlake.warehouse import Warehouse, open_warehouse
@@ -42,6 +43,7 @@ class Job:
 
 def open_job(view: View, connect: Callable[[str], Connection]) -> Job:
     """Resolve a view's connections by `connect`. Raises SpecError, SourceUnavailable, AccessRefused."""
+    use_jemalloc()
     source = connect(view.source.connection)
     warehouse = connect(view.warehouse.connection)
     lake = connect(view.lake.connection)

@@ -54,6 +54,12 @@ PEERS = (
         _table_a_shard("bench_sling.{shard}_orders", PLAIN),
     ),
     Peer(
+        "sling-keyed",
+        "the same, each table with its primary key",
+        "sling_keyed", "sling.txt", ("bench_sling_keyed",),
+        _table_a_shard("bench_sling_keyed.{shard}_orders", PLAIN),
+    ),
+    Peer(
         "sling-one-table",
         "ten shards into one table in its incremental mode; JSON left as text",
         "sling_one_table", "sling.txt", ("bench_sling_one",),
@@ -86,6 +92,12 @@ PEERS = (
     Peer(
         "by-hand",
         "JSON flattened, one table; mariadb | psql COPY, jsonb paths, ON CONFLICT; two at a time",
+        "by_hand_plain", None, ("bench_hand",),
+        _one_table("bench_hand.orders", FLAT), flattens=True,
+    ),
+    Peer(
+        "by-hand-tuned",
+        "the same, tuned: every document is parsed once, not once a column",
         "by_hand", None, ("bench_hand",),
         _one_table("bench_hand.orders", FLAT), flattens=True,
     ),

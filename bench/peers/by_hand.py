@@ -33,6 +33,8 @@ CREATE UNLOGGED TABLE bench_hand.stage_{shard} (
 );
 """
 # OFFSET 0 keeps the planner from parsing the JSON once for every path.
+PARSED = "LATERAL (SELECT payload::jsonb AS p OFFSET 0) AS parsed"
+PARSED_EACH_TIME = "LATERAL (SELECT payload::jsonb AS p) AS parsed"
 MERGE = """
 BEGIN;
 INSERT INTO bench_hand.orders AS old
@@ -40,7 +42,7 @@ SELECT id::bigint, status, amount::numeric(12,2), created_at::timestamp, updated
        p #>> '{{customer,name}}', p #>> '{{customer,email}}', p #>> '{{customer,address,city}}',
        p #>> '{{customer,address,zip}}', p #>> '{{campaign,source}}', p #>> '{{campaign,medium}}',
        p -> 'items', p ->> 'note'
-FROM bench_hand.stage_{shard}, LATERAL (SELECT payload::jsonb AS p OFFSET 0) AS parsed
+FROM bench_hand.stage_{shard}, {parsed}
 ON CONFLICT (id) DO UPDATE SET
     status = excluded.status, amount = excluded.amount, created_at = excluded.created_at,
     updated_at = excluded.updated_at, customer_name = excluded.customer_name,
@@ -57,12 +59,17 @@ COMMIT;
 
 
 def run(source: Source, warehouse: Warehouse, rows: int) -> None:
+    pipe(source, warehouse, PARSED)
+
+
+def pipe(source: Source, warehouse: Warehouse, parsed: str) -> None:
+    """All shards, a few at a time; `parsed` is where the merge finds the JSON as `p`."""
     psql(warehouse, "-c", TARGET)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda shard: _one(shard, source, warehouse), source.shards))
+        list(pool.map(lambda shard: _one(shard, source, warehouse, parsed), source.shards))
 
 
-def _one(shard: Shard, source: Source, warehouse: Warehouse) -> None:
+def _one(shard: Shard, source: Source, warehouse: Warehouse, parsed: str) -> None:
     newest = f"SELECT max(updated_at) FROM bench_hand.watermarks WHERE shard = '{shard.name}'"
     watermark = "" if source.reread else psql(warehouse, "-Atc", newest)
     psql(warehouse, "-c", STAGE.format(shard=shard.name))
@@ -81,7 +88,7 @@ def _one(shard: Shard, source: Source, warehouse: Warehouse) -> None:
     psql(warehouse, "-c", copy, stdin=client.stdout)
     if client.wait():
         raise SystemExit(f"by hand: the mariadb client failed on {shard.name}")
-    psql(warehouse, "-c", MERGE.format(shard=shard.name))
+    psql(warehouse, "-c", MERGE.format(shard=shard.name, parsed=parsed))
 
 
 def psql(

@@ -28,7 +28,7 @@ def run(source: Source, warehouse: Warehouse, rows: int) -> None:
 
 
 def replicate(
-    groups: list[tuple[Shard, ...]], source: Source, warehouse: Warehouse, target: str
+    groups: list[tuple[Shard, ...]], source: Source, warehouse: Warehouse, target: str, *, keyed: bool = False
 ) -> None:
     """Run one sling process a group of shards, all at once; raise if one of them fails."""
     processes = []
@@ -36,7 +36,7 @@ def replicate(
         home = Path(warehouse.state) / f"home{number}"
         home.mkdir(parents=True, exist_ok=True)
         replication = home / "replication.json"
-        replication.write_text(json.dumps(_replication(shards, source, target)), encoding="utf-8")
+        replication.write_text(json.dumps(_replication(shards, source, target, keyed=keyed)), encoding="utf-8")
         environment = os.environ | {
             "SHOP": shards[0].url("mysql"),
             "WAREHOUSE": warehouse.url() + "?sslmode=disable",
@@ -51,8 +51,12 @@ def replicate(
         raise SystemExit("sling: a process failed")
 
 
-def _replication(shards: tuple[Shard, ...], source: Source, target: str) -> dict[str, object]:
-    defaults = {"mode": "incremental", "primary_key": ["id"], "object": target}
+def _replication(
+    shards: tuple[Shard, ...], source: Source, target: str, *, keyed: bool
+) -> dict[str, object]:
+    defaults: dict[str, object] = {"mode": "incremental", "primary_key": ["id"], "object": target}
+    if keyed:
+        defaults["target_options"] = {"table_keys": {"primary": ["id"]}}
     if not source.reread:  # without an update key it upserts everything that it reads
         defaults["update_key"] = "updated_at"
     return {
