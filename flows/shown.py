@@ -83,5 +83,15 @@ def arrived(run: Run, shard: str, *futures: PrefectFuture[Any]) -> bool:
     return True
 
 
+def written(run: Run, table: str, future: PrefectFuture[Any]) -> None:
+    """Wait for a lake table; its failure is its own."""
+    future.wait()
+    result: Any = future.state.result(raise_on_failure=False)
+    if future.state.is_completed():
+        run.wrote(table, result)
+    else:
+        run.not_written(table, result if isinstance(result, BaseException) else RuntimeError(future.state.message))
+
+
 def _key(view: str) -> str:
     return view.replace("_", "-")

@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import State
 from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.shown import Progress, arrived, final_state, publish_report, run_name
+from flows.shown import Progress, arrived, final_state, publish_report, run_name, written
 from shardlake.errors import ShardlakeError
 from shardlake.report import RunReport
 from shardlake.run import Run
@@ -18,6 +18,7 @@ from tasks.merge import merge
 from tasks.plan import plan
 from tasks.stage import stage
 from tasks.view_job import view_job
+from tasks.write import write
 
 THREADS: Any = ThreadPoolTaskRunner(max_workers=9)
 """A chain of three tasks holds three threads, two of them waiting: nine make three chains at once."""
@@ -25,7 +26,7 @@ THREADS: Any = ThreadPoolTaskRunner(max_workers=9)
 
 @flow(name="sync-view", flow_run_name=run_name, task_runner=THREADS, persist_result=False)
 def sync_view(view: str, shards: list[str] | None = None, full: bool = False) -> State[Any]:
-    """Bring a view up to now: every shard's new rows, extracted, shaped, staged and merged.
+    """Bring a view up to now: every shard's new rows, extracted, shaped, staged, merged, and written to the lake.
 
     Args:
         view: The view's name, as its folder is called.
@@ -54,6 +55,9 @@ def run_view(view: str, shards: list[str] | None, full: bool) -> RunReport:
                     if arrived(run, shard, again) and run.goes_on(again.result()):
                         chains.update([_chain(view, run, again.result())])
             run.finish()
+            writes: dict[str, Any] = {table: write.submit(view, run.id, table) for table in run.layouts()}
+            for table, future in writes.items():
+                written(run, table, future)
     except ShardlakeError as error:
         report.error = str(error)
     publish_report(report)

@@ -208,7 +208,7 @@ class PostgresWarehouse(ConnectionSpec):
 
 
 class Lake(ConnectionSpec):
-    """The folder or bucket that holds the rows as they were read."""
+    """The folder or bucket that holds the rows as they were read, and the tables made of them."""
 
     slug: ClassVar[str] = "athena-lake"
     url: str = Field(description="s3://bucket/prefix, or a folder.")
@@ -216,6 +216,9 @@ class Lake(ConnectionSpec):
     endpoint: str | None = Field(None, description="The address of an S3 server other than AWS.")
     access_key_id: SecretStr | None = Field(None, description="Where AWS's own chain of credentials is not wanted.")
     secret_access_key: SecretStr | None = Field(None, description="Goes with access_key_id.")
+    kms_key: str | None = Field(None, description="The KMS key that encrypts what is written; the bucket's own settings where left out.")
+    glue: bool = Field(False, description="Register the tables in AWS Glue, for Athena. Without, the ledger alone knows them.")
+    glue_endpoint: str | None = Field(None, description="The address of a Glue other than AWS's.")
 
     @field_validator("url")
     @classmethod

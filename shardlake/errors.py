@@ -78,5 +78,9 @@ class LakeUnavailable(Retryable):
     """The raw store did not take or give a file."""
 
 
+class CatalogueUnavailable(Retryable):
+    """Glue cannot be reached, throttles, or did not take a table or partition."""
+
+
 class StagingLost(Retryable):
     """Staging holds fewer rows than were sent (a crash empties unlogged tables): stage again."""

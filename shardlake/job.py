@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from shardlake.connection import Connection, Lake, PostgresWarehouse, Shard, Shards
 from shardlake.errors import SpecError
+from shardlake.lake.spool import Spool
 from shardlake.memory import use_jemalloc
 from shardlake.source.dialect import dialect
 from shardlake.view import View
@@ -27,6 +28,7 @@ class Job:
     warehouse: Warehouse
     lake: Lake
     gate: threading.BoundedSemaphore = field(repr=False)
+    spool: Spool | None = field(default=None, repr=False)
 
     def shard(self, name: str) -> Shard:
         """One shard. Raises SpecError that lists those there are."""
@@ -56,7 +58,8 @@ def open_job(view: View, connect: Callable[[str], Connection]) -> Job:
     shards = resolve_shards(source, view.source.connection)
     with _gates_lock:
         gate = _gates.setdefault(f"{view.source.connection} {source.max_connections}", threading.BoundedSemaphore(source.max_connections))
-    return Job(view, source, {s.name: s for s in shards}, open_warehouse(warehouse), lake, gate)
+    spool = Spool() if view.lake.layouts else None
+    return Job(view, source, {s.name: s for s in shards}, open_warehouse(warehouse), lake, gate, spool)
 
 
 def resolve_shards(source: Shards, reference: str) -> tuple[Shard, ...]:

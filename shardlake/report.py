@@ -5,6 +5,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from shardlake.errors import ShardlakeError
+from shardlake.lake.commit import Written
 from shardlake.load.merge import Merged
 from shardlake.window import Window
 
@@ -71,19 +72,53 @@ class ShardReport:
 
 
 @dataclass(slots=True)
+class LayoutReport:
+    """One lake table's part in a run. `rows` were written; `skipped` were older than what is there; `rejected` cannot be held."""
+
+    table: str
+    windows: int = 0
+    rows: int = 0
+    skipped: int = 0
+    rejected: int = 0
+    files: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    error: str | None = None
+
+    def wrote(self, written: Written) -> None:
+        """A commit was published."""
+        self.windows += len(written.windows)
+        self.rows += written.counts.written
+        self.skipped += written.counts.skipped
+        self.rejected += written.counts.rejected
+        self.files += written.files
+        self.bytes += written.bytes
+        self.seconds += written.seconds
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as a program reads it."""
+        return {
+            "table": self.table, "windows": self.windows, "rows": self.rows, "skipped": self.skipped, "rejected": self.rejected,
+            "files": self.files, "bytes": self.bytes, "seconds": round(self.seconds, 3), "error": self.error,
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
 class RunReport:
     """A run of one view."""
 
     view: str
     run_id: UUID
     shards: dict[str, ShardReport]
+    lake: dict[str, LayoutReport] = field(default_factory=dict)
     seconds: float = 0.0
     error: str | None = None
 
     @property
     def ok(self) -> bool:
         """Whether all went well, on every shard."""
-        return self.error is None and all(s.error is None for s in self.shards.values())
+        shards = all(s.error is None for s in self.shards.values())
+        return self.error is None and shards and all(part.error is None for part in self.lake.values())
 
     def headline(self) -> str:
         """The run in a line: `9/10 shards merged; shop_03: …`."""
@@ -91,7 +126,8 @@ class RunReport:
             return self.error
         bad = [s for s in self.shards.values() if s.error]
         line = f"{len(self.shards) - len(bad)}/{len(self.shards)} shards merged"
-        return "; ".join([line, *(f"{s.shard}: {str(s.error).removeprefix(s.shard).lstrip(':, ')}" for s in bad)])
+        lake = [f"lake table {part.table}: {part.error}" for part in self.lake.values() if part.error]
+        return "; ".join([line, *(f"{s.shard}: {str(s.error).removeprefix(s.shard).lstrip(':, ')}" for s in bad), *lake])
 
     def totals(self) -> ShardReport:
         """All shards together."""
@@ -109,5 +145,5 @@ class RunReport:
         return {
             "view": self.view, "run_id": str(self.run_id), "ok": self.ok, "message": self.headline(), "error": self.error, "seconds": round(self.seconds, 3),
             "totals": {k: total[k] for k in ("windows", "read", "merged", "unchanged", "superseded", "rejected", "removed", "bytes", "seconds")},
-            "shards": [s.as_json() for s in self.shards.values()],
+            "shards": [s.as_json() for s in self.shards.values()], "lake": [part.as_json() for part in self.lake.values()],
         }  # fmt: skip

@@ -14,11 +14,12 @@ from shardlake.errors import ShardlakeError, SpecError
 from shardlake.extract.plan import drift
 from shardlake.extract.worker import warm_up
 from shardlake.job import Job
+from shardlake.lake.commit import Written
 from shardlake.ledger import runs
 from shardlake.ledger.claims import Claims
 from shardlake.load import replace
 from shardlake.load.stage import drop_orphans
-from shardlake.report import RunReport, ShardReport
+from shardlake.report import LayoutReport, RunReport, ShardReport
 from shardlake.steps import Outcome, Planned
 
 CLAIM_WAIT = 60.0
@@ -57,6 +58,8 @@ class Run:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._claims.__exit__(kind, error, trace)
+        if self.job.spool:
+            self.job.spool.close()
         if error is not None:
             self.report.error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__}: the run was broken off"
         self.report.seconds = time.perf_counter() - self._started
@@ -110,6 +113,22 @@ class Run:
             steps.switch(self.job, self.id, self.free)
         except ShardlakeError as error:
             self.report.error = str(error)
+
+    def layouts(self) -> list[str]:
+        """The lake tables that are to be written now. One that is replaced as a whole waits until every shard is there."""
+        whole = len(self.free) == len(self.job.shards) and self.report.error is None
+        chosen = [layout.table for layout in self.job.view.lake.layouts if whole or layout.mode != "replace"]
+        self.report.lake = {table: LayoutReport(table) for table in chosen}
+        return chosen
+
+    def wrote(self, table: str, written: list[Written]) -> None:
+        """A lake table's commits were published."""
+        for one in written:
+            self.report.lake[table].wrote(one)
+
+    def not_written(self, table: str, error: BaseException) -> None:
+        """A lake table failed; the others, and the warehouse, go on. The next run writes what is missing."""
+        self.report.lake[table].error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__} in Shardlake itself"
 
     def _check_drift(self, planned: dict[str, Planned]) -> None:
         """Fail the shards whose columns are not like the others', before anything of them moves."""

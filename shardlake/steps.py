@@ -1,6 +1,6 @@
 """The steps of a window, each a function of a job and a few names: what the Prefect tasks call.
 
-plan ─▶ extract ─▶ stage (shapes as it goes) ─▶ merge. Between steps go names and counts; rows go through raw files and
+plan ─▶ extract ─▶ stage (shapes as it goes) ─▶ merge, and for a run's windows together, layout by layout, write. Between steps go names and counts; rows go through raw files and
 staging tables. Each step can run again: it finds in the ledger what was done already.
 """
 
@@ -20,6 +20,9 @@ from shardlake.extract.read import Extracted, Request
 from shardlake.extract.worker import extract_in_worker
 from shardlake.failpoints import failpoint
 from shardlake.job import Job
+from shardlake.lake import commit as lake
+from shardlake.lake.commit import Written
+from shardlake.lake.rows import keeper
 from shardlake.ledger import runs, windows
 from shardlake.ledger.windows import OpenWindow
 from shardlake.load import replace
@@ -30,6 +33,7 @@ from shardlake.load.stage import NotStraight, Staged, Straight, can_go_straight,
 from shardlake.load.target import TargetColumn, ensure_target, target_columns
 from shardlake.shape.chunk import Shaped, shape
 from shardlake.shape.query import version_type
+from shardlake.store import open_store
 from shardlake.window import Position
 
 Connection = psycopg.Connection[Any]
@@ -143,7 +147,13 @@ def _is_first(connection: Connection, job: Job, shard: str, found: OpenWindow) -
 
 
 def _shaped(job: Job, found: OpenWindow) -> Iterator[Shaped]:
-    store = raw.open_store(job.lake)
+    """The window's chunks, shaped. Where the view has layouts, they are kept for `write` as they pass."""
+    chunks = _chunks(job, found)
+    return job.spool.keep(found.window_id, chunks, keeper(job, found)) if job.spool else chunks
+
+
+def _chunks(job: Job, found: OpenWindow) -> Iterator[Shaped]:
+    store = open_store(job.lake)
     for file in found.files:
         table = raw.read_chunk(store, file)
         if unread := [c for c in job.view.source_columns if c not in table.column_names]:
@@ -211,3 +221,13 @@ def switch(job: Job, run_id: UUID, arrived: list[str]) -> None:
     _prepare_target(job, run_id, columns)
     with job.warehouse.connection() as connection:
         replace.swap(connection, job.view, run_id, columns, [s for s in job.shards if s not in arrived])
+
+
+def write(job: Job, run_id: UUID, table: str) -> list[Written]:
+    """Write every window that a layout does not hold yet, whoever read it, commit by commit. Raises ShardlakeError."""
+    found = []
+    while written := lake.write(job, run_id, job.view.lake.layout(table)):
+        found.append(written)
+        if not written.more:
+            break
+    return found

@@ -32,7 +32,16 @@ def sync(
         planned = {p.plan.shard: p for p in plans if p is not None}
         list(pool.map(lambda p: _guarded(run, p.plan.shard, lambda: _shard(run, p)), run.begin(planned)))
         run.finish()
+        list(pool.map(lambda table: _layout(run, table), run.layouts()))
     return run.report
+
+
+def _layout(run: Run, table: str) -> None:
+    """One lake table's commits."""
+    try:
+        run.wrote(table, _persistent(lambda: steps.write(run.job, run.id, table)))
+    except ShardlakeError as error:
+        run.not_written(table, error)
 
 
 def _shard(run: Run, planned: Planned) -> None:

@@ -18,6 +18,7 @@ from embedded.mariadb import MariaDB
 from embedded.postgres import Postgres
 from shardlake.connection import Connection, Lake, MySQLShards, PostgresShards, PostgresWarehouse
 from shardlake.job import Job, open_job
+from shardlake.lake.query import query
 from shardlake.report import RunReport
 from shardlake.sync import sync
 from shardlake.view import View
@@ -199,6 +200,13 @@ class World:
     def target(self, columns: str = "*", order: str = "1") -> list[tuple[Any, ...]]:
         """The target's rows."""
         return self.warehouse(f"SELECT {columns} FROM {self.view['warehouse']['table']} ORDER BY {order}")
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of the lake, by `shardlake query`'s own engine."""
+        lake = self.connect("athena-lake/main")
+        assert isinstance(lake, Lake)
+        job = self.job()
+        return [tuple(row.values()) for row in query(job.warehouse, lake, sql).rows.to_pylist()]
 
     def rejects(self) -> list[tuple[Any, ...]]:
         """(shard, row_key, column, value, reason) of every reject, oldest first."""

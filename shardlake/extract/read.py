@@ -14,6 +14,7 @@ from shardlake.errors import ShardlakeError, SourceFailed
 from shardlake.failpoints import failpoint
 from shardlake.source.dialect import Dialect, dialect
 from shardlake.source.select import CURSOR, Relation, chunk_sql, describe, nullable_cursor
+from shardlake.store import open_store
 from shardlake.view import View
 from shardlake.window import Position, Window
 
@@ -92,7 +93,7 @@ class _Reader:
     def read(self, *, nulls: bool) -> None:
         """One phase: along the window's order, or through the rows that have no cursor."""
         request = self.request
-        self.store = self.store or raw.open_store(request.lake)
+        self.store = self.store or open_store(request.lake)
         after = None if nulls else request.window.after
         size = 0
         while True:

@@ -85,6 +85,18 @@ class MergeSql:
 
     def reject(self, *, everything: bool) -> str:
         """Have Postgres judge the suspects (or every row), and move those that do not cast to the rejects."""
+        return (
+            f"WITH {self._judged(self.staging, everything=everything)},\n"
+            f"removed AS (DELETE FROM {self.staging} t USING judged j WHERE t.ctid = j.place)\n"
+            "INSERT INTO shardlake.rejects (window_id, view, shard, stage, row_key, column_name, value, reason)\n"
+            f"SELECT {self.window_id}, {text(self.view.name)}, {text(self.shard)}, 'merge', row_key, name, left(value, 500), reason FROM judged RETURNING 1"
+        )
+
+    def judge(self, table: str) -> str:
+        """Take the rows that do not cast out of a table like staging: the same judgement, recorded nowhere."""
+        return f"WITH {self._judged(table, everything=False)} DELETE FROM {table} t USING judged j WHERE t.ctid = j.place"
+
+    def _judged(self, table: str, *, everything: bool) -> str:
         indexed = {c for group in (self.view.key, *self.view.warehouse.indexes) for c in group}
         checks: list[str] = []
         for column in self.columns:
@@ -104,12 +116,9 @@ class MergeSql:
             checks.append(f"({len(checks)}, {text(column.name)}, {value}, {reason})")
         where = "true" if everything else "s._suspect IS NOT NULL"
         return (
-            f"WITH judged AS (\n  SELECT s.ctid AS place, s._op AS op, {self.row_key()} AS row_key, f.name, f.value, f.reason FROM {self.staging} s\n"
+            f"judged AS (\n  SELECT s.ctid AS place, s._op AS op, {self.row_key()} AS row_key, f.name, f.value, f.reason FROM {table} s\n"
             f"  CROSS JOIN LATERAL (SELECT c.name, c.value, c.reason FROM (VALUES {', '.join(checks)}) AS c(nth, name, value, reason)"
-            f" WHERE c.reason IS NOT NULL ORDER BY c.nth LIMIT 1) f\n  WHERE {where}),\n"
-            f"removed AS (DELETE FROM {self.staging} t USING judged j WHERE t.ctid = j.place)\n"
-            "INSERT INTO shardlake.rejects (window_id, view, shard, stage, row_key, column_name, value, reason)\n"
-            f"SELECT {self.window_id}, {text(self.view.name)}, {text(self.shard)}, 'merge', row_key, name, left(value, 500), reason FROM judged RETURNING 1"
+            f" WHERE c.reason IS NOT NULL ORDER BY c.nth LIMIT 1) f\n  WHERE {where})"
         )
 
     def row_key(self) -> str:

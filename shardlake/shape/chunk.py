@@ -30,11 +30,15 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Shaped:
-    """A chunk's view rows (all text, see `shape_query`), what was rejected, and how many raw rows became rows."""
+    """A chunk's view rows (all text, see `shape_query`), what was rejected, and how many raw rows became rows.
+
+    `places` are the rows' raw rows, counted from the chunk's first.
+    """
 
     rows: pa.Table
     shaped: int
     rejects: list[Reject]
+    places: pa.ChunkedArray
 
 
 def shape(view: View, table: pa.Table, kinds: dict[str, str]) -> Shaped:
@@ -47,7 +51,7 @@ def shape(view: View, table: pa.Table, kinds: dict[str, str]) -> Shaped:
     table, undecodable = _decoded(table, documents)
     table = table.append_column(ROW, pl.int_range(table.num_rows, dtype=pl.Int32, eager=True).to_arrow())
     bad, exact = _examine(view, table, documents, kinds, undecodable)
-    connection = _connection()
+    connection = duck()
     try:
         connection.register("raw", table)
         source = _extracted(connection, view, documents, bad, exact)
@@ -61,10 +65,10 @@ def shape(view: View, table: pa.Table, kinds: dict[str, str]) -> Shaped:
             bad[row] = _first_malformed(view, table, row, documents)
         rows = rows.filter(pc.invert(malformed))
     rejects = [_reject(view, original, row, column, reason) for row, (column, reason) in sorted(bad.items())]
-    return Shaped(rows.drop_columns(ROW), table.num_rows - len(bad), rejects)
+    return Shaped(rows.drop_columns(ROW), table.num_rows - len(bad), rejects, rows.column(ROW))
 
 
-def _connection() -> duckdb.DuckDBPyConnection:
+def duck() -> duckdb.DuckDBPyConnection:
     """The thread's own in-memory DuckDB: opening one costs as much as shaping five thousand rows."""
     found: duckdb.DuckDBPyConnection | None = getattr(_mine, "connection", None)
     if found is None:

@@ -14,6 +14,7 @@ from moto.server import ThreadedMotoServer
 from shardlake import raw
 from shardlake.connection import Lake
 from shardlake.errors import LakeUnavailable
+from shardlake.store import open_store, remove
 
 TABLE = pa.table({"id": [1, 2], "payload": ['{"a": "🚚"}', None]})
 KINDS = {"id": "int", "payload": "json"}
@@ -50,7 +51,7 @@ def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
 
 
 def test_a_chunk_comes_back_as_it_was_written_with_what_its_columns_hold(lake: Lake) -> None:
-    store = raw.open_store(lake)
+    store = open_store(lake)
     folder = raw.folder_of("orders", "shop_00", date(2026, 11, 20))
     file = raw.write_chunk(store, folder, 42, 0, TABLE, KINDS)
     assert (file.key, file.rows) == ("raw/orders/load_date=2026-11-20/shard=shop_00/w000000042-00000.parquet", 2)
@@ -60,7 +61,7 @@ def test_a_chunk_comes_back_as_it_was_written_with_what_its_columns_hold(lake: L
 
 
 def test_a_window_that_is_written_again_leaves_one_file(lake: Lake) -> None:
-    store = raw.open_store(lake)
+    store = open_store(lake)
     folder = raw.folder_of("orders", "shop_01", date(2026, 11, 20))
     raw.write_chunk(store, folder, 7, 0, TABLE, KINDS)
     again = raw.write_chunk(store, folder, 7, 0, TABLE.slice(0, 1), KINDS)
@@ -68,17 +69,17 @@ def test_a_window_that_is_written_again_leaves_one_file(lake: Lake) -> None:
 
 
 def test_a_file_that_is_gone_or_was_changed_is_refused_by_name(lake: Lake) -> None:
-    store = raw.open_store(lake)
+    store = open_store(lake)
     file = raw.write_chunk(store, raw.folder_of("orders", "shop_02", date(2026, 11, 20)), 8, 0, TABLE, KINDS)
     with pytest.raises(LakeUnavailable, match=r"w000000008-00000\.parquet holds 2 rows, the ledger says 3"):
         raw.read_chunk(store, raw.RawFile(file.key, 3, file.bytes))
-    raw.remove(store, [file.key, file.key])
+    remove(store, [file.key, file.key])
     with pytest.raises(LakeUnavailable, match=r"w000000008-00000\.parquet cannot be read"):
         raw.read_chunk(store, file)
 
 
 def test_a_bucket_that_is_not_there_is_named_and_no_secret_shows(s3_emulator: str) -> None:
-    store = raw.open_store(s3_lake(s3_emulator, "no-such-bucket"))
+    store = open_store(s3_lake(s3_emulator, "no-such-bucket"))
     with pytest.raises(LakeUnavailable) as refused:
         raw.write_chunk(store, "raw/x", 1, 0, TABLE, KINDS)
     assert "canary-7c1" not in str(refused.value)

@@ -1,0 +1,47 @@
+"""register: the tables and partitions of the lake, where readers look for them.
+
+The ledger always knows them, and with `glue: true` AWS Glue does as well. Both are told before a commit is published; the
+ledger alone says which files are a table's.
+"""
+
+from typing import Any, Protocol
+
+import psycopg
+
+from shardlake.connection import Lake
+from shardlake.lake.tables import LakeTable
+from shardlake.ledger import lake as ledger
+
+Connection = psycopg.Connection[Any]
+
+
+class Catalogue(Protocol):
+    """A catalogue outside the ledger."""
+
+    def ensure(self, table: LakeTable, view: str) -> None:
+        """Create the table or bring it to what it is to be. Raises ContractError where it is somebody else's."""
+
+    def add_partitions(self, table: LakeTable, partitions: dict[tuple[str | None, ...], str]) -> None:
+        """Register partitions by their values, each with its folder under the lake's URL; those that are there already stay."""
+
+
+def catalogue(lake: Lake) -> Catalogue | None:
+    """The lake's catalogue beside the ledger, if it has one."""
+    if not lake.glue:
+        return None
+    from shardlake.lake.glue import Glue
+
+    return Glue(lake)
+
+
+def register(
+    connection: Connection, lake: Lake, view: str, layout: str, tables: list[LakeTable], partitions: dict[tuple[str | None, ...], str]
+) -> None:
+    """Make tables known; `partitions` are those of the first. The ledger comes last, within the caller's transaction."""
+    outside = catalogue(lake)
+    for number, table in enumerate(tables):
+        if outside:
+            outside.ensure(table, view)
+            if number == 0 and partitions and not table.projection:
+                outside.add_partitions(table, partitions)
+        ledger.record_table(connection, table.database, table.name, view, layout, table.as_json())

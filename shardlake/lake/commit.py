@@ -1,0 +1,207 @@
+"""A commit: windows that a layout does not hold yet, written as one. What a reader sees changes when it is published, last.
+
+open (windows fixed) ─▶ encode (local disk) ─▶ record (keys) ─▶ put ─▶ register ─▶ publish. Wherever it is broken off, the
+next run finds the open commit, removes what its keys name, and begins it again with the same windows under the same names.
+"""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+import psycopg
+from obstore.store import ObjectStore
+
+from shardlake.errors import AccountingError, ShardlakeError
+from shardlake.failpoints import failpoint
+from shardlake.job import Job
+from shardlake.lake.catalogue import register
+from shardlake.lake.files import Encoded, encode, unfit_rows
+from shardlake.lake.partition import folder as folder_of
+from shardlake.lake.partition import unfit
+from shardlake.lake.rows import Tally, batches
+from shardlake.lake.tables import LakeTable, latest_of, planned
+from shardlake.lake.typed import LakeReject
+from shardlake.layout import Layout
+from shardlake.ledger import lake as ledger
+from shardlake.ledger import windows
+from shardlake.ledger.lake import Commit, Counts, LakeFile
+from shardlake.load.target import target_columns
+from shardlake.shape.query import version_type
+from shardlake.store import open_store, put, remove
+from shardlake.view import View
+
+Connection = psycopg.Connection[Any]
+LARGEST = 1 << 30
+"""Bytes of raw files in a commit; a first load takes several."""
+PUTS = 8
+"""Objects put at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A published commit of a layout, and whether the layout waits for more."""
+
+    layout: str
+    windows: tuple[int, ...]
+    counts: Counts
+    files: int
+    bytes: int
+    seconds: float
+    more: bool
+
+
+def write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
+    """Write the layout's next commit; None where it holds every window, or another run is at it.
+
+    Raises LakeUnavailable (retried; nothing of it is visible), WarehouseUnavailable, AccountingError.
+    """
+    started = time.perf_counter()
+    with _alone(job, layout) as connection:
+        if connection is None:
+            return None
+        commit, more = _next(connection, job, run_id, layout)
+        if commit is None:
+            return None
+        failpoint("lake.opened")
+        table = _table(connection, job, layout, commit)
+        store = open_store(job.lake)
+        stale = ledger.files_of(connection, commit.commit_id)
+        remove(store, [f.key for f in stale])
+        ledger.forget_files(connection, [f.key for f in stale])
+        tally = Tally()
+        with _encoded(job, layout, commit, tally) as (files, folder):
+            failpoint("lake.encoded")
+            ledger.record_files(connection, job.view.name, layout.table, commit.commit_id, files)
+            failpoint("lake.recorded")
+            _put_all(store, files, folder)
+        failpoint("lake.put")
+        counts = Counts(tally.view_rows, sum(f.rows for f in files), 0, tally.rejected)
+        _publish(connection, job, layout, table, commit, counts, files, tally, started)
+    failpoint("lake.published")
+    ids = tuple(w.window_id for w in commit.windows)
+    return Written(layout.table, ids, counts, len(files), sum(f.bytes for f in files), time.perf_counter() - started, more)
+
+
+def _next(connection: Connection, job: Job, run_id: UUID, layout: Layout) -> tuple[Commit | None, bool]:
+    """The commit that was broken off, or else a new one of the oldest windows; and whether there are more."""
+    whole = layout.mode == "replace"
+    waiting = ledger.pending(connection, job.view.name, layout.table, of_run=run_id if whole else None)
+    if commit := ledger.unfinished(connection, job.view.name, layout.table):
+        return commit, bool(waiting)
+    if not waiting:
+        return None, False
+    sizes = list(accumulate(w.raw_bytes for w in waiting))
+    count = len(waiting) if whole else max(1, sum(size <= LARGEST for size in sizes))
+    return ledger.open_commit(connection, run_id, job.view.name, layout.table, waiting[:count]), count < len(waiting)
+
+
+@contextmanager
+def _alone(job: Job, layout: Layout) -> Iterator[Connection | None]:
+    """A session that holds the layout's lock; None where another run holds it, which writes what there is."""
+    with job.warehouse.connection() as connection:
+        name = (f"shardlake.lake.{job.view.name}.{layout.table}",)
+        row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", name).fetchone()
+        if not row or not row[0]:
+            yield None
+            return
+        try:
+            yield connection
+        finally:
+            with suppress(psycopg.Error):
+                connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", name)
+
+
+def location(job: Job, layout: Layout, commit: Commit) -> str:
+    """The folder of a layout's files, under the lake's URL; a replaced table has a new one each time."""
+    home = f"{job.view.lake.database}/{layout.table}"
+    return f"{home}/v{commit.commit_id:08d}" if layout.mode == "replace" else home
+
+
+@contextmanager
+def _encoded(job: Job, layout: Layout, commit: Commit, tally: Tally) -> Iterator[tuple[list[LakeFile], Path]]:
+    """The commit's files on the local disk, in a folder that goes at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="shardlake-"))
+    files: list[LakeFile] = []
+    try:
+        for number, frame in enumerate(batches(job, commit, tally)):
+            for encoded in encode(
+                job.view,
+                layout,
+                _fit(job.view, layout, frame, tally),
+                location(job, layout, commit),
+                f"c{commit.commit_id:08d}-{number:04d}",
+            ):
+                _keep(folder, len(files), encoded)
+                files.append(encoded.file)
+        yield files, folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _keep(folder: Path, number: int, encoded: Encoded) -> None:
+    (folder / str(number)).write_bytes(encoded.data)
+
+
+def _fit(view: View, layout: Layout, frame: pl.DataFrame, tally: Tally) -> pl.DataFrame:
+    """A batch without the rows whose values cannot name a partition: they are rejects of this layout."""
+    for column, bad in unfit_rows(layout, frame).items():
+        for row in frame.filter(bad).iter_rows(named=True):
+            key = {k: None if row[k] is None else str(row[k]) for k in view.key if k != "_shard"}
+            tally.reject(row["_window"], row["_shard"], [LakeReject(key, column, row[column], str(unfit(row[column])))])
+        frame = frame.filter(~bad)
+    return frame
+
+
+def _put_all(store: ObjectStore, files: list[LakeFile], folder: Path) -> None:
+    """Put every file, several at once. Where one cannot be put, those that were go again."""
+
+    def one(number: int) -> None:
+        put(store, files[number].key, (folder / str(number)).read_bytes())
+
+    try:
+        with ThreadPoolExecutor(PUTS) as pool:
+            for done in [pool.submit(one, n) for n in range(len(files))]:
+                done.result()
+    except ShardlakeError:
+        with suppress(ShardlakeError):
+            remove(store, [f.key for f in files])
+        raise
+
+
+def _table(connection: Connection, job: Job, layout: Layout, commit: Commit) -> LakeTable:
+    """The layout's table as this commit makes it. Raises ContractError before anything is written."""
+    kind = windows.load(connection, commit.windows[0].window_id).window.kind if commit.windows else None
+    columns = target_columns(job.view, version_type(kind or ""))
+    return planned(connection, job.view, layout, columns, location(job, layout, commit))
+
+
+def _publish(
+    connection: Connection, job: Job, layout: Layout, table: LakeTable, commit: Commit,
+    counts: Counts, files: list[LakeFile], tally: Tally, started: float,
+) -> None:  # fmt: skip
+    view = job.view
+    if counts.view_rows != counts.written + counts.skipped + counts.rejected:
+        raise AccountingError(
+            f"{view.name}, lake table {layout.table}, commit {commit.commit_id}: rows do not add up: {counts}",
+            hint="Nothing was published. Please report it.",
+        )
+    replaced = [f.key for f in ledger.live_files(connection, view.name, layout.table)] if layout.mode == "replace" else []
+    tables = [table, *([latest_of(view, layout, table)] if layout.mode == "append" else [])]
+    partitions = {tuple(f.partition): f"{table.location}/{folder_of(layout.partition_by, tuple(f.partition))}" for f in files}
+    rejects = [(w, s, r.row_key, r.column, r.value, r.reason) for w, s, r in tally.rejects]
+    with connection.transaction():
+        register(connection, job.lake, view.name, layout.table, tables, partitions if layout.partition_by else {})
+        failpoint("lake.registered")
+        ledger.record_rejects(connection, view.name, layout.table, commit.commit_id, rejects)
+        names = [n for n, _ in table.columns]
+        ledger.publish(connection, commit.commit_id, counts, names, time.perf_counter() - started, replaces=replaced)
+        failpoint("lake.before_publish")

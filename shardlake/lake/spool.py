@@ -1,0 +1,80 @@
+"""The spool: a window's typed rows on the local disk, kept by `stage` as they pass, so that `write` need not shape again.
+
+Nothing depends on it: rows that are not here are made from raw.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Lock
+from weakref import finalize
+
+import pyarrow as pa
+
+from shardlake.lake.typed import Split
+from shardlake.shape.chunk import Shaped
+
+MOST = 4 << 30
+"""Bytes of a run's spool; windows past that are not kept."""
+
+
+class Spool:
+    """A run's spool, in a temporary folder that goes with it."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="shardlake-"))
+        self._end = finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._sizes: dict[int, int] = {}
+        self._lock = Lock()
+
+    def close(self) -> None:
+        """Remove the folder."""
+        self._end()
+
+    def keep(self, window_id: int, chunks: Iterator[Shaped], split: Callable[[Shaped, int], Split]) -> Iterator[Shaped]:
+        """Pass chunks on, and keep them typed. A window that is not passed on to its end is not kept; one that was, is kept once."""
+        with self._lock:
+            full = window_id in self._sizes or sum(self._sizes.values()) >= MOST
+        if full:
+            yield from chunks
+            return
+        place = self._folder / f"{window_id}.part"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        base = size = 0
+        for number, chunk in enumerate(chunks):
+            found = split(chunk, base)
+            base += chunk.shaped + len(chunk.rejects)
+            for kind, table in (("rows", found.rows), ("doubtful", found.doubtful)):
+                if table.num_rows:
+                    size += _write(place / f"{number:06d}.{kind}", table)
+            yield chunk
+        with self._lock:
+            place.replace(self._folder / str(window_id))
+            self._sizes[window_id] = size
+
+    def read(self, window_id: int) -> Iterator[Split] | None:
+        """The kept chunks of a window, one in memory at a time; None where it is not kept."""
+        with self._lock:
+            if window_id not in self._sizes:
+                return None
+        return self._read(self._folder / str(window_id))
+
+    def _read(self, place: Path) -> Iterator[Split]:
+        for path in sorted(place.iterdir()):
+            table = pa.ipc.open_file(pa.OSFile(str(path))).read_all()
+            empty = pa.table({})
+            yield Split(table, empty) if path.suffix == ".rows" else Split(empty, table)
+
+    def forget(self, window_id: int) -> None:
+        """Remove a window that every layout has."""
+        with self._lock:
+            if self._sizes.pop(window_id, None) is not None:
+                shutil.rmtree(self._folder / str(window_id), ignore_errors=True)
+
+
+def _write(path: Path, table: pa.Table) -> int:
+    with pa.OSFile(str(path), "w") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return path.stat().st_size

@@ -1,0 +1,197 @@
+"""The ledger's lake: commits, the windows and files in them, and the tables that readers know."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+Connection = psycopg.Connection[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A window that a layout does not hold yet."""
+
+    window_id: int
+    shard: str
+    raw_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit under way. Its windows are fixed when it is opened, so that one that is begun again holds the same."""
+
+    commit_id: int
+    windows: tuple[Pending, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFile:
+    """A file of a layout: its key under the lake's URL, and the values of its partition's columns."""
+
+    key: str
+    partition: list[str | None]
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A commit's rows: `view_rows` = written + skipped (older than what is there) + rejected."""
+
+    view_rows: int = 0
+    written: int = 0
+    skipped: int = 0
+    rejected: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.view_rows + other.view_rows, self.written + other.written, self.skipped + other.skipped, self.rejected + other.rejected
+        )
+
+
+_PENDING = (
+    "SELECT w.window_id, w.shard, w.raw_bytes FROM shardlake.windows w WHERE w.view = %(view)s AND w.status IN ('extracted', 'merged')"
+    " AND w.raw_removed_at IS NULL AND w.raw_rows > 0"
+    " AND NOT EXISTS (SELECT FROM shardlake.lake_windows l WHERE l.view = w.view AND l.layout = %(layout)s AND l.window_id = w.window_id)"
+)
+
+
+def pending(connection: Connection, view: str, layout: str, *, of_run: UUID | None = None) -> list[Pending]:
+    """The windows that were read and that the layout does not hold, oldest first; `of_run` alone for a layout of whole loads."""
+    own = " AND w.run_id = %(run)s" if of_run else ""
+    with connection.cursor(row_factory=class_row(Pending)) as cursor:
+        return cursor.execute(f"{_PENDING}{own} ORDER BY w.window_id", {"view": view, "layout": layout, "run": of_run}).fetchall()
+
+
+def unfinished(connection: Connection, view: str, layout: str) -> Commit | None:
+    """The commit that was broken off, if one was."""
+    row = connection.execute(
+        "SELECT commit_id FROM shardlake.lake_commits WHERE view = %s AND layout = %s AND status = 'open'", (view, layout)
+    ).fetchone()
+    if row is None:
+        return None
+    with connection.cursor(row_factory=class_row(Pending)) as cursor:
+        windows = cursor.execute(
+            "SELECT w.window_id, w.shard, w.raw_bytes FROM shardlake.lake_windows l JOIN shardlake.windows w USING (window_id)"
+            " WHERE l.commit_id = %s ORDER BY w.window_id", (row[0],)
+        ).fetchall()  # fmt: skip
+    return Commit(row[0], tuple(windows))
+
+
+def open_commit(connection: Connection, run_id: UUID, view: str, layout: str, windows: Iterable[Pending]) -> Commit:
+    """Write down what is about to be written."""
+    chosen = tuple(windows)
+    with connection.transaction():
+        row = connection.execute(
+            "INSERT INTO shardlake.lake_commits (run_id, view, layout) VALUES (%s, %s, %s) RETURNING commit_id", (run_id, view, layout)
+        ).fetchone()
+        assert row is not None
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO shardlake.lake_windows (view, layout, window_id, commit_id) VALUES (%s, %s, %s, %s)",
+                [(view, layout, w.window_id, row[0]) for w in chosen],
+            )
+    return Commit(row[0], chosen)
+
+
+def files_of(connection: Connection, commit_id: int) -> list[LakeFile]:
+    """The files of a commit."""
+    with connection.cursor(row_factory=class_row(LakeFile)) as cursor:
+        return cursor.execute(
+            "SELECT key, partition, rows, bytes FROM shardlake.lake_files WHERE commit_id = %s ORDER BY key", (commit_id,)
+        ).fetchall()
+
+
+def record_files(connection: Connection, view: str, layout: str, commit_id: int, files: Iterable[LakeFile]) -> None:
+    """Write down files before they are put."""
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO shardlake.lake_files (key, commit_id, view, layout, partition, rows, bytes) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            [(f.key, commit_id, view, layout, Jsonb(f.partition), f.rows, f.bytes) for f in files],
+        )
+
+
+def forget_files(connection: Connection, keys: list[str]) -> None:
+    """Files that are gone."""
+    connection.execute("DELETE FROM shardlake.lake_files WHERE key = ANY(%s)", (keys,))
+
+
+def publish(
+    connection: Connection, commit_id: int, counts: Counts, columns: Iterable[str], seconds: float, *, replaces: list[str] | None = None
+) -> None:
+    """A commit is there for readers from here on, and the files that it replaces are not. Raises CheckViolation where rows do not add up."""
+    with connection.transaction():
+        connection.execute(
+            "UPDATE shardlake.lake_commits SET status = 'published', published_at = now(), view_rows = %s, written = %s, skipped = %s,"
+            " rejected = %s, seconds = %s, columns = %s WHERE commit_id = %s",
+            (counts.view_rows, counts.written, counts.skipped, counts.rejected, round(seconds, 4), Jsonb(list(columns)), commit_id),
+        )
+        if replaces:
+            connection.execute(
+                "UPDATE shardlake.lake_files SET replaced_by = %s, replaced_at = now() WHERE key = ANY(%s)", (commit_id, replaces)
+            )
+
+
+def record_rejects(connection: Connection, view: str, layout: str, commit_id: int, rejects: Iterable[tuple[Any, ...]]) -> None:
+    """The commit's own rejects, as (window_id, shard, row_key, column, value, reason); those of a broken-off try go first."""
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM shardlake.rejects WHERE commit_id = %s", (commit_id,))
+        cursor.executemany(
+            "INSERT INTO shardlake.rejects (view, layout, commit_id, stage, window_id, shard, row_key, column_name, value, reason)"
+            " VALUES (%s, %s, %s, 'lake', %s, %s, %s, %s, %s, %s)",
+            [(view, layout, commit_id, w, s, Jsonb(k), c, v, r) for w, s, k, c, v, r in rejects],
+        )
+
+
+def live_files(connection: Connection, view: str, layout: str) -> list[LakeFile]:
+    """The files that a reader of the layout sees."""
+    with connection.cursor(row_factory=class_row(LakeFile)) as cursor:
+        return cursor.execute(
+            "SELECT f.key, f.partition, f.rows, f.bytes FROM shardlake.lake_files f JOIN shardlake.lake_commits c USING (commit_id)"
+            " WHERE f.view = %s AND f.layout = %s AND c.status = 'published' AND f.replaced_by IS NULL ORDER BY f.key", (view, layout)
+        ).fetchall()  # fmt: skip
+
+
+def files_by_columns(connection: Connection, view: str, layout: str) -> list[tuple[list[str], list[str], list[int]]]:
+    """The same files with their sizes, by the columns that they have: columns were added meanwhile."""
+    return connection.execute(
+        "SELECT c.columns, array_agg(f.key ORDER BY f.key), array_agg(f.bytes ORDER BY f.key)"
+        " FROM shardlake.lake_files f JOIN shardlake.lake_commits c USING (commit_id)"
+        " WHERE f.view = %s AND f.layout = %s AND c.status = 'published' AND f.replaced_by IS NULL GROUP BY c.columns", (view, layout)
+    ).fetchall()  # fmt: skip
+
+
+def record_table(connection: Connection, database: str, name: str, view: str, layout: str, definition: dict[str, Any]) -> None:
+    """A table of the lake, or a view on one, as readers know it."""
+    connection.execute(
+        "INSERT INTO shardlake.lake_tables (database, name, view, layout, definition) VALUES (%s, %s, %s, %s, %s)"
+        " ON CONFLICT (database, name) DO UPDATE SET view = excluded.view, layout = excluded.layout, definition = excluded.definition, changed_at = now()"
+        " WHERE (lake_tables.view, lake_tables.layout, lake_tables.definition) IS DISTINCT FROM (excluded.view, excluded.layout, excluded.definition)",
+        (database, name, view, layout, Jsonb(definition)),
+    )
+
+
+def table(connection: Connection, database: str, name: str) -> tuple[str, str, dict[str, Any]] | None:
+    """A table's view, layout and definition."""
+    row = connection.execute(
+        "SELECT view, layout, definition FROM shardlake.lake_tables WHERE database = %s AND name = %s", (database, name)
+    ).fetchone()
+    return (row[0], row[1], row[2]) if row else None
+
+
+def tables(connection: Connection) -> list[tuple[str, str, str, str, dict[str, Any]]]:
+    """Every table: database, name, view, layout, definition."""
+    return connection.execute("SELECT database, name, view, layout, definition FROM shardlake.lake_tables ORDER BY 1, 2").fetchall()
+
+
+def raw_files(connection: Connection, view: str) -> list[tuple[list[str], list[str], list[int]]]:
+    """The raw files of a view that are still there, in the form of `files_by_columns`: each says itself which columns it has."""
+    return connection.execute(
+        "SELECT ARRAY[]::text[], array_agg(f.key), array_agg(f.bytes) FROM shardlake.files f JOIN shardlake.windows w USING (window_id)"
+        " WHERE w.view = %s AND w.status IN ('extracted', 'merged') AND w.raw_removed_at IS NULL HAVING count(*) > 0", (view,)
+    ).fetchall()  # fmt: skip

@@ -1,0 +1,82 @@
+"""The lake's store: a folder or a bucket, one object whole or not at all. Where it fails, it says which object and why."""
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import obstore
+from obstore.store import LocalStore, ObjectStore, S3Store
+
+from shardlake.connection import Lake
+from shardlake.errors import LakeUnavailable
+
+T = TypeVar("T")
+_RETRY: Any = {
+    "max_retries": 8,
+    "retry_timeout": timedelta(seconds=60),
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=8), "base": 2},
+}
+"""503 SlowDown, 500, resets and lost replies: every request here may be sent again."""
+
+
+def open_store(lake: Lake) -> ObjectStore:
+    """The store behind a lake's URL. Raises LakeUnavailable."""
+    try:
+        if not lake.url.startswith("s3://"):
+            folder = Path(lake.url).expanduser().resolve()
+            folder.mkdir(parents=True, exist_ok=True)
+            return LocalStore(folder, automatic_cleanup=False)
+        bucket, _, prefix = lake.url.removeprefix("s3://").strip("/").partition("/")
+        return S3Store(bucket, prefix=prefix or None, retry_config=_RETRY, **_options(lake))
+    except Exception as error:  # noqa: BLE001 - obstore's errors share no base, and may hold settings
+        raise LakeUnavailable(
+            f"{lake.url} cannot be opened ({type(error).__name__})", hint="Check the folder or bucket and the rights to it."
+        ) from None
+
+
+def _options(lake: Lake) -> dict[str, Any]:
+    options: dict[str, Any] = {"region": lake.region} if lake.region else {}
+    if lake.endpoint:
+        options |= {"endpoint": lake.endpoint, "client_options": {"allow_http": lake.endpoint.startswith("http://")}}
+    if lake.kms_key:
+        options |= {"sse_type": "aws:kms", "sse_kms_key_id": lake.kms_key}
+    if lake.access_key_id and lake.secret_access_key:
+        options |= {
+            "access_key_id": lake.access_key_id.get_secret_value(),
+            "secret_access_key": lake.secret_access_key.get_secret_value(),
+        }
+    else:
+        from obstore.auth.boto3 import Boto3CredentialProvider
+
+        options["credential_provider"] = Boto3CredentialProvider()
+    return options
+
+
+def put(store: ObjectStore, key: str, data: Any) -> None:
+    """Write an object, in place of what was there. Raises LakeUnavailable with nothing half-written."""
+    _guarded(key, "be written", "Check space and rights of the lake.", lambda: obstore.put(store, key, memoryview(data).cast("B")))
+
+
+def get(store: ObjectStore, key: str) -> bytes:
+    """Read an object. Raises LakeUnavailable."""
+    hint = "If it was removed, `shardlake run --full` reads the shards anew."
+    return _guarded(key, "be read", hint, lambda: bytes(obstore.get(store, key).bytes()))
+
+
+def remove(store: ObjectStore, keys: Iterable[str]) -> None:
+    """Remove objects; those that are gone already do not matter. Raises LakeUnavailable."""
+    for key in keys:
+        try:
+            obstore.delete(store, key)
+        except FileNotFoundError:
+            continue
+        except Exception as error:  # noqa: BLE001 - as above
+            raise LakeUnavailable(f"{key} cannot be removed ({type(error).__name__})", hint="Check the rights to the lake.") from None
+
+
+def _guarded(key: str, what: str, hint: str, call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001 - obstore's errors share no base, and may hold addresses
+        raise LakeUnavailable(f"{key} cannot {what} ({type(error).__name__})", hint=hint) from None

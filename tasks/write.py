@@ -1,0 +1,16 @@
+"""write: a view's rows into one table of the lake."""
+
+from uuid import UUID
+
+from prefect import task
+
+from shardlake import steps
+from shardlake.lake.commit import Written
+from tasks.retry import STAGE
+from tasks.view_job import view_job
+
+
+@task(name="write", task_run_name="write {view} {table}", **STAGE)
+def write(view: str, run_id: UUID, table: str) -> list[Written]:
+    """Write what the table does not hold yet, and register it."""
+    return steps.write(view_job(view, run_id), run_id, table)
