@@ -60,7 +60,7 @@ def read_chunk(store: ObjectStore, file: RawFile) -> pa.Table:
         table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
     except pa.ArrowException as error:
         raise LakeUnavailable(
-            f"{file.key} is no Parquet file ({type(error).__name__})", hint="`shardlake run --full` reads the shard anew."
+            f"{file.key} cannot be read ({type(error).__name__})", hint="If it was removed, `shardlake run --full` reads the shard anew."
         ) from None
     if table.num_rows != file.rows:
         raise LakeUnavailable(f"{file.key} holds {table.num_rows} rows, the ledger says {file.rows}", hint="Run with --full.")

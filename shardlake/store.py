@@ -35,6 +35,11 @@ def open_store(lake: Lake) -> ObjectStore:
         ) from None
 
 
+def address(lake: Lake, key: str) -> str:
+    """The whole address of a key: s3://…, or an absolute path."""
+    return f"{lake.url.rstrip('/')}/{key}" if lake.url.startswith("s3://") else str(Path(lake.url).expanduser().resolve() / key)
+
+
 def _options(lake: Lake) -> dict[str, Any]:
     options: dict[str, Any] = {"region": lake.region} if lake.region else {}
     if lake.endpoint:
@@ -60,7 +65,7 @@ def put(store: ObjectStore, key: str, data: Any) -> None:
 
 def get(store: ObjectStore, key: str) -> bytes:
     """Read an object. Raises LakeUnavailable."""
-    hint = "If it was removed, `shardlake run --full` reads the shards anew."
+    hint = "If it was removed, `shardlake run --full` reads the shard anew."
     return _guarded(key, "be read", hint, lambda: bytes(obstore.get(store, key).bytes()))
 
 

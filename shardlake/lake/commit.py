@@ -24,6 +24,7 @@ from shardlake.errors import AccountingError, ShardlakeError
 from shardlake.failpoints import failpoint
 from shardlake.job import Job
 from shardlake.lake.catalogue import register
+from shardlake.lake.current import CurrentTable, merge_batch, tombstones_of
 from shardlake.lake.files import Encoded, encode, unfit_rows
 from shardlake.lake.partition import folder as folder_of
 from shardlake.lake.partition import unfit
@@ -36,7 +37,7 @@ from shardlake.ledger import windows
 from shardlake.ledger.lake import Commit, Counts, LakeFile
 from shardlake.load.target import target_columns
 from shardlake.shape.query import version_type
-from shardlake.store import open_store, put, remove
+from shardlake.store import address, open_store, put, remove
 from shardlake.view import View
 
 Connection = psycopg.Connection[Any]
@@ -73,28 +74,59 @@ def write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
             return None
         failpoint("lake.opened")
         table = _table(connection, job, layout, commit)
-        store = open_store(job.lake)
-        stale = ledger.files_of(connection, commit.commit_id)
-        remove(store, [f.key for f in stale])
-        ledger.forget_files(connection, [f.key for f in stale])
-        tally = Tally()
-        with _encoded(job, layout, commit, tally) as (files, folder):
-            failpoint("lake.encoded")
-            ledger.record_files(connection, job.view.name, layout.table, commit.commit_id, files)
-            failpoint("lake.recorded")
-            _put_all(store, files, folder)
-        failpoint("lake.put")
-        counts = Counts(tally.view_rows, sum(f.rows for f in files), 0, tally.rejected)
+        tally, files = Tally(), []
+        if layout.mode == "merge":
+            counts = _merge(connection, job, layout, commit, tally)
+        else:
+            files = _files(connection, job, layout, commit, tally)
+            counts = Counts(tally.view_rows, sum(f.rows for f in files), 0, tally.rejected)
         _publish(connection, job, layout, table, commit, counts, files, tally, started)
     failpoint("lake.published")
     ids = tuple(w.window_id for w in commit.windows)
     return Written(layout.table, ids, counts, len(files), sum(f.bytes for f in files), time.perf_counter() - started, more)
 
 
+def _merge(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> Counts:
+    """Merge the commit's rows into a table of current rows, batch by batch; a batch that is there already changes nothing."""
+    found, table = Counts(), _current(job, layout, location(job, layout, commit))
+    for batch in batches(job, commit, tally):
+        fitting = _fit(job.view, layout, batch, tally) if layout.format == "delta" else batch
+        found += merge_batch(job.view, table, fitting, tombstones_of(connection, job.view, fitting))
+        failpoint("lake.merged")
+    return Counts(tally.view_rows, found.written, found.skipped, tally.rejected)
+
+
+def _current(job: Job, layout: Layout, folder: str) -> CurrentTable:
+    """The table behind its format's library, which is loaded where it is needed."""
+    uri = address(job.lake, folder)
+    if layout.format == "delta":
+        from shardlake.lake.delta import Delta
+
+        return Delta(job.view, layout, job.lake, uri)
+    from shardlake.lake.iceberg import Iceberg
+
+    return Iceberg(job.view, layout, job.lake, job.warehouse.spec, uri)
+
+
+def _files(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> list[LakeFile]:
+    """Encode, record and put the commit's files. Those of a try that was broken off go first."""
+    store = open_store(job.lake)
+    stale = ledger.files_of(connection, commit.commit_id)
+    remove(store, [f.key for f in stale])
+    ledger.forget_files(connection, [f.key for f in stale])
+    with _encoded(job, layout, commit, tally) as (files, folder):
+        failpoint("lake.encoded")
+        ledger.record_files(connection, job.view.name, layout.table, commit.commit_id, files)
+        failpoint("lake.recorded")
+        _put_all(store, files, folder)
+    failpoint("lake.put")
+    return files
+
+
 def _next(connection: Connection, job: Job, run_id: UUID, layout: Layout) -> tuple[Commit | None, bool]:
     """The commit that was broken off, or else a new one of the oldest windows; and whether there are more."""
     whole = layout.mode == "replace"
-    waiting = ledger.pending(connection, job.view.name, layout.table, of_run=run_id if whole else None)
+    waiting = ledger.pending(connection, job.view.name, layout.table, of_run=run_id if whole else None, merged=layout.mode == "merge")
     if commit := ledger.unfinished(connection, job.view.name, layout.table):
         return commit, bool(waiting)
     if not waiting:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
+from urllib.parse import unquote
 
 import duckdb
 import obstore
@@ -18,7 +19,7 @@ from shardlake.errors import SpecError
 from shardlake.lake.tables import LakeTable, from_json
 from shardlake.ledger import lake as ledger
 from shardlake.shape.query import literal, name
-from shardlake.store import open_store
+from shardlake.store import address, open_store
 from shardlake.warehouse import Warehouse
 
 _DUCK = {"string": "VARCHAR", "binary": "BLOB"}
@@ -123,9 +124,11 @@ def _attach(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, lake: L
         files = {}
         for database, table in chosen:
             found, view, layout = known[database, table]
-            if found.format == "parquet":
+            if found.format != "view":
                 files[database, table] = (
-                    ledger.raw_files(session, view) if database == "raw" else ledger.files_by_columns(session, view, layout)
+                    _open_format(warehouse, lake, found)
+                    if found.format != "parquet"
+                    else (ledger.raw_files(session, view) if database == "raw" else ledger.files_by_columns(session, view, layout))
                 )
     for groups in files.values():
         sizes |= {key: size for _, keys, bytes_ in groups for key, size in zip(keys, bytes_, strict=True)}
@@ -138,6 +141,21 @@ def _attach(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, lake: L
     if databases := dict.fromkeys(database for database, _ in sorted(chosen, key=lambda c: c[0] == "raw")):
         connection.execute(f"SET search_path = {literal(','.join(databases))}")
     return sizes
+
+
+def _open_format(warehouse: Warehouse, lake: Lake, table: LakeTable) -> list[tuple[list[str], list[str], list[int]]]:
+    """The files of a Delta or Iceberg table, as its own metadata has them. They are written whole: no file holds deletes."""
+    if table.format == "delta":
+        from shardlake.lake import delta
+
+        found = [(f"{table.location}/{unquote(path)}", size) for path, size in delta.files(lake, address(lake, table.location))]
+    else:
+        from shardlake.lake import iceberg
+
+        root = address(lake, "")
+        paths = iceberg.files(lake, warehouse.spec, table.database, table.name)
+        found = [(path.removeprefix("file://").removeprefix(root).strip("/"), size) for path, size in paths]
+    return [([], [key for key, _ in found], [size for _, size in found])] if found else []
 
 
 def _select(table: LakeTable, groups: list[tuple[list[str], list[str], list[int]]]) -> str:

@@ -1,6 +1,6 @@
 """The lake's tables as readers know them: their columns and partitions, how they evolve, and the views on them."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -33,6 +33,7 @@ class LakeTable:
     location: str = ""
     sql: str = ""
     projection: dict[str, str] = field(default_factory=dict)
+    partitioned_by: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The definition as the ledger keeps it."""
@@ -46,20 +47,30 @@ def from_json(database: str, name: str, found: dict[str, Any]) -> LakeTable:
         return tuple((str(n), str(t)) for n, t in found[key])
 
     return LakeTable(
-        database, name, found["format"], pairs("columns"), pairs("partitions"), found["location"], found["sql"], found["projection"]
+        database,
+        name,
+        found["format"],
+        pairs("columns"),
+        pairs("partitions"),
+        found["location"],
+        found["sql"],
+        found["projection"],
+        found["partitioned_by"],
     )
 
 
 def table_of(view: View, layout: Layout, columns: tuple[TargetColumn, ...], location: str) -> LakeTable:
     """The table that a layout makes."""
-    identity = {t.column for t in layout.partition_by if t.unit == "identity"}
+    hidden = layout.format == "iceberg"  # its partitions are no columns
+    identity = set() if hidden else {t.column for t in layout.partition_by if t.unit == "identity"}
     own = [(folded(c.name), glue_type(arrow_type(c.type))) for c in columns if c.name not in (*identity, "_shard")]
     system = [("_op", "string"), ("_seq", "bigint"), *([] if "_shard" in identity else [("_shard", "string")]), ("_window", "bigint")]
     if layout.mode == "merge":
         system = [s for s in system if s[0] == "_shard"]
     types = {c.name: c.type for c in columns}
-    partitions = tuple((t.name, _partition_type(t, types)) for t in layout.partition_by)
-    return LakeTable(view.lake.database, layout.table, layout.format, (*own, *system), partitions, location, "", _projection(layout))
+    partitions = () if hidden else tuple((t.name, _partition_type(t, types)) for t in layout.partition_by)
+    by = ", ".join(map(str, layout.partition_by))
+    return LakeTable(view.lake.database, layout.table, layout.format, (*own, *system), partitions, location, "", _projection(layout), by)
 
 
 def _partition_type(transform: Transform, types: dict[str, Type]) -> str:
@@ -125,16 +136,14 @@ def evolved(present: LakeTable | None, wanted: LakeTable) -> LakeTable:
     hint = "Give the layout another table name: it is filled from raw; the old one stays until you remove it."
     if present.format != wanted.format:
         raise ContractError(f"{where} is {present.format}, the view says {wanted.format}", hint=hint)
-    if present.partitions != wanted.partitions:
-        old, new = (", ".join(f"{n} {t}" for n, t in p) or "nothing" for p in (present.partitions, wanted.partitions))
+    if (present.partitioned_by, present.partitions) != (wanted.partitioned_by, wanted.partitions):
+        old, new = present.partitioned_by or "nothing", wanted.partitioned_by or "nothing"
         raise ContractError(f"{where} is partitioned by {old}, the view says {new}", hint=hint)
     types = dict(present.columns)
     for name, type_ in wanted.columns:
         if types.setdefault(name, type_) != type_:
             raise ContractError(f"{where}: {name} is {types[name]}, the view says {type_}, which its files do not hold", hint=hint)
-    return LakeTable(
-        wanted.database, wanted.name, wanted.format, tuple(types.items()), wanted.partitions, wanted.location, "", wanted.projection
-    )
+    return replace(wanted, columns=tuple(types.items()))
 
 
 def planned(connection: Connection, view: View, layout: Layout, columns: tuple[TargetColumn, ...], location: str) -> LakeTable:

@@ -61,9 +61,12 @@ _PENDING = (
 )
 
 
-def pending(connection: Connection, view: str, layout: str, *, of_run: UUID | None = None) -> list[Pending]:
-    """The windows that were read and that the layout does not hold, oldest first; `of_run` alone for a layout of whole loads."""
-    own = " AND w.run_id = %(run)s" if of_run else ""
+def pending(connection: Connection, view: str, layout: str, *, of_run: UUID | None = None, merged: bool = False) -> list[Pending]:
+    """The windows that were read and that the layout does not hold, oldest first.
+
+    `of_run` alone for a layout of whole loads; `merged` alone for one of current rows, which needs the ledger's tombstones.
+    """
+    own = (" AND w.run_id = %(run)s" if of_run else "") + (" AND w.status = 'merged'" if merged else "")
     with connection.cursor(row_factory=class_row(Pending)) as cursor:
         return cursor.execute(f"{_PENDING}{own} ORDER BY w.window_id", {"view": view, "layout": layout, "run": of_run}).fetchall()
 

@@ -1,0 +1,114 @@
+"""A Delta table of current rows, written by delta-rs."""
+
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from shardlake.connection import Lake
+from shardlake.errors import LakeUnavailable
+from shardlake.lake.current import Keys, frame_of, plain_arrow
+from shardlake.lake.partition import values_of
+from shardlake.layout import Layout, folded
+from shardlake.view import View
+
+_GONE = "_shardlake_gone"
+
+
+def storage(lake: Lake) -> dict[str, str]:
+    """delta-rs's settings for the lake; nothing for a folder."""
+    if not lake.url.startswith("s3://"):
+        return {}
+    found = {"aws_conditional_put": "etag"}
+    found |= {"aws_region": lake.region} if lake.region else {}
+    if lake.endpoint:
+        found |= {"aws_endpoint": lake.endpoint, "aws_allow_http": str(lake.endpoint.startswith("http://")).lower()}
+    if lake.kms_key:
+        found |= {"aws_server_side_encryption": "aws:kms", "aws_sse_kms_key_id": lake.kms_key}
+    if lake.access_key_id and lake.secret_access_key:
+        found |= {
+            "aws_access_key_id": lake.access_key_id.get_secret_value(),
+            "aws_secret_access_key": lake.secret_access_key.get_secret_value(),
+        }
+    return found
+
+
+class Delta:
+    """The table at `uri`; made, or given new columns, by the first batch. Raises LakeUnavailable."""
+
+    def __init__(self, view: View, layout: Layout, lake: Lake, uri: str) -> None:
+        self._layout, self._uri, self._storage = layout, uri, storage(lake)
+        self._keys = Keys.of(view)
+        self._derived = {t.name: t for t in layout.partition_by if t.unit != "identity"}
+
+    def _open(self) -> DeltaTable | None:
+        try:
+            return DeltaTable(self._uri, storage_options=self._storage)
+        except TableNotFoundError:
+            return None
+        except (DeltaError, OSError) as error:
+            raise LakeUnavailable(
+                f"the Delta table {self._uri} cannot be opened ({type(error).__name__})", hint="It is tried again."
+            ) from None
+
+    def rows_of(self, units: pl.DataFrame) -> pl.DataFrame | None:
+        """As `CurrentTable` has it."""
+        table = self._open()
+        if table is None:
+            return None
+        dataset: Any = table.to_pyarrow_dataset()
+        columns = [n for n in dataset.schema.names if n not in self._derived]
+        first = next(k for k in self._keys.unit if k != "_shard")
+        low, high = units.get_column(first).min(), units.get_column(first).max()
+        inside = (pc.field(first) >= pa.scalar(low)) & (pc.field(first) <= pa.scalar(high)) if low is not None else None
+        found = [frame_of(pa.Table.from_batches([], schema=pa.schema([dataset.schema.field(c) for c in columns])))]
+        for part in dataset.to_batches(columns=columns, filter=inside):
+            if part.num_rows:
+                found.append(frame_of(pa.Table.from_batches([part])).join(units, on=list(self._keys.unit), how="semi"))
+        return pl.concat(found, how="vertical_relaxed")
+
+    def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame) -> None:
+        """As `CurrentTable` has it."""
+        columns = upserts.columns
+        upserts = upserts.with_columns(values_of(_unfolded(upserts, t.column), t).alias(n) for n, t in self._derived.items())
+        try:
+            table = self._open()
+            if table is None:
+                write_deltalake(
+                    self._uri, plain_arrow(upserts), partition_by=[t.name for t in self._layout.partition_by] or None, mode="error",
+                    storage_options=self._storage, configuration={"delta.logRetentionDuration": "interval 7 days"},
+                )  # fmt: skip
+                return
+            source = pl.concat(
+                [upserts.with_columns(pl.lit(False).alias(_GONE)), gone.with_columns(pl.lit(True).alias(_GONE))], how="diagonal"
+            )
+            every = {n: f"s.{_quoted(n)}" for n in (*columns, *self._derived)}
+            same = " AND ".join(f"t.{_quoted(k)} = s.{_quoted(k)}" for k in self._keys.key)
+            (
+                table.merge(plain_arrow(source), same, source_alias="s", target_alias="t", merge_schema=True)
+                .when_matched_delete(f"s.{_GONE}")
+                .when_matched_update(every, f"NOT s.{_GONE}")
+                .when_not_matched_insert(every, f"NOT s.{_GONE}")
+                .execute()
+            )
+        except (DeltaError, OSError) as error:
+            raise LakeUnavailable(
+                f"the Delta table {self._uri} did not take a commit ({type(error).__name__})", hint="It is tried again."
+            ) from None
+
+
+def files(lake: Lake, uri: str) -> list[tuple[str, int]]:
+    """The files of the table's newest version: path under the table and bytes."""
+    actions = pa.table(DeltaTable(uri, storage_options=storage(lake)).get_add_actions(flatten=True))
+    return list(zip(actions.column("path").to_pylist(), actions.column("size_bytes").to_pylist(), strict=True))
+
+
+def _unfolded(frame: pl.DataFrame, column: str) -> pl.DataFrame:
+    return frame.select(pl.col(folded(column)).alias(column))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
