@@ -4,7 +4,6 @@ open (windows fixed) ─▶ encode (local disk) ─▶ record (keys) ─▶ put 
 next run finds the open commit, removes what its keys name, and begins it again with the same windows under the same names.
 """
 
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,10 +24,10 @@ from shardlake.failpoints import failpoint
 from shardlake.job import Job
 from shardlake.lake.catalogue import register
 from shardlake.lake.current import CurrentTable, merge_batch, tombstones_of
-from shardlake.lake.files import Encoded, encode, unfit_rows
+from shardlake.lake.files import Encoded, encode
 from shardlake.lake.partition import folder as folder_of
 from shardlake.lake.partition import unfit
-from shardlake.lake.rows import Tally, batches
+from shardlake.lake.rows import Tally, batches, chunks
 from shardlake.lake.tables import LakeTable, latest_of, planned
 from shardlake.lake.typed import LakeReject
 from shardlake.layout import Layout
@@ -43,6 +42,8 @@ from shardlake.view import View
 Connection = psycopg.Connection[Any]
 LARGEST = 1 << 30
 """Bytes of raw files in a commit; a first load takes several."""
+MEMORY = 16 << 20
+"""Bytes of encoded files that wait in memory."""
 PUTS = 8
 """Objects put at once."""
 
@@ -89,11 +90,26 @@ def write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
 def _merge(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> Counts:
     """Merge the commit's rows into a table of current rows, batch by batch; a batch that is there already changes nothing."""
     found, table = Counts(), _current(job, layout, location(job, layout, commit))
-    for batch in batches(job, commit, tally):
-        fitting = _fit(job.view, layout, batch, tally) if layout.format == "delta" else batch
-        found += merge_batch(job.view, table, fitting, tombstones_of(connection, job.view, fitting))
-        failpoint("lake.merged")
+    with tempfile.TemporaryDirectory(prefix="shardlake-") as folder:
+        for batch in batches(chunks(job, commit, tally, Path(folder))):
+            fitting = _fit(job.view, layout, batch, tally) if layout.format == "delta" else batch
+            found += merge_batch(job.view, table, fitting, tombstones_of(connection, job.view, fitting))
+            failpoint("lake.merged")
     return Counts(tally.view_rows, found.written, found.skipped, tally.rejected)
+
+
+def _fit(view: View, layout: Layout, frame: pl.DataFrame, tally: Tally) -> pl.DataFrame:
+    """A batch without the rows whose values cannot name a partition: they are rejects of this layout."""
+    for transform in layout.partition_by:
+        column = frame.get_column(transform.column)
+        bad = [v for v in column.unique().to_list() if unfit(v)] if transform.unit == "identity" and column.dtype == pl.String else []
+        wrong = column.is_in(bad).fill_null(False)
+        for row in frame.filter(wrong).iter_rows(named=True):
+            key = {k: None if row[k] is None else str(row[k]) for k in view.key if k != "_shard"}
+            value = row[transform.column]
+            tally.reject(row["_window"], row["_shard"], [LakeReject(key, transform.column, value[:500], str(unfit(value)))])
+        frame = frame.filter(~wrong)
+    return frame
 
 
 def _current(job: Job, layout: Layout, folder: str) -> CurrentTable:
@@ -114,13 +130,17 @@ def _files(connection: Connection, job: Job, layout: Layout, commit: Commit, tal
     stale = ledger.files_of(connection, commit.commit_id)
     remove(store, [f.key for f in stale])
     ledger.forget_files(connection, [f.key for f in stale])
-    with _encoded(job, layout, commit, tally) as (files, folder):
+    with tempfile.TemporaryDirectory(prefix="shardlake-") as folder:
+        held = _Held(Path(folder))
+        found = list(chunks(job, commit, tally, Path(folder)))
+        for encoded in encode(job.view, layout, found, location(job, layout, commit), f"c{commit.commit_id:08d}", tally):
+            held.add(encoded)
         failpoint("lake.encoded")
-        ledger.record_files(connection, job.view.name, layout.table, commit.commit_id, files)
+        ledger.record_files(connection, job.view.name, layout.table, commit.commit_id, held.files)
         failpoint("lake.recorded")
-        _put_all(store, files, folder)
+        _put_all(store, held)
     failpoint("lake.put")
-    return files
+    return held.files
 
 
 def _next(connection: Connection, job: Job, run_id: UUID, layout: Layout) -> tuple[Commit | None, bool]:
@@ -158,54 +178,39 @@ def location(job: Job, layout: Layout, commit: Commit) -> str:
     return f"{home}/v{commit.commit_id:08d}" if layout.mode == "replace" else home
 
 
-@contextmanager
-def _encoded(job: Job, layout: Layout, commit: Commit, tally: Tally) -> Iterator[tuple[list[LakeFile], Path]]:
-    """The commit's files on the local disk, in a folder that goes at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="shardlake-"))
-    files: list[LakeFile] = []
-    try:
-        for number, frame in enumerate(batches(job, commit, tally)):
-            for encoded in encode(
-                job.view,
-                layout,
-                _fit(job.view, layout, frame, tally),
-                location(job, layout, commit),
-                f"c{commit.commit_id:08d}-{number:04d}",
-            ):
-                _keep(folder, len(files), encoded)
-                files.append(encoded.file)
-        yield files, folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+class _Held:
+    """A commit's encoded files until all are there: in memory, and past MEMORY on the local disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files: list[LakeFile] = []
+        self._folder, self._data, self._size = folder, dict[int, bytes](), 0
+
+    def add(self, encoded: Encoded) -> None:
+        """Keep a file."""
+        number = len(self.files)
+        self.files.append(encoded.file)
+        if self._size + len(encoded.data) > MEMORY:
+            (self._folder / str(number)).write_bytes(encoded.data)
+        else:
+            self._data[number] = encoded.data
+            self._size += len(encoded.data)
+
+    def data(self, number: int) -> bytes:
+        """A file's bytes."""
+        found = self._data.get(number)
+        return (self._folder / str(number)).read_bytes() if found is None else found
 
 
-def _keep(folder: Path, number: int, encoded: Encoded) -> None:
-    (folder / str(number)).write_bytes(encoded.data)
-
-
-def _fit(view: View, layout: Layout, frame: pl.DataFrame, tally: Tally) -> pl.DataFrame:
-    """A batch without the rows whose values cannot name a partition: they are rejects of this layout."""
-    for column, bad in unfit_rows(layout, frame).items():
-        for row in frame.filter(bad).iter_rows(named=True):
-            key = {k: None if row[k] is None else str(row[k]) for k in view.key if k != "_shard"}
-            tally.reject(row["_window"], row["_shard"], [LakeReject(key, column, row[column], str(unfit(row[column])))])
-        frame = frame.filter(~bad)
-    return frame
-
-
-def _put_all(store: ObjectStore, files: list[LakeFile], folder: Path) -> None:
+def _put_all(store: ObjectStore, held: _Held) -> None:
     """Put every file, several at once. Where one cannot be put, those that were go again."""
-
-    def one(number: int) -> None:
-        put(store, files[number].key, (folder / str(number)).read_bytes())
-
     try:
         with ThreadPoolExecutor(PUTS) as pool:
-            for done in [pool.submit(one, n) for n in range(len(files))]:
+            puts = [pool.submit(lambda n=n: put(store, held.files[n].key, held.data(n))) for n in range(len(held.files))]  # type: ignore[misc]
+            for done in puts:
                 done.result()
     except ShardlakeError:
         with suppress(ShardlakeError):
-            remove(store, [f.key for f in files])
+            remove(store, [f.key for f in held.files])
         raise
 
 

@@ -1,20 +1,26 @@
-"""Parquet files of a batch: one a partition, sorted by key, for Athena, DuckDB, Spark and pyarrow alike."""
+"""A commit's Parquet files: one a partition, sorted by key, for Athena, DuckDB, Spark and pyarrow alike.
+
+Two passes over the chunks on the local disk. The first numbers every row's partition; the second takes the rows of as many
+partitions as fit into memory at a time, whatever the number of partitions or rows.
+"""
 
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import polars as pl
+import pyarrow.parquet as pq
 
-from shardlake.lake.partition import folder, split, unfit
+from shardlake.lake.current import frame_of, plain_arrow
+from shardlake.lake.partition import Partitions, folder, unfit
+from shardlake.lake.rows import BATCH, Chunk, Tally
+from shardlake.lake.typed import LakeReject
 from shardlake.layout import Layout, folded
 from shardlake.ledger.lake import LakeFile
 from shardlake.view import View
 
 _LEVEL = 1
 """zstd level: 3 costs a third more time for a twentieth of the bytes."""
-_PACKED = 4
-"""How many times smaller a file is than its rows in memory, at least; so long a file stays below its target size."""
 _GROUP = 122_880
 """Rows of a row group."""
 
@@ -27,39 +33,141 @@ class Encoded:
     data: bytes
 
 
+def encode(view: View, layout: Layout, chunks: list[Chunk], prefix: str, stem: str, tally: Tally) -> Iterator[Encoded]:
+    """The files of a commit's rows. `prefix` is the table's folder, `stem` the beginning of every file's name: both repeat
+    when a commit is begun again. Rows whose value cannot name a partition are rejects of the layout.
+    """
+    partitions = Partitions(layout.partition_by)
+    numbers = [partitions.number(_parts(layout, chunk)) for chunk in chunks]
+    values = partitions.values
+    if bad := [n for n, row in enumerate(values) if any(map(unfit, row))]:
+        numbers = [_reject(view, layout, chunk, found, bad, tally) for chunk, found in zip(chunks, numbers, strict=True)]
+    counts = pl.concat(numbers).value_counts().rows() if numbers else []
+    rows = {number: count for number, count in sorted(counts) if number >= 0}
+    width = sum(chunk.path.stat().st_size for chunk in chunks) / max(1, sum(chunk.rows for chunk in chunks))
+    for group in _groups(rows, max(1, int(BATCH / max(1.0, width)))):
+        places = {n: "/".join(filter(None, (prefix, folder(layout.partition_by, values[n])))) for n in group}
+        if len(group) == 1 and rows[group[0]] * width > BATCH:
+            yield from _large(view, layout, chunks, numbers, group[0], places[group[0]], stem, list(values[group[0]]))
+            continue
+        frame = _rows(view, layout, chunks, numbers, group)
+        for (number,), part in frame.group_by("_shardlake_partition", maintain_order=True):
+            data = _parquet(part.drop("_shardlake_partition"))
+            file = LakeFile(f"{places[int(str(number))]}/{stem}-000.parquet", list(values[int(str(number))]), part.height, len(data))
+            yield Encoded(file, data)
+
+
+def _parts(layout: Layout, chunk: Chunk) -> pl.DataFrame:
+    """The columns of a chunk that its partitions are made of."""
+    names = list(dict.fromkeys(t.column for t in layout.partition_by if t.column != "_shard"))
+    table = chunk.read()
+    frame = frame_of(table.select(names)) if names else pl.DataFrame({"_seq": pl.from_arrow(table.column("_seq"))})
+    return frame.with_columns(pl.lit(chunk.shard).alias("_shard"))
+
+
+def _groups(rows: dict[int, int], most: int) -> Iterator[list[int]]:
+    """Partitions in groups of at most `most` rows; one with more stands alone."""
+    group: list[int] = []
+    size = 0
+    for number, count in rows.items():
+        if group and size + count > most:
+            yield group
+            group, size = [], 0
+        group.append(number)
+        size += count
+    if group:
+        yield group
+
+
+def _rows(view: View, layout: Layout, chunks: list[Chunk], numbers: list[pl.Series], group: list[int]) -> pl.DataFrame:
+    """The rows of some partitions, in their order, sorted by key within each."""
+    found = []
+    consecutive = group[-1] - group[0] == len(group) - 1
+    for chunk, own in zip(chunks, numbers, strict=True):
+        places = (own.is_between(group[0], group[-1]) if consecutive else own.is_in(group)).arg_true()
+        if len(places):
+            table = chunk.whole(chunk.read().take(places.to_arrow()))
+            found.append(frame_of(table).with_columns(own[places].alias("_shardlake_partition")))
+    frame = pl.concat(found)
+    order = _by_key(frame.select(k for k in view.key if k in frame.columns))
+    codes = pl.DataFrame({"code": frame.get_column("_shardlake_partition").rechunk()[order]})
+    order = order[codes.select(pl.arg_sort_by("code", maintain_order=True)).to_series()]
+    return stored(layout, frame)[order]
+
+
+def _by_key(key: pl.DataFrame) -> pl.Series:
+    """The places of the rows, sorted by key; as they are where they are sorted already, as a shard's first window is."""
+    first = key.to_series().rechunk()
+    if key.width == 1 and first.is_sorted():
+        return pl.int_range(key.height, dtype=pl.UInt32, eager=True)
+    if key.width == 1:
+        return first.arg_sort()
+    return key.rechunk().select(pl.arg_sort_by(key.columns)).to_series()
+
+
 def stored(layout: Layout, frame: pl.DataFrame) -> pl.DataFrame:
-    """A batch's columns as they lie in a file: folded names, and without those that the partition's folder holds."""
-    own = [t.column for t in layout.partition_by if t.unit == "identity"]
-    kept = frame.drop(own)
+    """Rows as they lie in a file: folded names, and without the columns that the partition's folder holds."""
+    kept = frame.drop([t.column for t in layout.partition_by if t.unit == "identity"])
     return kept.rename({n: folded(n) for n in kept.columns})
 
 
-def unfit_rows(layout: Layout, frame: pl.DataFrame) -> dict[str, pl.Series]:
-    """Masks of the rows that a partition's folder cannot hold, by column. Few values are looked at: the distinct ones."""
-    found = {}
-    for transform in layout.partition_by:
-        if transform.unit != "identity" or frame.schema[transform.column] != pl.String:
-            continue
-        column = frame.get_column(transform.column)
-        bad = [v for v in column.unique().to_list() if unfit(v)]
-        if bad:
-            found[transform.column] = column.is_in(bad).fill_null(False)
-    return found
-
-
-def encode(view: View, layout: Layout, frame: pl.DataFrame, prefix: str, stem: str) -> Iterator[Encoded]:
-    """A batch's files. `prefix` is the table's folder, `stem` the beginning of every file's name: both repeat when begun again."""
-    for values, part in split(frame, layout.partition_by, tuple(k for k in view.key if k in frame.columns)):
-        place = "/".join(filter(None, (prefix, folder(layout.partition_by, values))))
-        rows = max(1, min(part.height, int(layout.file_size * _PACKED / max(1, part.estimated_size() / part.height))))
-        for number, start in enumerate(range(0, part.height, rows)):
-            piece = part.slice(start, rows)
-            yield encode_one(stored(layout, piece), f"{place}/{stem}-{number:03d}.parquet", list(values))
-
-
-def encode_one(frame: pl.DataFrame, key: str, partition: list[str | None]) -> Encoded:
-    """One file."""
+def _parquet(frame: pl.DataFrame) -> bytes:
     sink = io.BytesIO()
     frame.write_parquet(sink, compression="zstd", compression_level=_LEVEL, row_group_size=_GROUP, statistics=True)
+    return sink.getvalue()
+
+
+def _large(
+    view: View, layout: Layout, chunks: list[Chunk], numbers: list[pl.Series], number: int, place: str, stem: str, values: list[str | None]
+) -> Iterator[Encoded]:
+    """A partition that does not fit into memory: files of the layout's size, piece by piece, each piece sorted by key."""
+    sink, writer, rows, nth = io.BytesIO(), None, 0, 0
+    for piece, own in _pieces(chunks, numbers, number):
+        table = plain_arrow(_rows(view, layout, piece, own, [number]).drop("_shardlake_partition"))
+        writer = writer or pq.ParquetWriter(sink, table.schema, compression="zstd", compression_level=_LEVEL)
+        writer.write_table(table, row_group_size=_GROUP)
+        rows += table.num_rows
+        if sink.tell() >= layout.file_size:
+            writer.close()
+            yield _encoded(sink, f"{place}/{stem}-{nth:03d}.parquet", values, rows)
+            sink, writer, rows, nth = io.BytesIO(), None, 0, nth + 1
+    if writer:
+        writer.close()
+        yield _encoded(sink, f"{place}/{stem}-{nth:03d}.parquet", values, rows)
+
+
+def _encoded(sink: io.BytesIO, key: str, values: list[str | None], rows: int) -> Encoded:
     data = sink.getvalue()
-    return Encoded(LakeFile(key, partition, frame.height, len(data)), data)
+    return Encoded(LakeFile(key, values, rows, len(data)), data)
+
+
+def _pieces(chunks: list[Chunk], numbers: list[pl.Series], number: int) -> Iterator[tuple[list[Chunk], list[pl.Series]]]:
+    piece: list[Chunk] = []
+    own: list[pl.Series] = []
+    size = 0.0
+    for chunk, found in zip(chunks, numbers, strict=True):
+        share = int((found == number).sum()) / max(1, len(found))
+        if not share:
+            continue
+        piece.append(chunk)
+        own.append(found)
+        size += chunk.path.stat().st_size * float(share)
+        if size >= BATCH / 2:
+            yield piece, own
+            piece, own, size = [], [], 0.0
+    if piece:
+        yield piece, own
+
+
+def _reject(view: View, layout: Layout, chunk: Chunk, numbers: pl.Series, bad: list[int], tally: Tally) -> pl.Series:
+    """Take the rows of partitions that cannot be named out of a chunk: their number becomes -1."""
+    wrong = numbers.is_in(bad)
+    if not wrong.any():
+        return numbers
+    rows = chunk.whole(chunk.read().take(wrong.arg_true().to_arrow()))
+    names = [t.column for t in layout.partition_by if t.unit == "identity"]
+    for row in rows.to_pylist():
+        column = next(n for n in names if isinstance(row[n], str) and unfit(row[n]))
+        key = {k: None if row[k] is None else str(row[k]) for k in view.key if k != "_shard"}
+        tally.reject(chunk.window_id, chunk.shard, [LakeReject(key, column, row[column][:500], str(unfit(row[column])))])
+    return numbers.zip_with(~wrong, pl.repeat(-1, len(numbers), dtype=pl.Int32, eager=True))

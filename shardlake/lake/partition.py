@@ -1,7 +1,7 @@
 """Partitions: their values, taken of a batch's columns, and the folders that every reader of Hive's layout knows."""
 
 import re
-from collections.abc import Iterator
+from typing import Any
 
 import mmh3
 import polars as pl
@@ -56,22 +56,32 @@ def values_of(frame: pl.DataFrame, transform: Transform) -> pl.Series:
     return column.dt.to_string("%Y-%m" if transform.unit == "month" else "%Y-%m-%d-%H")
 
 
-def split(frame: pl.DataFrame, transforms: tuple[Transform, ...], key: tuple[str, ...]) -> Iterator[tuple[Values, pl.DataFrame]]:
-    """A batch by partition, each part sorted by `key`. One sort of the batch, however many partitions it has."""
-    if not transforms:
-        yield (), frame.sort(key, nulls_last=True)
-        return
-    parts = [values_of(frame, t).alias(f"p{n}") for n, t in enumerate(transforms)]
-    codes = [(p.cast(pl.Categorical) if p.dtype == pl.String else p).to_physical().alias(p.name) for p in parts]
-    order = frame.select(*key).with_columns(*codes).select(pl.arg_sort_by([*(c.name for c in codes), *key])).to_series()
-    frame = frame[order]
-    sorted_codes = pl.DataFrame(codes)[order]
-    values = pl.DataFrame(parts)
-    starts = sorted_codes.select(pl.any_horizontal(pl.col(c).ne_missing(pl.col(c).shift(1)) for c in sorted_codes.columns))
-    places = sorted({0, *starts.to_series().arg_true().to_list()})
-    for start, end in zip(places, [*places[1:], frame.height], strict=True):
-        row = values.row(int(order[start]))
-        yield tuple(None if v is None else str(v) for v in row), frame.slice(start, end - start)
+class Partitions:
+    """The partitions that a commit's rows fall into, numbered as they are met."""
+
+    def __init__(self, transforms: tuple[Transform, ...]) -> None:
+        self._transforms = transforms
+        self._numbers: dict[Values, int] = {}
+
+    def number(self, frame: pl.DataFrame) -> pl.Series:
+        """The number of each row's partition."""
+        if not self._transforms:
+            self._numbers[()] = 0
+            return pl.repeat(0, frame.height, dtype=pl.Int32, eager=True)
+        parts = pl.DataFrame([values_of(frame, t).alias(str(n)) for n, t in enumerate(self._transforms)])
+        distinct = parts.unique(maintain_order=True)
+        numbers = [self._number(row) for row in distinct.rows()]
+        known = distinct.with_columns(pl.Series("number", numbers, dtype=pl.Int32))
+        joined = parts.join(known, on=parts.columns, how="left", nulls_equal=True, maintain_order="left")
+        return joined.get_column("number")
+
+    def _number(self, row: tuple[Any, ...]) -> int:
+        return self._numbers.setdefault(tuple(None if v is None else str(v) for v in row), len(self._numbers))
+
+    @property
+    def values(self) -> list[Values]:
+        """The partitions' values, by number."""
+        return list(self._numbers)
 
 
 def _buckets(column: pl.Series, count: int) -> pl.Series:

@@ -1,13 +1,16 @@
-"""A commit's rows: its windows' typed rows in batches of bounded size, from the spool or made of raw again."""
+"""A commit's rows: its windows' typed rows in chunks on the local disk, from the spool or made of raw again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 
 from shardlake import raw
 from shardlake.job import Job
+from shardlake.lake.current import frame_of
+from shardlake.lake.spool import read_table, write_table
 from shardlake.lake.typed import LakeReject, Split, settle, split
 from shardlake.ledger import windows
 from shardlake.ledger.lake import Commit, Pending
@@ -17,7 +20,7 @@ from shardlake.shape.chunk import Shaped, shape
 from shardlake.shape.query import version_type
 from shardlake.store import open_store
 
-BATCH = 64 << 20
+BATCH = 48 << 20
 """Bytes of typed rows that a layout's writer holds at a time."""
 
 
@@ -35,59 +38,95 @@ class Tally:
         self.rejects += [(window_id, shard, reject) for reject in found]
 
 
-def _made(job: Job, found: windows.OpenWindow, columns: tuple[TargetColumn, ...]) -> Iterator[Split]:
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some of a window's typed rows, in a file on the local disk."""
+
+    path: Path
+    rows: int
+    shard: str
+    window_id: int
+
+    def read(self) -> pa.Table:
+        """The rows, mapped; `_shard` and `_window` are not among the columns yet."""
+        return read_table(self.path)
+
+    def whole(self, rows: pa.Table) -> pa.Table:
+        """Rows taken of the chunk, with `_shard` and `_window`."""
+        rows = rows.append_column("_shard", pa.repeat(pa.scalar(self.shard), rows.num_rows))
+        return rows.append_column("_window", pa.repeat(pa.scalar(self.window_id, pa.int64()), rows.num_rows))
+
+
+def chunks(job: Job, commit: Commit, tally: Tally, folder: Path) -> Iterator[Chunk]:
+    """The commit's rows, window by window in order: as the spool has them, or made of raw into `folder`. Counts in `tally`."""
+    for window in commit.windows:
+        with job.warehouse.connection() as connection:
+            opened = windows.load(connection, window.window_id)
+        columns = target_columns(job.view, version_type(opened.window.kind or ""))
+        kept = job.spool.files(window.window_id) if job.spool else None
+        parts = _kept(kept) if kept is not None else _made(job, opened, columns, folder)
+        for number, (path, rows, doubtful) in enumerate(parts):
+            if doubtful is None:
+                tally.view_rows += rows
+                yield Chunk(path, rows, window.shard, window.window_id)
+                continue
+            settled = _settled(job, window, columns, doubtful, tally)
+            if settled.num_rows:
+                place = folder / f"{window.window_id}-{number:06d}.settled"
+                write_table(place, settled)
+                yield Chunk(place, settled.num_rows, window.shard, window.window_id)
+
+
+def _kept(paths: list[Path]) -> Iterator[tuple[Path, int, pa.Table | None]]:
+    for path in paths:
+        table = read_table(path)
+        yield path, table.num_rows, table if path.suffix == ".doubtful" else None
+
+
+def _made(
+    job: Job, found: windows.OpenWindow, columns: tuple[TargetColumn, ...], folder: Path
+) -> Iterator[tuple[Path, int, pa.Table | None]]:
     """A window's rows, made of raw. A source column that raw does not hold is NULL."""
     store, base = open_store(job.lake), 0
-    for file in found.files:
+    for number, file in enumerate(found.files):
         table = raw.read_chunk(store, file)
         kinds = raw.kinds_of(table)
         for name in job.view.source_columns:
             if name not in table.column_names:
                 table = table.append_column(name, pa.nulls(table.num_rows, pa.string()))
-        shaped = shape(job.view, table, kinds)
-        yield split(columns, shaped, base, job.source.timezone)
+        made = split(columns, shape(job.view, table, kinds), base, job.source.timezone)
         base += table.num_rows
+        path = folder / f"{found.window_id}-{number:06d}.rows"
+        if made.rows.num_rows:
+            write_table(path, made.rows)
+            yield path, made.rows.num_rows, None
+        if made.doubtful.num_rows:
+            yield path, made.doubtful.num_rows, made.doubtful
 
 
-def batches(job: Job, commit: Commit, tally: Tally) -> Iterator[pl.DataFrame]:
-    """The commit's rows, window by window in order, with `_shard` and `_window`. Counts what passes in `tally`."""
-    held: list[pa.Table] = []
-    size = 0
-    for window in commit.windows:
-        for table in _window(job, window, tally):
-            held.append(table)
-            size += table.nbytes
-            if size >= BATCH:
-                yield _frame(held)
-                held, size = [], 0
-    if held:
-        yield _frame(held)
-
-
-def _frame(tables: list[pa.Table]) -> pl.DataFrame:
-    frame = pl.from_arrow(pa.concat_tables(tables, promote_options="default"), rechunk=True)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
-
-
-def _window(job: Job, window: Pending, tally: Tally) -> Iterator[pa.Table]:
+def _settled(job: Job, window: Pending, columns: tuple[TargetColumn, ...], doubtful: pa.Table, tally: Tally) -> pa.Table:
+    sql = MergeSql(job.view, window.window_id, window.shard, columns, "", job.source.timezone)
     with job.warehouse.connection() as connection:
-        opened = windows.load(connection, window.window_id)
-    columns = target_columns(job.view, version_type(opened.window.kind or ""))
-    kept = job.spool.read(window.window_id) if job.spool else None
-    for found in kept if kept is not None else _made(job, opened, columns):
-        tally.view_rows += found.rows.num_rows + found.doubtful.num_rows
-        rows = found.rows
-        if found.doubtful.num_rows:
-            sql = MergeSql(job.view, window.window_id, window.shard, columns, "", job.source.timezone)
-            with job.warehouse.connection() as connection:
-                settled, rejected, rejects = settle(connection, sql, found.doubtful)
-            tally.rejected += rejected
-            tally.reject(window.window_id, window.shard, rejects)
-            rows = pa.concat_tables([rows, settled]) if rows.num_rows else settled
-        if rows.num_rows:
-            rows = rows.append_column("_shard", pa.repeat(pa.scalar(window.shard), rows.num_rows))
-            yield rows.append_column("_window", pa.repeat(pa.scalar(window.window_id, pa.int64()), rows.num_rows))
+        settled, rejected, rejects = settle(connection, sql, doubtful)
+    tally.view_rows += doubtful.num_rows
+    tally.rejected += rejected
+    tally.reject(window.window_id, window.shard, rejects)
+    return settled
+
+
+def batches(found: Iterable[Chunk]) -> Iterator[pl.DataFrame]:
+    """Chunks as frames of bounded size."""
+    held: list[pl.DataFrame] = []
+    size = 0
+    for chunk in found:
+        table = chunk.whole(chunk.read())
+        held.append(frame_of(table))
+        size += table.nbytes
+        if size >= BATCH:
+            yield pl.concat(held)
+            held, size = [], 0
+    if held:
+        yield pl.concat(held)
 
 
 def keeper(job: Job, window: windows.OpenWindow) -> Callable[[Shaped, int], Split]:

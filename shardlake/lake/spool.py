@@ -48,33 +48,27 @@ class Spool:
             base += chunk.shaped + len(chunk.rejects)
             for kind, table in (("rows", found.rows), ("doubtful", found.doubtful)):
                 if table.num_rows:
-                    size += _write(place / f"{number:06d}.{kind}", table)
+                    size += write_table(place / f"{number:06d}.{kind}", table)
             yield chunk
         with self._lock:
             place.replace(self._folder / str(window_id))
             self._sizes[window_id] = size
 
-    def read(self, window_id: int) -> Iterator[Split] | None:
-        """The kept chunks of a window, one in memory at a time; None where it is not kept."""
+    def files(self, window_id: int) -> list[Path] | None:
+        """The kept chunks of a window: `….rows` are typed, `….doubtful` are text. None where the window is not kept."""
         with self._lock:
             if window_id not in self._sizes:
                 return None
-        return self._read(self._folder / str(window_id))
-
-    def _read(self, place: Path) -> Iterator[Split]:
-        for path in sorted(place.iterdir()):
-            table = pa.ipc.open_file(pa.OSFile(str(path))).read_all()
-            empty = pa.table({})
-            yield Split(table, empty) if path.suffix == ".rows" else Split(empty, table)
-
-    def forget(self, window_id: int) -> None:
-        """Remove a window that every layout has."""
-        with self._lock:
-            if self._sizes.pop(window_id, None) is not None:
-                shutil.rmtree(self._folder / str(window_id), ignore_errors=True)
+        return sorted((self._folder / str(window_id)).iterdir())
 
 
-def _write(path: Path, table: pa.Table) -> int:
+def write_table(path: Path, table: pa.Table) -> int:
+    """Keep a table in a file; returns its bytes."""
     with pa.OSFile(str(path), "w") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
     return path.stat().st_size
+
+
+def read_table(path: Path) -> pa.Table:
+    """A kept table, mapped rather than read: what is taken of it is copied, the rest never enters memory."""
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
