@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import check, discover, plan, rejects, run, status
+from cli import check, discover, lake, plan, rejects, run, status
 from cli.shown import errors
 from shardlake.errors import ShardlakeError
 
@@ -17,7 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    help="""Keep a Postgres warehouse in step with sharded databases, with every row accounted for.
+    help="""Keep a Postgres warehouse and an Athena lake in step with sharded databases, with every row accounted for.
 
     A **view** is a folder with a view.yaml: which table on which shards, which JSON fields become columns, where it
     goes. Begin with `shardlake discover CONNECTION TABLE`, which drafts one; then `check`, `plan`, `run`, `status`.
@@ -30,6 +30,10 @@ app.command("discover")(discover.discover)
 app.command("status")(status.status)
 app.command("rejects")(rejects.rejects)
 app.command("replay")(run.replay)
+app.command("query")(lake.query)
+app.command("lake")(lake.lake)
+app.command("compact")(lake.compact)
+app.command("sweep")(lake.sweep)
 
 
 @app.callback()

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.shown import console, errors, run_table, show_json
+from cli.shown import console, errors, lake_table, run_table, show_json
 
 Views = Annotated[list[str], typer.Argument(help="The views to run, by name.", show_default=False)]
 OnlyShards = Annotated[list[str] | None, typer.Option("--shard", help="Only this shard; may be given several times.")]
@@ -18,7 +18,7 @@ def run(
     shard: OnlyShards = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring views up to now: read what is new on every shard, and merge it.
+    """Bring views up to now: read what is new on every shard, merge it, and write it to the lake.
 
     A shard that fails does not stop the others; the command then ends with 1 and names it. What was left unfinished by
     an earlier run is finished first. For example:
@@ -69,6 +69,8 @@ def _show(reports: list[dict[str, Any]], as_json: bool) -> None:
             errors.print(f"{report['view']}: {report['message']}", markup=False, highlight=False, style="red", soft_wrap=True)
             continue
         console.print(run_table(report))
+        if report["lake"]:
+            console.print(lake_table(report))
         console.print(report["message"], markup=False, highlight=False, style="green" if report["ok"] else "red", soft_wrap=True)
         for note in dict.fromkeys(n for s in report["shards"] for n in s["notes"]):
             console.print(f"note: {note}", markup=False, highlight=False, style="yellow", soft_wrap=True)

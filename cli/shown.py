@@ -50,3 +50,13 @@ def run_table(report: dict[str, Any]) -> Table:
     total = report["totals"]
     rows.append([Text("all", "bold"), "", *(total[c] for c in COUNTS[:-1]), f"{report['seconds']:.2f}"])
     return table(f"{report['view']}: {len(report['shards'])} shards", ["shard", "state", *COUNTS], rows, COUNTS, ("shard", "state"))
+
+
+def lake_table(report: dict[str, Any]) -> Table:
+    """A run's lake tables."""
+    rows = []
+    for part in report["lake"]:
+        mark = Text("failed", "red") if part["error"] else Text("written", "green") if part["windows"] else Text("no news", "dim")
+        rows.append([part["table"], mark, *(part[c] for c in ("rows", "skipped", "rejected", "files")), f"{part['seconds']:.2f}"])
+    numbers = ("rows", "skipped", "rejected", "files", "seconds")
+    return table(f"{report['view']}: the lake", ["table", "state", *numbers], rows, numbers, ("table", "state"))

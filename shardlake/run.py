@@ -15,6 +15,8 @@ from shardlake.extract.plan import drift
 from shardlake.extract.worker import warm_up
 from shardlake.job import Job
 from shardlake.lake.commit import Written
+from shardlake.lake.raw_table import register_raw
+from shardlake.lake.sweep import sweep
 from shardlake.ledger import runs
 from shardlake.ledger.claims import Claims
 from shardlake.load import replace
@@ -116,10 +118,19 @@ class Run:
 
     def layouts(self) -> list[str]:
         """The lake tables that are to be written now. One that is replaced as a whole waits until every shard is there."""
+        self._keep_raw()
         whole = len(self.free) == len(self.job.shards) and self.report.error is None
         chosen = [layout.table for layout in self.job.view.lake.layouts if whole or layout.mode != "replace"]
         self.report.lake = {table: LayoutReport(table) for table in chosen}
         return chosen
+
+    def _keep_raw(self) -> None:
+        """Make `raw.<view>` known, and keep it to its retention."""
+        try:
+            register_raw(self.job, self.id)
+            sweep(self.job, orphans=False)
+        except ShardlakeError as error:
+            self.report.error = self.report.error or f"raw.{self.job.view.name}: {error}"
 
     def wrote(self, table: str, written: list[Written]) -> None:
         """A lake table's commits were published."""

@@ -247,8 +247,8 @@ class View(Spec):
                     raise ValueError(
                         f"lake: {layout.table}: the partition {transform} is named {transform.name!r}, as a column is; rename the column"
                     )
-            if replaces and layout.mode != "replace":
-                raise ValueError(f"lake: {layout.table}: a view that replaces its table has layouts with `write: replace`")
+            if replaces != (layout.mode == "replace"):
+                raise ValueError(f"lake: {layout.table}: `write: replace` goes with `warehouse.write: replace`, each with the other alone")
             if layout.mode == "merge" and self.warehouse.write != "merge":
                 raise ValueError(f"lake: {layout.table}: `merge` needs a view whose warehouse merges, too")
 

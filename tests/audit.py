@@ -16,7 +16,7 @@ _UNEQUAL = """
     WHERE w.status = 'merged' AND NOT (
         w.raw_rows = w.shaped + w.shape_rejected AND w.view_rows = w.merged + w.unchanged + w.superseded + w.rejected
         AND least(w.shaped, w.shape_rejected, w.view_rows, w.merged, w.unchanged, w.superseded, w.rejected, w.removed) >= 0
-        AND f.rows = w.raw_rows AND r.of_shape = w.shape_rejected AND r.of_merge = w.rejected)
+        AND (f.rows = w.raw_rows OR w.raw_removed_at IS NOT NULL) AND r.of_shape = w.shape_rejected AND r.of_merge = w.rejected)
        OR w.status <> 'merged' AND r.of_shape + r.of_merge > 0
 """
 

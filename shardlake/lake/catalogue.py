@@ -24,6 +24,9 @@ class Catalogue(Protocol):
     def add_partitions(self, table: LakeTable, partitions: dict[tuple[str | None, ...], str]) -> None:
         """Register partitions by their values, each with its folder under the lake's URL; those that are there already stay."""
 
+    def move_partitions(self, table: LakeTable, partitions: dict[tuple[str | None, ...], str]) -> None:
+        """Set the places of partitions that are there, each in one step."""
+
 
 def catalogue(lake: Lake) -> Catalogue | None:
     """The lake's catalogue beside the ledger, if it has one."""
@@ -45,3 +48,9 @@ def register(
             if number == 0 and partitions and not table.projection:
                 outside.add_partitions(table, partitions)
         ledger.record_table(connection, table.database, table.name, view, layout, table.as_json())
+
+
+def move_partitions(lake: Lake, table: LakeTable, partitions: dict[tuple[str | None, ...], str]) -> None:
+    """Move partitions in the catalogue beside the ledger, where there is one."""
+    if outside := catalogue(lake):
+        outside.move_partitions(table, partitions)

@@ -25,7 +25,6 @@ from shardlake.job import Job
 from shardlake.lake.catalogue import register
 from shardlake.lake.current import CurrentTable, merge_batch, tombstones_of
 from shardlake.lake.files import Encoded, encode
-from shardlake.lake.partition import folder as folder_of
 from shardlake.lake.partition import unfit
 from shardlake.lake.rows import Tally, batches, chunks
 from shardlake.lake.tables import LakeTable, latest_of, planned
@@ -67,7 +66,7 @@ def write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
     Raises LakeUnavailable (retried; nothing of it is visible), WarehouseUnavailable, AccountingError.
     """
     started = time.perf_counter()
-    with _alone(job, layout) as connection:
+    with alone(job, layout) as connection:
         if connection is None:
             return None
         commit, more = _next(connection, job, run_id, layout)
@@ -131,14 +130,15 @@ def _files(connection: Connection, job: Job, layout: Layout, commit: Commit, tal
     remove(store, [f.key for f in stale])
     ledger.forget_files(connection, [f.key for f in stale])
     with tempfile.TemporaryDirectory(prefix="shardlake-") as folder:
-        held = _Held(Path(folder))
+        held = Held(Path(folder))
         found = list(chunks(job, commit, tally, Path(folder)))
-        for encoded in encode(job.view, layout, found, location(job, layout, commit), f"c{commit.commit_id:08d}", tally):
+        homes = ledger.homes(connection, job.view.name, layout.table) if layout.mode == "append" else {}
+        for encoded in encode(job.view, layout, found, location(job, layout, commit), homes, f"c{commit.commit_id:08d}", tally):
             held.add(encoded)
         failpoint("lake.encoded")
         ledger.record_files(connection, job.view.name, layout.table, commit.commit_id, held.files)
         failpoint("lake.recorded")
-        _put_all(store, held)
+        put_all(store, held)
     failpoint("lake.put")
     return held.files
 
@@ -157,7 +157,7 @@ def _next(connection: Connection, job: Job, run_id: UUID, layout: Layout) -> tup
 
 
 @contextmanager
-def _alone(job: Job, layout: Layout) -> Iterator[Connection | None]:
+def alone(job: Job, layout: Layout) -> Iterator[Connection | None]:
     """A session that holds the layout's lock; None where another run holds it, which writes what there is."""
     with job.warehouse.connection() as connection:
         name = (f"shardlake.lake.{job.view.name}.{layout.table}",)
@@ -178,7 +178,7 @@ def location(job: Job, layout: Layout, commit: Commit) -> str:
     return f"{home}/v{commit.commit_id:08d}" if layout.mode == "replace" else home
 
 
-class _Held:
+class Held:
     """A commit's encoded files until all are there: in memory, and past MEMORY on the local disk."""
 
     def __init__(self, folder: Path) -> None:
@@ -201,7 +201,7 @@ class _Held:
         return (self._folder / str(number)).read_bytes() if found is None else found
 
 
-def _put_all(store: ObjectStore, held: _Held) -> None:
+def put_all(store: ObjectStore, held: Held) -> None:
     """Put every file, several at once. Where one cannot be put, those that were go again."""
     try:
         with ThreadPoolExecutor(PUTS) as pool:
@@ -233,7 +233,7 @@ def _publish(
         )
     replaced = [f.key for f in ledger.live_files(connection, view.name, layout.table)] if layout.mode == "replace" else []
     tables = [table, *([latest_of(view, layout, table)] if layout.mode == "append" else [])]
-    partitions = {tuple(f.partition): f"{table.location}/{folder_of(layout.partition_by, tuple(f.partition))}" for f in files}
+    partitions = {tuple(f.partition): f.key.rpartition("/")[0] for f in files}
     rejects = [(w, s, r.row_key, r.column, r.value, r.reason) for w, s, r in tally.rejects]
     with connection.transaction():
         register(connection, job.lake, view.name, layout.table, tables, partitions if layout.partition_by else {})

@@ -100,10 +100,24 @@ class Delta:
             ) from None
 
 
-def files(lake: Lake, uri: str) -> list[tuple[str, int]]:
-    """The files of the table's newest version: path under the table and bytes."""
+def files(lake: Lake, uri: str) -> list[tuple[str, int, int]]:
+    """The files of the table's newest version: path under the table, rows and bytes."""
     actions = pa.table(DeltaTable(uri, storage_options=storage(lake)).get_add_actions(flatten=True))
-    return list(zip(actions.column("path").to_pylist(), actions.column("size_bytes").to_pylist(), strict=True))
+    return list(zip(*(actions.column(c).to_pylist() for c in ("path", "num_records", "size_bytes")), strict=True))
+
+
+def compact(lake: Lake, uri: str, size: int) -> tuple[int, int]:
+    """Compact the table by its own means; files before and after. What was replaced goes after the table's retention."""
+    try:
+        table = DeltaTable(uri, storage_options=storage(lake))
+        before = len(table.file_uris())
+        table.optimize.compact(target_size=size)
+        table.vacuum(dry_run=False)
+        return before, len(DeltaTable(uri, storage_options=storage(lake)).file_uris())
+    except TableNotFoundError:
+        return 0, 0
+    except (DeltaError, OSError) as error:
+        raise LakeUnavailable(f"the Delta table {uri} cannot be compacted ({type(error).__name__})", hint="It is tried again.") from None
 
 
 def _unfolded(frame: pl.DataFrame, column: str) -> pl.DataFrame:

@@ -5,23 +5,24 @@ partitions as fit into memory at a time, whatever the number of partitions or ro
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shardlake.lake.current import frame_of, plain_arrow
-from shardlake.lake.partition import Partitions, folder, unfit
+from shardlake.lake.partition import Partitions, Values, folder, unfit
 from shardlake.lake.rows import BATCH, Chunk, Tally
 from shardlake.lake.typed import LakeReject
 from shardlake.layout import Layout, folded
 from shardlake.ledger.lake import LakeFile
 from shardlake.view import View
 
-_LEVEL = 1
+LEVEL = 1
 """zstd level: 3 costs a third more time for a twentieth of the bytes."""
-_GROUP = 122_880
+GROUP = 122_880
 """Rows of a row group."""
 
 
@@ -33,9 +34,12 @@ class Encoded:
     data: bytes
 
 
-def encode(view: View, layout: Layout, chunks: list[Chunk], prefix: str, stem: str, tally: Tally) -> Iterator[Encoded]:
-    """The files of a commit's rows. `prefix` is the table's folder, `stem` the beginning of every file's name: both repeat
-    when a commit is begun again. Rows whose value cannot name a partition are rejects of the layout.
+def encode(
+    view: View, layout: Layout, chunks: list[Chunk], prefix: str, homes: dict[Values, str], stem: str, tally: Tally
+) -> Iterator[Encoded]:
+    """The files of a commit's rows. `prefix` is the table's folder, `homes` are folders of partitions that have moved, `stem`
+    is the beginning of every file's name: all repeat when a commit is begun again. Rows whose value cannot name a partition
+    are rejects of the layout.
     """
     partitions = Partitions(layout.partition_by)
     numbers = [partitions.number(_parts(layout, chunk)) for chunk in chunks]
@@ -46,7 +50,7 @@ def encode(view: View, layout: Layout, chunks: list[Chunk], prefix: str, stem: s
     rows = {number: count for number, count in sorted(counts) if number >= 0}
     width = sum(chunk.path.stat().st_size for chunk in chunks) / max(1, sum(chunk.rows for chunk in chunks))
     for group in _groups(rows, max(1, int(BATCH / max(1.0, width)))):
-        places = {n: "/".join(filter(None, (prefix, folder(layout.partition_by, values[n])))) for n in group}
+        places = {n: homes.get(values[n]) or "/".join(filter(None, (prefix, folder(layout.partition_by, values[n])))) for n in group}
         if len(group) == 1 and rows[group[0]] * width > BATCH:
             yield from _large(view, layout, chunks, numbers, group[0], places[group[0]], stem, list(values[group[0]]))
             continue
@@ -89,13 +93,13 @@ def _rows(view: View, layout: Layout, chunks: list[Chunk], numbers: list[pl.Seri
             table = chunk.whole(chunk.read().take(places.to_arrow()))
             found.append(frame_of(table).with_columns(own[places].alias("_shardlake_partition")))
     frame = pl.concat(found)
-    order = _by_key(frame.select(k for k in view.key if k in frame.columns))
+    order = by_key(frame.select(k for k in view.key if k in frame.columns))
     codes = pl.DataFrame({"code": frame.get_column("_shardlake_partition").rechunk()[order]})
     order = order[codes.select(pl.arg_sort_by("code", maintain_order=True)).to_series()]
     return stored(layout, frame)[order]
 
 
-def _by_key(key: pl.DataFrame) -> pl.Series:
+def by_key(key: pl.DataFrame) -> pl.Series:
     """The places of the rows, sorted by key; as they are where they are sorted already, as a shard's first window is."""
     first = key.to_series().rechunk()
     if key.width == 1 and first.is_sorted():
@@ -113,7 +117,7 @@ def stored(layout: Layout, frame: pl.DataFrame) -> pl.DataFrame:
 
 def _parquet(frame: pl.DataFrame) -> bytes:
     sink = io.BytesIO()
-    frame.write_parquet(sink, compression="zstd", compression_level=_LEVEL, row_group_size=_GROUP, statistics=True)
+    frame.write_parquet(sink, compression="zstd", compression_level=LEVEL, row_group_size=GROUP, statistics=True)
     return sink.getvalue()
 
 
@@ -121,19 +125,27 @@ def _large(
     view: View, layout: Layout, chunks: list[Chunk], numbers: list[pl.Series], number: int, place: str, stem: str, values: list[str | None]
 ) -> Iterator[Encoded]:
     """A partition that does not fit into memory: files of the layout's size, piece by piece, each piece sorted by key."""
+    pieces = (
+        plain_arrow(_rows(view, layout, piece, own, [number]).drop("_shardlake_partition"))
+        for piece, own in _pieces(chunks, numbers, number)
+    )
+    yield from in_files(pieces, layout.file_size, f"{place}/{stem}", values)
+
+
+def in_files(tables: Iterable[pa.Table], size: int, stem: str, values: list[str | None]) -> Iterator[Encoded]:
+    """Tables one behind the other, each as row groups, in files of `size` bytes or a little more."""
     sink, writer, rows, nth = io.BytesIO(), None, 0, 0
-    for piece, own in _pieces(chunks, numbers, number):
-        table = plain_arrow(_rows(view, layout, piece, own, [number]).drop("_shardlake_partition"))
-        writer = writer or pq.ParquetWriter(sink, table.schema, compression="zstd", compression_level=_LEVEL)
-        writer.write_table(table, row_group_size=_GROUP)
+    for table in tables:
+        writer = writer or pq.ParquetWriter(sink, table.schema, compression="zstd", compression_level=LEVEL)
+        writer.write_table(table, row_group_size=GROUP)
         rows += table.num_rows
-        if sink.tell() >= layout.file_size:
+        if sink.tell() >= size:
             writer.close()
-            yield _encoded(sink, f"{place}/{stem}-{nth:03d}.parquet", values, rows)
+            yield _encoded(sink, f"{stem}-{nth:03d}.parquet", values, rows)
             sink, writer, rows, nth = io.BytesIO(), None, 0, nth + 1
     if writer:
         writer.close()
-        yield _encoded(sink, f"{place}/{stem}-{nth:03d}.parquet", values, rows)
+        yield _encoded(sink, f"{stem}-{nth:03d}.parquet", values, rows)
 
 
 def _encoded(sink: io.BytesIO, key: str, values: list[str | None], rows: int) -> Encoded:

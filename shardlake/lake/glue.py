@@ -68,14 +68,7 @@ class Glue:
 
     def add_partitions(self, table: LakeTable, partitions: dict[tuple[str | None, ...], str]) -> None:
         """Register partitions, a hundred at a time."""
-        storage = self._storage(table)
-        entries = [
-            {
-                "Values": [DEFAULT if v is None else v for v in values],
-                "StorageDescriptor": {**storage, "Location": f"{self._root}/{folder}"},
-            }
-            for values, folder in partitions.items()
-        ]
+        entries = self._entries(table, partitions)
         for start in range(0, len(entries), _BATCH):
             answer = self._call(
                 "batch_create_partition",
@@ -88,6 +81,29 @@ class Glue:
                     f"Glue did not take {len(bad)} partitions of {table.database}.{table.name}, {values!r} first ({code})",
                     hint="It is tried again.",
                 )
+
+    def move_partitions(self, table: LakeTable, partitions: dict[tuple[str | None, ...], str]) -> None:
+        """Set the places of partitions, a hundred at a time; each changes in one step."""
+        entries = [{"PartitionValueList": e["Values"], "PartitionInput": e} for e in self._entries(table, partitions)]
+        for start in range(0, len(entries), _BATCH):
+            answer = self._call(
+                "batch_update_partition", DatabaseName=table.database, TableName=table.name, Entries=entries[start : start + _BATCH]
+            )
+            if bad := answer.get("Errors", []):
+                code = bad[0]["ErrorDetail"]["ErrorCode"]
+                raise CatalogueUnavailable(
+                    f"Glue did not move {len(bad)} partitions of {table.database}.{table.name} ({code})", hint="It is tried again."
+                )
+
+    def _entries(self, table: LakeTable, partitions: dict[tuple[str | None, ...], str]) -> list[dict[str, Any]]:
+        storage = self._storage(table)
+        return [
+            {
+                "Values": [DEFAULT if v is None else v for v in values],
+                "StorageDescriptor": {**storage, "Location": f"{self._root}/{folder}"},
+            }
+            for values, folder in partitions.items()
+        ]
 
     def _input(self, table: LakeTable, view: str) -> dict[str, Any]:
         parameters = {_MARK: view, "EXTERNAL": "TRUE"}

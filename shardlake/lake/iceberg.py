@@ -166,7 +166,7 @@ def _wide(table: pa.Table) -> pa.Table:
     return table.cast(pa.schema([f.with_type(pa.int32()) if f.type == pa.int16() else f for f in table.schema]))
 
 
-def files(lake: Lake, warehouse: PostgresWarehouse, database: str, name: str) -> list[tuple[str, int]]:
-    """The data files of the table's newest snapshot: full path and bytes."""
+def files(lake: Lake, warehouse: PostgresWarehouse, database: str, name: str) -> list[tuple[str, int, int]]:
+    """The data files of the table's newest snapshot: full path, rows and bytes."""
     table = catalog(lake, warehouse).load_table((database, name))
-    return [(task.file.file_path, task.file.file_size_in_bytes) for task in table.scan().plan_files()]
+    return [(task.file.file_path, task.file.record_count, task.file.file_size_in_bytes) for task in table.scan().plan_files()]

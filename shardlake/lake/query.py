@@ -148,13 +148,13 @@ def _open_format(warehouse: Warehouse, lake: Lake, table: LakeTable) -> list[tup
     if table.format == "delta":
         from shardlake.lake import delta
 
-        found = [(f"{table.location}/{unquote(path)}", size) for path, size in delta.files(lake, address(lake, table.location))]
+        found = [(f"{table.location}/{unquote(path)}", size) for path, _, size in delta.files(lake, address(lake, table.location))]
     else:
         from shardlake.lake import iceberg
 
         root = address(lake, "")
         paths = iceberg.files(lake, warehouse.spec, table.database, table.name)
-        found = [(path.removeprefix("file://").removeprefix(root).strip("/"), size) for path, size in paths]
+        found = [(path.removeprefix("file://").removeprefix(root).strip("/"), size) for path, _, size in paths]
     return [([], [key for key, _ in found], [size for _, size in found])] if found else []
 
 

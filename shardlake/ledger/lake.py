@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -160,6 +161,24 @@ def live_files(connection: Connection, view: str, layout: str) -> list[LakeFile]
         ).fetchall()  # fmt: skip
 
 
+def live_files_since(connection: Connection, view: str, layout: str) -> list[tuple[LakeFile, datetime]]:
+    """The same files, each with when it was published."""
+    rows = connection.execute(
+        "SELECT f.key, f.partition, f.rows, f.bytes, c.published_at FROM shardlake.lake_files f JOIN shardlake.lake_commits c USING (commit_id)"
+        " WHERE f.view = %s AND f.layout = %s AND c.status = 'published' AND f.replaced_by IS NULL ORDER BY f.key", (view, layout)
+    )  # fmt: skip
+    return [(LakeFile(key, partition, rows, size), at) for key, partition, rows, size, at in rows.fetchall()]
+
+
+def homes(connection: Connection, view: str, layout: str) -> dict[tuple[str | None, ...], str]:
+    """Where the files of each partition lie: compaction moves them."""
+    rows = connection.execute(
+        "SELECT f.partition, max(regexp_replace(f.key, '/[^/]+$', '')) FROM shardlake.lake_files f JOIN shardlake.lake_commits c USING (commit_id)"
+        " WHERE f.view = %s AND f.layout = %s AND c.status = 'published' AND f.replaced_by IS NULL GROUP BY f.partition", (view, layout)
+    )  # fmt: skip
+    return {tuple(partition): place for partition, place in rows.fetchall()}
+
+
 def files_by_columns(connection: Connection, view: str, layout: str) -> list[tuple[list[str], list[str], list[int]]]:
     """The same files with their sizes, by the columns that they have: columns were added meanwhile."""
     return connection.execute(
@@ -190,6 +209,70 @@ def table(connection: Connection, database: str, name: str) -> tuple[str, str, d
 def tables(connection: Connection) -> list[tuple[str, str, str, str, dict[str, Any]]]:
     """Every table: database, name, view, layout, definition."""
     return connection.execute("SELECT database, name, view, layout, definition FROM shardlake.lake_tables ORDER BY 1, 2").fetchall()
+
+
+def last_write(connection: Connection, view: str, layout: str) -> tuple[datetime | None, int]:
+    """When the layout was last written, and how many windows wait for it."""
+    row = connection.execute(
+        "SELECT max(published_at) FROM shardlake.lake_commits WHERE view = %s AND layout = %s AND status = 'published'", (view, layout)
+    ).fetchone()
+    return (row[0] if row else None), len(pending(connection, view, layout))
+
+
+def read_by(connection: Connection, run_id: UUID, view: str) -> list[tuple[str, str, str]]:
+    """The raw files that a run read: key, load date and shard."""
+    return connection.execute(
+        "SELECT f.key, w.load_date::text, w.shard FROM shardlake.files f JOIN shardlake.windows w USING (window_id)"
+        " WHERE w.run_id = %s AND w.view = %s AND w.raw_removed_at IS NULL ORDER BY f.key DESC", (run_id, view)
+    ).fetchall()  # fmt: skip
+
+
+def expired(connection: Connection, view: str, layouts: list[str], before: datetime) -> list[int]:
+    """Windows whose raw files may go: merged before a time, and in every layout."""
+    rows = connection.execute(
+        "UPDATE shardlake.windows w SET raw_removed_at = coalesce(raw_removed_at, now()) WHERE w.view = %(view)s"
+        " AND EXISTS (SELECT FROM shardlake.files f WHERE f.window_id = w.window_id) AND w.status IN ('merged', 'abandoned')"
+        " AND coalesce(w.merged_at, w.opened_at) < %(before)s AND (w.status = 'abandoned' OR NOT EXISTS (SELECT FROM unnest(%(layouts)s::text[]) layout"
+        " WHERE NOT EXISTS (SELECT FROM shardlake.lake_windows l JOIN shardlake.lake_commits c USING (commit_id)"
+        " WHERE l.view = w.view AND l.layout = layout AND l.window_id = w.window_id AND c.status = 'published'))) RETURNING w.window_id",
+        {"view": view, "layouts": layouts, "before": before},
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
+def raw_keys(connection: Connection, windows: list[int]) -> list[str]:
+    """The raw files of windows."""
+    return [row[0] for row in connection.execute("SELECT key FROM shardlake.files WHERE window_id = ANY(%s)", (windows,)).fetchall()]
+
+
+def forget_raw(connection: Connection, windows: list[int]) -> None:
+    """Raw files that are gone."""
+    connection.execute("DELETE FROM shardlake.files WHERE window_id = ANY(%s)", (windows,))
+
+
+def replaced(connection: Connection, view: str, before: datetime) -> list[str]:
+    """Files that were replaced before a time."""
+    rows = connection.execute(
+        "SELECT f.key FROM shardlake.lake_files f JOIN shardlake.lake_commits c ON c.commit_id = f.replaced_by"
+        " WHERE f.view = %s AND f.replaced_at < %s AND c.status = 'published'", (view, before)
+    )  # fmt: skip
+    return [row[0] for row in rows.fetchall()]
+
+
+def known(connection: Connection, view: str, keys: list[str]) -> set[str]:
+    """Which of these keys the ledger knows: files of any commit, and raw files of any window that is not given up."""
+    rows = connection.execute(
+        "SELECT key FROM shardlake.lake_files WHERE view = %(view)s AND key = ANY(%(keys)s)"
+        " UNION SELECT f.key FROM shardlake.files f JOIN shardlake.windows w USING (window_id) WHERE w.view = %(view)s AND f.key = ANY(%(keys)s)",
+        {"view": view, "keys": keys},
+    )
+    return {row[0] for row in rows.fetchall()}
+
+
+def open_windows(connection: Connection, view: str) -> set[int]:
+    """Windows that are being read: their files are known when they are all written."""
+    rows = connection.execute("SELECT window_id FROM shardlake.windows WHERE view = %s AND status = 'open'", (view,))
+    return {row[0] for row in rows.fetchall()}
 
 
 def raw_files(connection: Connection, view: str) -> list[tuple[list[str], list[str], list[int]]]:

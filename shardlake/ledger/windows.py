@@ -125,9 +125,10 @@ def forget(connection: Connection, view: str, shard: str) -> None:
 
 
 def merged_windows(connection: Connection, view: str, shard: str) -> list[int]:
-    """The shard's merged windows, oldest first, for a replay."""
+    """The shard's merged windows of which raw is still there, oldest first, for a replay."""
     rows = connection.execute(
-        "SELECT window_id FROM shardlake.windows WHERE view = %s AND shard = %s AND status = 'merged' ORDER BY window_id", (view, shard)
+        "SELECT window_id FROM shardlake.windows WHERE view = %s AND shard = %s AND status = 'merged' AND raw_removed_at IS NULL ORDER BY window_id",
+        (view, shard),
     )
     return [row[0] for row in rows.fetchall()]
 

@@ -1,0 +1,152 @@
+"""`shardlake query`, `lake`, `compact` and `sweep`."""
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.shown import console, errors, show_json, table
+
+AView = Annotated[str, typer.Argument(help="The view, by name.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print what a program would read, and nothing else.")]
+
+
+def query(
+    sql: Annotated[str, typer.Argument(help="A SELECT over the tables of the lake, in DuckDB's SQL.", show_default=False)],
+    view: Annotated[str | None, typer.Option(help="A view whose lake is meant, where your views have several.")] = None,
+    as_json: AsJson = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    parquet: Annotated[Path | None, typer.Option(help="Write the rows to this file.")] = None,
+) -> None:
+    """Ask the lake: its tables are read where they lie, and only the files and columns that the question needs.
+
+    The last line, on standard error, is what was read: the bytes that Athena would bill. For example:
+
+        shardlake query "select city, count(*) from orders_latest group by city"
+        shardlake query "select * from orders where dt >= date '2026-11-01'" --csv
+    """
+    from shardlake.lake.query import query as ask
+
+    job = _job(view)
+    answer = ask(job.warehouse, job.lake, sql)
+    if parquet:
+        import pyarrow.parquet as pq
+
+        pq.write_table(answer.rows, parquet)
+    elif csv:
+        import pyarrow.csv as pc
+
+        pc.write_csv(answer.rows, sys.stdout.buffer)
+    elif as_json:
+        show_json({"rows": answer.rows.to_pylist(), "scanned": _scanned(answer.scanned)})
+    else:
+        rows = [list(row.values()) for row in answer.rows.slice(0, 200).to_pylist()]
+        console.print(table("", answer.rows.column_names, rows))
+    found = answer.scanned
+    shown = f", the first 200 of {answer.rows.num_rows:,} rows" if answer.rows.num_rows > 200 and not (csv or parquet or as_json) else ""
+    errors.print(
+        f"{answer.rows.num_rows:,} rows in {found.seconds:.2f} s; read {_size(found.bytes)} of {found.files} of {found.of_files} files{shown}",
+        style="dim", highlight=False,
+    )  # fmt: skip
+
+
+def lake(view: AView, as_json: AsJson = False) -> None:
+    """Show what a view has in the lake: layouts, partitions, files, bytes, small files, last write.
+
+    For example:
+
+        shardlake lake orders
+    """
+    from shardlake.lake.overview import overview
+
+    found = overview(_job(view))
+    if as_json:
+        show_json({"view": view, "layouts": [layout.as_json() for layout in found]})
+        return
+    rows = [
+        [
+            f.table, f.format, f.write, f.partition_by, f.partitions, f.files, f.rows, _size(f.bytes),
+            f"{100 * f.small // max(1, f.files)}%", f.pending, f"{f.last_write:%m-%d %H:%M:%S}" if f.last_write else "never",
+        ]
+        for f in found
+    ]  # fmt: skip
+    columns = ["table", "format", "write", "partitioned by", "partitions", "files", "rows", "size", "small", "pending", "last write"]
+    console.print(
+        table(f"{view}: {len(found)} layouts", columns, rows, ("partitions", "files", "rows", "size", "small", "pending"), ("table",))
+    )
+
+
+def compact(
+    view: AView,
+    closed: Annotated[int, typer.Option(help="Minutes since the last write of a partition before it is compacted.", min=0)] = 60,
+    as_json: AsJson = False,
+) -> None:
+    """Rewrite the small files of closed partitions as few large ones, and switch readers over in one step.
+
+    For example, every night:
+
+        shardlake compact orders
+    """
+    from shardlake.lake.compact import compact as rewrite
+
+    job = _job(view)
+    found = [rewrite(job, layout, closed=timedelta(minutes=closed)) for layout in job.view.lake.layouts]
+    if as_json:
+        show_json({"view": view, "layouts": [{n: getattr(f, n) for n in f.__slots__} for f in found]})
+        return
+    rows: list[list[Any]] = [[f.table, f.partitions, f.before, f.after, f.note] for f in found]
+    console.print(
+        table(
+            f"{view}: compaction", ["table", "partitions", "files before", "after", "note"], rows, ("partitions", "files before", "after")
+        )
+    )
+
+
+def sweep(
+    view: AView,
+    grace: Annotated[
+        float, typer.Option(help="Hours that a file stays which was replaced, or which the ledger does not know.", min=0)
+    ] = 24,
+    as_json: AsJson = False,
+) -> None:
+    """Remove what may go: raw files past the view's retention, files that compaction replaced, files that nothing knows.
+
+    For example:
+
+        shardlake sweep orders
+    """
+    from shardlake.lake.sweep import sweep as remove
+
+    found = remove(_job(view), grace=timedelta(hours=grace))
+    if as_json:
+        show_json({"view": view, "raw": found.raw, "replaced": found.replaced, "orphans": found.orphans})
+        return
+    console.print(f"{view}: removed {found.raw} raw files, {found.replaced} replaced files, {found.orphans} orphans", highlight=False)
+
+
+def _job(view: str | None) -> Any:
+    """The job of a view, or of the first that there is."""
+    from cli.connect import connect
+    from shardlake.errors import SpecError
+    from shardlake.job import open_job
+    from shardlake.places import views_folder
+    from shardlake.view_file import find_view, view_names
+
+    names = [view] if view else view_names(views_folder())
+    if not names:
+        raise SpecError("there is no view yet, and so no lake", hint="Begin with `shardlake discover`.")
+    return open_job(find_view(views_folder(), names[0]), connect)
+
+
+def _scanned(found: Any) -> dict[str, Any]:
+    return {"files": found.files, "of_files": found.of_files, "bytes": found.bytes, "seconds": round(found.seconds, 3)}
+
+
+def _size(size: int) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:,.0f} {unit}"
+        size = size / 1000  # type: ignore[assignment]
+    return f"{size:,.1f} GB"
