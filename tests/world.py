@@ -209,8 +209,16 @@ class World:
         return [tuple(row.values()) for row in query(job.warehouse, lake, sql).rows.to_pylist()]
 
     def rejects(self) -> list[tuple[Any, ...]]:
-        """(shard, row_key, column, value, reason) of every reject, oldest first."""
-        return self.warehouse("SELECT shard, row_key, column_name, value, reason FROM shardlake.rejects ORDER BY reject_id")
+        """(shard, row_key, column, value, reason) of every row that the warehouse does not have, oldest first."""
+        return self.warehouse(
+            "SELECT shard, row_key, column_name, value, reason FROM shardlake.rejects WHERE stage <> 'lake' ORDER BY reject_id"
+        )
+
+    def lake_rejects(self) -> list[tuple[Any, ...]]:
+        """(layout, row_key, column, value, reason) of every row that a lake table cannot hold, oldest first."""
+        return self.warehouse(
+            "SELECT layout, row_key, column_name, value, reason FROM shardlake.rejects WHERE stage = 'lake' ORDER BY reject_id"
+        )
 
 
 WorldMaker = Callable[..., World]

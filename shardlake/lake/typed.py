@@ -129,7 +129,7 @@ def settle(connection: Connection, sql: MergeSql, doubtful: pa.Table) -> tuple[p
 def _printed(type_: Type, value: str) -> str:
     """A text as Postgres prints the value that it makes of it; an instant in UTC."""
     if type_.array:
-        return f"to_jsonb({cast(type_, value)})::text"
+        return f"to_jsonb(({cast(type_, value)})::text[])::text"  # as texts: DuckDB reads numbers of JSON as doubles
     if type_.name == "timestamptz":
         return f"(({value}::timestamptz AT TIME ZONE 'UTC')::text || '+00')"
     return f"({cast(type_, value)})::text"
@@ -157,5 +157,6 @@ def _held(view: View, columns: list[TargetColumn], texts: pa.Table, schema: pa.S
 def _tried(type_: Type, value: str) -> str:
     found = f"try({typed(type_, value)})"
     if type_.name in ("date", "timestamp", "timestamptz") and not type_.array:
-        return f"CASE WHEN NOT contains({value}, 'infinity') THEN {found} END"
+        # infinity, years before 1 and past 9999: Athena has none of them
+        return f"CASE WHEN regexp_matches({value}, '^[0-9]{{4}}-') AND NOT suffix({value}, 'BC') AND NOT contains({value}, 'BC+') THEN {found} END"
     return found

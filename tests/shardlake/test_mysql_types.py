@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.lake import EVERY_FORMAT, agrees
 from tests.world import World, WorldMaker, orders_view
 
 Values = dict[str, tuple[str, str, list[tuple[str, str | None]]]]
@@ -14,7 +15,11 @@ Values = dict[str, tuple[str, str, list[tuple[str, str | None]]]]
 
 def typed(world: WorldMaker, columns: dict[str, tuple[str, Any]], more: str = "", **changes: Any) -> World:
     """A table `orders` of `id`, these columns and `updated_at`, and a view that takes them all."""
-    view = orders_view(columns={"id": "bigint", **{n: t for n, (_, t) in columns.items()}, "updated_at": "timestamp"}, **changes)
+    view = orders_view(
+        columns={"id": "bigint", **{n: t for n, (_, t) in columns.items()}, "updated_at": "timestamp"},
+        lake={"layouts": EVERY_FORMAT},
+        **changes,
+    )
     w = world(view=view)
     lines = ", ".join(f"`{name}` {declared}" for name, (declared, _) in columns.items())
     w.on(
@@ -44,6 +49,7 @@ def must_arrive(world: WorldMaker, values: Values, more: str = "", **changes: An
         assert w.rejects() == []
         found = w.target(", ".join(f'"{name}"::text' for name in values), order="id")
         assert {name: [row[n] for row in found] for n, name in enumerate(values)} == expected
+        agrees(w, {name: column.type for name, column in w.model().columns.items() if name != "id"})
         w.on("shop_00", "UPDATE orders SET updated_at = utc_timestamp(6)")
     return w
 

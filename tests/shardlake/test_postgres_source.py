@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.lake import EVERY_FORMAT, agrees
 from tests.world import World, WorldMaker, orders_view
 
 Values = dict[str, tuple[str, str, list[tuple[str, str | None]]]]
@@ -18,7 +19,10 @@ def typed(world: WorldMaker, columns: dict[str, tuple[str, Any]], cursor: str = 
     w = world(
         source="postgres",
         view=orders_view(
-            source=source, columns={"id": "bigint", **{n: t for n, (_, t) in columns.items()}, "updated_at": cursor}, **changes
+            source=source,
+            columns={"id": "bigint", **{n: t for n, (_, t) in columns.items()}, "updated_at": cursor},
+            lake={"layouts": EVERY_FORMAT},
+            **changes,
         ),
     )
     w.on("shop_00", "CREATE TYPE mood AS ENUM ('sad', 'ok', 'it''s 🚚')")
@@ -46,6 +50,7 @@ def must_arrive(world: WorldMaker, values: Values) -> None:
         assert w.rejects() == []
         found = w.target(", ".join(f'"{name}"::text' for name in values), order="id")
         assert {name: [row[n] for row in found] for n, name in enumerate(values)} == expected
+        agrees(w, {name: column.type for name, column in w.model().columns.items() if name != "id"})
         w.on("shop_00", "UPDATE orders SET updated_at = clock_timestamp()")
 
 
