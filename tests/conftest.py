@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
 from embedded.mariadb import MariaDB, obtain_mariadb
 from embedded.postgres import Postgres, obtain_postgres
@@ -51,3 +53,16 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectApi
     with PrefectServer(tmp_path_factory.mktemp("prefect-server")) as server:
         yield PrefectApi(server)
         drain()
+
+
+@pytest.fixture(scope="session")
+def s3_emulator() -> Iterator[str]:
+    """moto's S3 with one bucket, and its Glue; their address."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    client = boto3.client("s3", endpoint_url=address, region_name="eu-west-1", aws_access_key_id="k", aws_secret_access_key="s")
+    client.create_bucket(Bucket="lake-bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    yield address
+    server.stop()

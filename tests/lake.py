@@ -14,6 +14,7 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
 from shardlake.connection import Lake, PostgresWarehouse
+from shardlake.failpoints import NAMES
 from shardlake.lake.columns import arrow_type
 from shardlake.lake.iceberg import catalog
 from shardlake.layout import folded
@@ -22,6 +23,8 @@ from tests.world import World
 
 EVERY_FORMAT: list[dict[str, Any]] = [{"table": f"lake_{f}", "format": f} for f in ("parquet", "delta", "iceberg")]
 """Three layouts, one a format."""
+IN_THE_LAKE = tuple(name for name in NAMES if name.startswith("lake."))
+"""The failpoints of a commit; `lake/test_faults.py` ends a run at each."""
 
 
 def readers(w: World) -> dict[str, list[dict[str, Any]]]:

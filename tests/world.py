@@ -75,6 +75,7 @@ class World:
     shards: list[str]
     view: dict[str, Any] = field(default_factory=orders_view)
     connection_changes: dict[str, Any] = field(default_factory=dict)
+    lake: dict[str, Any] = field(default_factory=dict)
     prefix: str = ""
     warehouse_database: str = ""
 
@@ -125,7 +126,7 @@ class World:
         return {
             f"{slug}/shop": {"shards": shards, "password": password, "connect_timeout": "3s", **self.connection_changes},
             "postgres-warehouse/main": {"url": target, "password": secret},
-            "athena-lake/main": {"url": str(self.folder / "lake")},
+            "athena-lake/main": self.lake or {"url": str(self.folder / "lake")},
         }
 
     def connect(self, reference: str) -> Connection:

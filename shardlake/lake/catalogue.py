@@ -43,7 +43,7 @@ def register(
     """Make tables known; `partitions` are those of the first. The ledger comes last, within the caller's transaction."""
     outside = catalogue(lake)
     for number, table in enumerate(tables):
-        if outside:
+        if outside and table.format != "iceberg":  # that one's library registers it itself
             outside.ensure(table, view)
             if number == 0 and partitions and not table.projection:
                 outside.add_partitions(table, partitions)

@@ -4,7 +4,6 @@ open (windows fixed) ─▶ encode (local disk) ─▶ record (keys) ─▶ put 
 next run finds the open commit, removes what its keys name, and begins it again with the same windows under the same names.
 """
 
-import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,7 @@ from shardlake.lake.current import CurrentTable, merge_batch, tombstones_of
 from shardlake.lake.files import Encoded, encode
 from shardlake.lake.partition import unfit
 from shardlake.lake.rows import Tally, batches, chunks
+from shardlake.lake.spool import scratched
 from shardlake.lake.tables import LakeTable, latest_of, planned
 from shardlake.lake.typed import LakeReject
 from shardlake.layout import Layout
@@ -89,8 +89,8 @@ def write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
 def _merge(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> Counts:
     """Merge the commit's rows into a table of current rows, batch by batch; a batch that is there already changes nothing."""
     found, table = Counts(), _current(job, layout, location(job, layout, commit))
-    with tempfile.TemporaryDirectory(prefix="shardlake-") as folder:
-        for batch in batches(chunks(job, commit, tally, Path(folder))):
+    with scratched() as folder:
+        for batch in batches(chunks(job, commit, tally, folder)):
             fitting = _fit(job.view, layout, batch, tally) if layout.format == "delta" else batch
             found += merge_batch(job.view, table, fitting, tombstones_of(connection, job.view, fitting))
             failpoint("lake.merged")
@@ -129,9 +129,9 @@ def _files(connection: Connection, job: Job, layout: Layout, commit: Commit, tal
     stale = ledger.files_of(connection, commit.commit_id)
     remove(store, [f.key for f in stale])
     ledger.forget_files(connection, [f.key for f in stale])
-    with tempfile.TemporaryDirectory(prefix="shardlake-") as folder:
-        held = Held(Path(folder))
-        found = list(chunks(job, commit, tally, Path(folder)))
+    with scratched() as folder:
+        held = Held(folder)
+        found = list(chunks(job, commit, tally, folder))
         homes = ledger.homes(connection, job.view.name, layout.table) if layout.mode == "append" else {}
         for encoded in encode(job.view, layout, found, location(job, layout, commit), homes, f"c{commit.commit_id:08d}", tally):
             held.add(encoded)

@@ -4,12 +4,10 @@ The new files lie in a folder of their own within the partition, and the partiti
 the old files stay for readers that are at them, and go with a sweep.
 """
 
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import pyarrow as pa
@@ -24,6 +22,7 @@ from shardlake.lake.files import GROUP, Encoded, by_key, in_files
 from shardlake.lake.overview import SMALL
 from shardlake.lake.partition import folder
 from shardlake.lake.rows import BATCH
+from shardlake.lake.spool import scratched
 from shardlake.lake.tables import from_json
 from shardlake.layout import Layout, folded
 from shardlake.ledger import lake as ledger
@@ -70,8 +69,8 @@ def compact(job: Job, layout: Layout, *, closed: timedelta = CLOSED) -> Compacte
         store = open_store(job.lake)
         moved: dict[tuple[str | None, ...], str] = {}
         old = [f for files in waiting.values() for f in files]
-        with tempfile.TemporaryDirectory(prefix="shardlake-") as scratch:
-            held = Held(Path(scratch))
+        with scratched() as scratch:
+            held = Held(scratch)
             for values, files in waiting.items():
                 place = "/".join(filter(None, (table.location, folder(layout.partition_by, values), f"c{commit.commit_id:08d}")))
                 moved[values] = place

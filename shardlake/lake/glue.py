@@ -16,6 +16,8 @@ from shardlake.lake.tables import LakeTable
 
 _BATCH = 100
 """Partitions in a request, the most that Glue takes."""
+_ATTEMPTS = 6
+"""Tries of a request, slower as Glue throttles; a step is tried again as a whole beyond that."""
 _MARK = "shardlake.view"
 _PRESTO = {"string": "varchar", "int": "integer", "float": "real", "binary": "varbinary", "timestamp": "timestamp(3)"}
 _PARQUET = {
@@ -36,9 +38,9 @@ class Glue:
                 "aws_access_key_id": lake.access_key_id.get_secret_value(),
                 "aws_secret_access_key": lake.secret_access_key.get_secret_value(),
             }
-        retries: Any = {"mode": "adaptive", "max_attempts": 10}
+        retries: Any = {"mode": "adaptive", "max_attempts": _ATTEMPTS}
         self._client: Any = boto3.client(
-            "glue", region_name=lake.region, endpoint_url=lake.glue_endpoint, config=Config(retries=retries), **keys
+            "glue", region_name=lake.region, endpoint_url=lake.glue_endpoint, config=Config(retries=retries, connect_timeout=10), **keys
         )
 
     def ensure(self, table: LakeTable, view: str) -> None:
@@ -109,6 +111,13 @@ class Glue:
         parameters = {_MARK: view, "EXTERNAL": "TRUE"}
         if table.format == "view":
             return {**_view_input(table), "Parameters": {**parameters, "presto_view": "true", "comment": "Presto View"}}
+        if table.format == "delta":  # Athena reads its log
+            columns = _columns((*table.columns, *table.partitions))
+            return {
+                "Name": table.name, "TableType": "EXTERNAL_TABLE", "PartitionKeys": [],
+                "Parameters": {**parameters, "classification": "delta", "table_type": "DELTA", "spark.sql.sources.provider": "delta"},
+                "StorageDescriptor": {**self._storage(table), "Columns": columns},
+            }  # fmt: skip
         parameters |= {"classification": "parquet", **table.projection}
         if table.projection:
             names = "/".join(f"{n}=${{{n}}}" for n, _ in table.partitions)

@@ -119,7 +119,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, lake: L
     sizes: dict[str, int] = {}
     with warehouse.connection() as session:
         known = {(d, n): (from_json(d, n, definition), v, layout) for d, n, v, layout, definition in ledger.tables(session)}
-        chosen = {place for place in known if {place[1], f"{place[0]}.{place[1]}", f'"{place[0]}"."{place[1]}"'} & wanted}
+        chosen = {place for place in known if _is_named(place, wanted)}
         chosen |= {(known[c][0].database, known[c][2]) for c in chosen if known[c][0].format == "view"}
         files = {}
         for database, table in chosen:
@@ -156,6 +156,13 @@ def _open_format(warehouse: Warehouse, lake: Lake, table: LakeTable) -> list[tup
         paths = iceberg.files(lake, warehouse.spec, table.database, table.name)
         found = [(path.removeprefix("file://").removeprefix(root).strip("/"), size) for path, _, size in paths]
     return [([], [key for key, _ in found], [size for _, size in found])] if found else []
+
+
+def _is_named(place: tuple[str, str], wanted: set[str]) -> bool:
+    """Whether a query names a table: as `database.name`, or by its name alone where it is not of raw."""
+    database, table = place
+    names = {f"{database}.{table}", f'"{database}"."{table}"', *([table] if database != "raw" else [])}
+    return bool(names & wanted)
 
 
 def _select(table: LakeTable, groups: list[tuple[list[str], list[str], list[int]]]) -> str:

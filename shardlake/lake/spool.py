@@ -3,9 +3,11 @@
 Nothing depends on it: rows that are not here are made from raw.
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from weakref import finalize
@@ -19,11 +21,40 @@ MOST = 4 << 30
 """Bytes of a run's spool; windows past that are not kept."""
 
 
+def scratch() -> Path:
+    """A new temporary folder of this process. Those of processes that were killed are removed first."""
+    for left in Path(tempfile.gettempdir()).glob("shardlake-*-*"):
+        pid = left.name.split("-")[1]
+        if pid.isdigit() and not _alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"shardlake-{os.getpid()}-"))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextmanager
+def scratched() -> Iterator[Path]:
+    """A temporary folder that goes at the end."""
+    folder = scratch()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 class Spool:
     """A run's spool, in a temporary folder that goes with it."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="shardlake-"))
+        self._folder = scratch()
         self._end = finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._sizes: dict[int, int] = {}
         self._lock = Lock()

@@ -232,9 +232,9 @@ def expired(connection: Connection, view: str, layouts: list[str], before: datet
     rows = connection.execute(
         "UPDATE shardlake.windows w SET raw_removed_at = coalesce(raw_removed_at, now()) WHERE w.view = %(view)s"
         " AND EXISTS (SELECT FROM shardlake.files f WHERE f.window_id = w.window_id) AND w.status IN ('merged', 'abandoned')"
-        " AND coalesce(w.merged_at, w.opened_at) < %(before)s AND (w.status = 'abandoned' OR NOT EXISTS (SELECT FROM unnest(%(layouts)s::text[]) layout"
+        " AND coalesce(w.merged_at, w.opened_at) < %(before)s AND (w.status = 'abandoned' OR NOT EXISTS (SELECT FROM unnest(%(layouts)s::text[]) AS wanted(name)"
         " WHERE NOT EXISTS (SELECT FROM shardlake.lake_windows l JOIN shardlake.lake_commits c USING (commit_id)"
-        " WHERE l.view = w.view AND l.layout = layout AND l.window_id = w.window_id AND c.status = 'published'))) RETURNING w.window_id",
+        " WHERE l.view = w.view AND l.layout = wanted.name AND l.window_id = w.window_id AND c.status = 'published'))) RETURNING w.window_id",
         {"view": view, "layouts": layouts, "before": before},
     )
     return [row[0] for row in rows.fetchall()]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-import boto3
 import pyarrow as pa
 import pytest
-from moto.server import ThreadedMotoServer
 
 from shardlake import raw
 from shardlake.connection import Lake
@@ -18,19 +15,6 @@ from shardlake.store import open_store, remove
 
 TABLE = pa.table({"id": [1, 2], "payload": ['{"a": "🚚"}', None]})
 KINDS = {"id": "int", "payload": "json"}
-
-
-@pytest.fixture(scope="module")
-def s3_emulator() -> Iterator[str]:
-    """moto's S3 with one bucket; its address."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    client = boto3.client("s3", endpoint_url=address, region_name="eu-west-1", aws_access_key_id="k", aws_secret_access_key="s")
-    client.create_bucket(Bucket="lake-bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    yield address
-    server.stop()
 
 
 def s3_lake(address: str, bucket: str = "lake-bucket") -> Lake:

@@ -13,10 +13,11 @@ import pytest
 
 from shardlake.failpoints import NAMES
 from tests.audit import leftovers, unfinished
+from tests.lake import IN_THE_LAKE
 from tests.world import ORDERS_TABLE, World, WorldMaker, orders_view
 
 LONG = json.dumps({"customer": {"name": "x" * 1000}})
-IN_A_RUN = [name for name in NAMES if not name.startswith("swap.") and name != "extract.chunk"]
+IN_A_RUN = [name for name in NAMES if not name.startswith(("swap.", "lake.")) and name != "extract.chunk"]
 
 
 def source(w: World) -> list[tuple[Any, ...]]:
@@ -135,4 +136,4 @@ def test_a_replace_that_is_killed_leaves_the_old_table_or_the_new_and_the_next_i
 
 
 def test_every_place_that_has_a_name_is_killed_here() -> None:
-    assert {*IN_A_RUN, "extract.chunk", "swap.before_commit", "swap.committed"} == set(NAMES)
+    assert {*IN_A_RUN, "extract.chunk", "swap.before_commit", "swap.committed", *IN_THE_LAKE} == set(NAMES)
