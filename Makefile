@@ -33,6 +33,7 @@ check: setup ## Lint, format, types, imports, views: what fails a review before 
 
 bench: setup ## Time this project and its peers on the same rows, and print the ratios
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.lake
 
 clean: ## Remove what the demo, the bench, the tests and builds leave behind; .venv stays
 	@rm -rf .demo .bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -67,7 +67,7 @@ def lake(view: AView, as_json: AsJson = False) -> None:
         return
     rows = [
         [
-            f.table, f.format, f.write, f.partition_by, f.partitions, f.files, f.rows, _size(f.bytes),
+            f.table, f"{f.format}, {f.write}", f.partition_by, f.partitions, f.files, f.rows, _size(f.bytes),
             f"{100 * f.small // max(1, f.files)}%", f.pending, f"{f.last_write:%m-%d %H:%M:%S}" if f.last_write else "never",
         ]
         for f in found
@@ -144,9 +144,9 @@ def _scanned(found: Any) -> dict[str, Any]:
     return {"files": found.files, "of_files": found.of_files, "bytes": found.bytes, "seconds": round(found.seconds, 3)}
 
 
-def _size(size: int) -> str:
+def _size(size: float) -> str:
     for unit in ("B", "kB", "MB"):
         if size < 1000:
             return f"{size:,.0f} {unit}"
-        size = size / 1000  # type: ignore[assignment]
+        size = size / 1000
     return f"{size:,.1f} GB"

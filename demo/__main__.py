@@ -67,6 +67,10 @@ def _start(stack: ExitStack, folder: Path, kind: str) -> tuple[PrefectServer, De
     return prefect, servers, environment
 
 
+_BY_CITY = "SELECT city, count(*) AS orders FROM orders"
+_GROUPED = "GROUP BY city ORDER BY orders DESC LIMIT 3"
+
+
 class Story:
     """The demo's steps, each the real command as a user would give it."""
 
@@ -90,6 +94,19 @@ class Story:
         self._rows()
         self._step("The rejects: nothing is lost, each bad row says why", "rejects", "orders")
         self._step("How fresh every shard is", "status")
+        self._folders()
+        self._step("The lake: two histories by partition, and the rows as they are now", "lake", "orders")
+        self._step("A query of one day reads one day's files …", "query", f"{_BY_CITY} WHERE dt = date '2026-01-07' {_GROUPED}")
+        self._step("… and one of every day reads them all", "query", f"{_BY_CITY} {_GROUPED}")
+        self._step("The current rows, from Iceberg", "query", "SELECT count(*) AS orders, sum(amount) AS amount FROM orders_now")
+
+    def _folders(self) -> None:
+        console.print(Rule("[bold]The lake's folders", align="left"))
+        root = self.folder / "lake"
+        for table in sorted(p for p in root.glob("*/*") if p.is_dir()):
+            places = sorted({f.parent.relative_to(table) for f in table.rglob("*.parquet")})
+            shown = ", ".join(str(p) for p in places[:3]) + (f", … ({len(places)} folders)" if len(places) > 3 else "")
+            console.print(f"  {table.relative_to(root)}/  [dim]{shown}[/]", soft_wrap=True)
 
     def _step(self, title: str, *words: str, expect: int = 0) -> None:
         console.print(Rule(f"[bold]{title}", align="left"))
@@ -102,6 +119,8 @@ class Story:
             )
         sys.stdout.write(done.stdout)
         sys.stdout.flush()
+        if words[0] == "query":  # what was read is said on standard error
+            console.print(done.stderr.strip(), style="dim")
         if done.returncode != expect:
             self.surprises += 1
             console.print(f"[red]ended with {done.returncode}, not {expect}[/]\n{done.stderr}", markup=True)
@@ -139,7 +158,14 @@ def _next_steps(kept: bool, folder: Path, environment: dict[str, str]) -> None:
     else:
         console.print("To try these yourself, run [bold]make demo KEEP=1[/], which leaves the servers up:")
     options = f".venv/bin/shardlake --views {here}/views --connections {here}/connections.yaml"
-    for words in ("plan orders", "run orders --shard shop_01 --json", "rejects orders", "replay orders", "discover SOURCE orders"):
+    for words in (
+        "plan orders",
+        "run orders --shard shop_01 --json",
+        "rejects orders",
+        "replay orders",
+        "compact orders",
+        "discover SOURCE orders",
+    ):
         console.print(f"  {options} {words.replace('SOURCE', 'postgres-shards/shop')}", soft_wrap=True)
 
 

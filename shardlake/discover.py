@@ -159,7 +159,6 @@ def _draft(
         "source": source,
         "columns": outs,
         "warehouse": warehouse,
-        "lake": {"connection": "athena-lake/main"},
     }
     text = yaml.safe_dump(view, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
     return "".join(f"# {r}\n" for r in remarks) + text

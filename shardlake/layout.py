@@ -159,3 +159,24 @@ class LakeTarget(Spec):
     def layout(self, table: str) -> Layout:
         """A layout by its table. Raises KeyError."""
         return {layout.table: layout for layout in self.layouts}[table]
+
+
+def check_layouts(lake: LakeTarget, types: dict[str, Type], write: str) -> None:
+    """Raises ValueError where a view with these columns, written so to its warehouse, cannot have these layouts."""
+    if not lake.layouts:
+        return
+    fold: dict[str, str] = {}
+    for name in types:
+        if (other := fold.setdefault(folded(name), name)) != name:
+            raise ValueError(f"columns: {other!r} and {name!r} are both {folded(name)!r} to Athena; rename one")
+    for layout in lake.layouts:
+        for transform in layout.partition_by:
+            transform.check({**types, "_shard": Type("text")})
+            if transform.unit != "identity" and transform.name in (*fold, *SYSTEM):
+                raise ValueError(
+                    f"lake: {layout.table}: the partition {transform} is named {transform.name!r}, as a column is; rename the column"
+                )
+        if (write == "replace") != (layout.mode == "replace"):
+            raise ValueError(f"lake: {layout.table}: `write: replace` goes with `warehouse.write: replace`, each with the other alone")
+        if layout.mode == "merge" and write != "merge":
+            raise ValueError(f"lake: {layout.table}: `merge` needs a view whose warehouse merges, too")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from shardlake import jsonpath
-from shardlake.layout import SYSTEM, LakeTarget, folded
+from shardlake.layout import LakeTarget, check_layouts
 from shardlake.spec import Duration, Identifier, PlainText, Reference, Size, SourceIdentifier, Spec, ViewName, identifier, source_identifier
 from shardlake.types import Type
 from shardlake.types import parse as parse_type
@@ -213,7 +213,7 @@ class View(Spec):
         if self.explode and self.warehouse.key is None and not self.index_column:
             raise ValueError("columns: an exploded view needs a column `from: $index`, for its key")
         self._check_mode()
-        self._check_layouts()
+        check_layouts(self.lake, {n: c.type for n, c in self.columns.items()}, self.warehouse.write)
         if self.warehouse.key is None:
             for part in self.source.primary_key:
                 if self.target_of(part) is None:
@@ -230,27 +230,6 @@ class View(Spec):
             raise ValueError(f"source.cursor: `{write}` needs a cursor; for a table without one use `warehouse.write: replace`")
         if write == "append" and (self.explode or self.deletes):
             raise ValueError("warehouse.write: `append` is for rows that never change; use `merge` with explode or deletes")
-
-    def _check_layouts(self) -> None:
-        if not self.lake.layouts:
-            return
-        fold: dict[str, str] = {}
-        for name in self.columns:
-            if (other := fold.setdefault(folded(name), name)) != name:
-                raise ValueError(f"columns: {other!r} and {name!r} are both {folded(name)!r} to Athena; rename one")
-        types = {n: c.type for n, c in self.columns.items()}
-        replaces = self.warehouse.write == "replace"
-        for layout in self.lake.layouts:
-            for transform in layout.partition_by:
-                transform.check({**types, "_shard": Type("text")})
-                if transform.unit != "identity" and transform.name in (*fold, *SYSTEM):
-                    raise ValueError(
-                        f"lake: {layout.table}: the partition {transform} is named {transform.name!r}, as a column is; rename the column"
-                    )
-            if replaces != (layout.mode == "replace"):
-                raise ValueError(f"lake: {layout.table}: `write: replace` goes with `warehouse.write: replace`, each with the other alone")
-            if layout.mode == "merge" and self.warehouse.write != "merge":
-                raise ValueError(f"lake: {layout.table}: `merge` needs a view whose warehouse merges, too")
 
     def target_of(self, source_column: str) -> str | None:
         """The target column that holds a source column as it is, if one does."""

@@ -43,6 +43,7 @@ class Keys:
 
     @classmethod
     def of(cls, view: View) -> "Keys":
+        """Those of a view."""
         return cls(tuple(map(folded, view.unit_key)), tuple(map(folded, view.key)), folded(str(view.version_column)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -57,10 +58,14 @@ def test_the_demo_tells_its_story_in_time_and_leaves_nothing_running(tmp_path: P
     assert "orders: 5 rejects" in rejects
     for key in ("id=900000", "id=900001", "id=900010", "id=900011", "id=900020"):
         assert key in rejects
-    status = text.split("$ shardlake status")[1]
+    status, lake = text.split("$ shardlake status")[1].split("The lake's folders")
     assert [line.split()[:3] for line in status.splitlines() if line.startswith("orders")] == [
         ["orders", f"shop_0{n}", "fresh"] for n in range(3)
     ]
+    assert "analytics/orders/ dt=2026-01-01, dt=2026-01-02, dt=2026-01-03, … (29 folders)" in lake
+    assert re.search(r"read .* of 2 of 31 files", lake)
+    assert re.search(r"read .* of 31 of 31 files", lake)
+    assert "60,003" in lake.split("FROM orders_now")[1]
     for words in (
         "plan orders",
         "run orders --shard shop_01 --json",
