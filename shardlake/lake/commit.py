@@ -16,6 +16,7 @@ from uuid import UUID
 
 import polars as pl
 import psycopg
+import pyarrow as pa
 from obstore.store import ObjectStore
 
 from shardlake.errors import AccountingError, ShardlakeError
@@ -74,6 +75,7 @@ def write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
             return None
         failpoint("lake.opened")
         table = _table(connection, job, layout, commit)
+        pa.default_memory_pool().release_unused()
         tally, files = Tally(), []
         if layout.mode == "merge":
             counts = _merge(connection, job, layout, commit, tally)

@@ -22,6 +22,8 @@ from shardlake.view import View
 
 LEVEL = 1
 """zstd level: 3 costs a third more time for a twentieth of the bytes."""
+LARGE = 32 << 20
+"""Bytes of a partition's typed rows that are still sorted as one."""
 GROUP = 122_880
 """Rows of a row group."""
 
@@ -51,7 +53,7 @@ def encode(
     width = sum(chunk.path.stat().st_size for chunk in chunks) / max(1, sum(chunk.rows for chunk in chunks))
     for group in _groups(rows, max(1, int(BATCH / max(1.0, width)))):
         places = {n: homes.get(values[n]) or "/".join(filter(None, (prefix, folder(layout.partition_by, values[n])))) for n in group}
-        if len(group) == 1 and rows[group[0]] * width > BATCH:
+        if len(group) == 1 and rows[group[0]] * width > LARGE:
             yield from _large(view, layout, chunks, numbers, group[0], places[group[0]], stem, list(values[group[0]]))
             continue
         frame = _rows(view, layout, chunks, numbers, group)

@@ -20,7 +20,7 @@ from shardlake.shape.chunk import Shaped, shape
 from shardlake.shape.query import version_type
 from shardlake.store import open_store
 
-BATCH = 48 << 20
+BATCH = 24 << 20
 """Bytes of typed rows that a layout's writer holds at a time."""
 
 
@@ -58,53 +58,57 @@ class Chunk:
 
 
 def chunks(job: Job, commit: Commit, tally: Tally, folder: Path) -> Iterator[Chunk]:
-    """The commit's rows, window by window in order: as the spool has them, or made of raw into `folder`. Counts in `tally`."""
+    """The commit's rows, window by window in order: as the spool has them, or else made of raw into `folder`. Counts in `tally`."""
+    if job.spool:
+        job.spool.fill([w.window_id for w in commit.windows], lambda window_id: _made(job, window_id))
     for window in commit.windows:
-        with job.warehouse.connection() as connection:
-            opened = windows.load(connection, window.window_id)
-        columns = target_columns(job.view, version_type(opened.window.kind or ""))
         kept = job.spool.files(window.window_id) if job.spool else None
-        parts = _kept(kept) if kept is not None else _made(job, opened, columns, folder)
-        for number, (path, rows, doubtful) in enumerate(parts):
-            if doubtful is None:
-                tally.view_rows += rows
-                yield Chunk(path, rows, window.shard, window.window_id)
+        paths = kept if kept is not None else _written(job, window.window_id, folder)
+        for path in paths:
+            table = read_table(path)
+            if path.suffix == ".rows":
+                tally.view_rows += table.num_rows
+                yield Chunk(path, table.num_rows, window.shard, window.window_id)
                 continue
-            settled = _settled(job, window, columns, doubtful, tally)
+            settled = _settled(job, window, table, tally)
             if settled.num_rows:
-                place = folder / f"{window.window_id}-{number:06d}.settled"
+                place = folder / f"{window.window_id}-{path.stem}.settled"
                 write_table(place, settled)
                 yield Chunk(place, settled.num_rows, window.shard, window.window_id)
 
 
-def _kept(paths: list[Path]) -> Iterator[tuple[Path, int, pa.Table | None]]:
-    for path in paths:
-        table = read_table(path)
-        yield path, table.num_rows, table if path.suffix == ".doubtful" else None
+def _columns(job: Job, window_id: int) -> tuple[windows.OpenWindow, tuple[TargetColumn, ...]]:
+    with job.warehouse.connection() as connection:
+        found = windows.load(connection, window_id)
+    return found, target_columns(job.view, version_type(found.window.kind or ""))
 
 
-def _made(
-    job: Job, found: windows.OpenWindow, columns: tuple[TargetColumn, ...], folder: Path
-) -> Iterator[tuple[Path, int, pa.Table | None]]:
+def _made(job: Job, window_id: int) -> Iterator[Split]:
     """A window's rows, made of raw. A source column that raw does not hold is NULL."""
+    found, columns = _columns(job, window_id)
     store, base = open_store(job.lake), 0
-    for number, file in enumerate(found.files):
+    for file in found.files:
         table = raw.read_chunk(store, file)
         kinds = raw.kinds_of(table)
         for name in job.view.source_columns:
             if name not in table.column_names:
                 table = table.append_column(name, pa.nulls(table.num_rows, pa.string()))
-        made = split(columns, shape(job.view, table, kinds), base, job.source.timezone)
+        yield split(columns, shape(job.view, table, kinds), base, job.source.timezone)
         base += table.num_rows
-        path = folder / f"{found.window_id}-{number:06d}.rows"
-        if made.rows.num_rows:
-            write_table(path, made.rows)
-            yield path, made.rows.num_rows, None
-        if made.doubtful.num_rows:
-            yield path, made.doubtful.num_rows, made.doubtful
 
 
-def _settled(job: Job, window: Pending, columns: tuple[TargetColumn, ...], doubtful: pa.Table, tally: Tally) -> pa.Table:
+def _written(job: Job, window_id: int, folder: Path) -> Iterator[Path]:
+    """A window that the spool has no room for, in the commit's own folder."""
+    for number, made in enumerate(_made(job, window_id)):
+        for kind, table in (("rows", made.rows), ("doubtful", made.doubtful)):
+            if table.num_rows:
+                path = folder / f"{window_id}-{number:06d}.{kind}"
+                write_table(path, table)
+                yield path
+
+
+def _settled(job: Job, window: Pending, doubtful: pa.Table, tally: Tally) -> pa.Table:
+    _, columns = _columns(job, window.window_id)
     sql = MergeSql(job.view, window.window_id, window.shard, columns, "", job.source.timezone)
     with job.warehouse.connection() as connection:
         settled, rejected, rejects = settle(connection, sql, doubtful)

@@ -57,6 +57,7 @@ class Spool:
         self._folder = scratch()
         self._end = finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._sizes: dict[int, int] = {}
+        self._making: dict[int, Lock] = {}
         self._lock = Lock()
 
     def close(self) -> None:
@@ -70,20 +71,13 @@ class Spool:
         if full:
             yield from chunks
             return
-        place = self._folder / f"{window_id}.part"
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
+        place = self._begin(window_id)
         base = size = 0
         for number, chunk in enumerate(chunks):
-            found = split(chunk, base)
+            size += _keep(place, number, split(chunk, base))
             base += chunk.shaped + len(chunk.rejects)
-            for kind, table in (("rows", found.rows), ("doubtful", found.doubtful)):
-                if table.num_rows:
-                    size += write_table(place / f"{number:06d}.{kind}", table)
             yield chunk
-        with self._lock:
-            place.replace(self._folder / str(window_id))
-            self._sizes[window_id] = size
+        self._end_of(window_id, place, size)
 
     def files(self, window_id: int) -> list[Path] | None:
         """The kept chunks of a window: `….rows` are typed, `….doubtful` are text. None where the window is not kept."""
@@ -91,6 +85,43 @@ class Spool:
             if window_id not in self._sizes:
                 return None
         return sorted((self._folder / str(window_id)).iterdir())
+
+    def fill(self, window_ids: list[int], make: Callable[[int], Iterator[Split]]) -> None:
+        """Keep windows that are not kept yet, each made once: layouts that are written at the same time share the work."""
+        for wait in (False, True):
+            for window_id in window_ids:
+                with self._lock:
+                    making = self._making.setdefault(window_id, Lock())
+                if making.acquire(blocking=wait):
+                    try:
+                        self._make(window_id, make)
+                    finally:
+                        making.release()
+
+    def _make(self, window_id: int, make: Callable[[int], Iterator[Split]]) -> None:
+        with self._lock:
+            if window_id in self._sizes or sum(self._sizes.values()) >= MOST:
+                return
+        place = self._begin(window_id)
+        size = sum(_keep(place, number, found) for number, found in enumerate(make(window_id)))
+        self._end_of(window_id, place, size)
+
+    def _begin(self, window_id: int) -> Path:
+        place = self._folder / f"{window_id}.part"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        return place
+
+    def _end_of(self, window_id: int, place: Path, size: int) -> None:
+        with self._lock:
+            place.replace(self._folder / str(window_id))
+            self._sizes[window_id] = size
+
+
+def _keep(place: Path, number: int, found: Split) -> int:
+    """Keep a chunk; returns its bytes."""
+    tables = (("rows", found.rows), ("doubtful", found.doubtful))
+    return sum(write_table(place / f"{number:06d}.{kind}", table) for kind, table in tables if table.num_rows)
 
 
 def write_table(path: Path, table: pa.Table) -> int:

@@ -72,7 +72,9 @@ def duck() -> duckdb.DuckDBPyConnection:
     """The thread's own in-memory DuckDB: opening one costs as much as shaping five thousand rows."""
     found: duckdb.DuckDBPyConnection | None = getattr(_mine, "connection", None)
     if found is None:
-        found = _mine.connection = duckdb.connect(config={"threads": 1})
+        found = _mine.connection = duckdb.connect(
+            config={"threads": 1, "allocator_flush_threshold": "16MB", "allocator_bulk_deallocation_flush_threshold": "16MB"}
+        )
     return found
 
 
