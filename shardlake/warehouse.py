@@ -26,8 +26,10 @@ class Warehouse:
         self.spec = spec
         self.shard: Shard = spec.shard()
         self._migrated = False
+        session = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres"
+        self._options: dict[str, Any] = {**conninfo(self.shard), "autocommit": True, "options": session}
         self._pool = ConnectionPool(
-            kwargs={**conninfo(self.shard), "autocommit": True, "options": "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres"},
+            kwargs=self._options,
             min_size=0, max_size=spec.max_connections, open=False, check=ConnectionPool.check_connection,
             timeout=spec.connect_timeout.total_seconds(), reconnect_timeout=spec.connect_timeout.total_seconds(), num_workers=2,
         )  # fmt: skip
@@ -42,6 +44,17 @@ class Warehouse:
             with self._pool.connection() as connection:
                 yield connection
         except (psycopg.Error, PoolTimeout) as error:
+            raise self.failure(error) from None
+
+    @contextmanager
+    def session(self) -> Iterator[Connection]:
+        """A connection of its own, for what holds one long; the pool stays for others. Raises as `connection` does."""
+        with self.connection():
+            pass  # migrates, and turns a wrong password into a plain message
+        try:
+            with psycopg.connect(**self._options) as connection:
+                yield connection
+        except psycopg.Error as error:
             raise self.failure(error) from None
 
     def verify(self) -> None:

@@ -98,8 +98,8 @@ PEERS = (
     Peer(
         "by-hand-tuned",
         "the same, tuned: every document is parsed once, not once a column",
-        "by_hand", None, ("bench_hand",),
-        _one_table("bench_hand.orders", FLAT), flattens=True,
+        "by_hand", None, ("bench_hand_tuned",),
+        _one_table("bench_hand_tuned.orders", FLAT), flattens=True,
     ),
     Peer(
         "raw-limit",

@@ -59,20 +59,20 @@ COMMIT;
 
 
 def run(source: Source, warehouse: Warehouse, rows: int) -> None:
-    pipe(source, warehouse, PARSED)
+    pipe(source, warehouse, PARSED, "bench_hand_tuned")
 
 
-def pipe(source: Source, warehouse: Warehouse, parsed: str) -> None:
+def pipe(source: Source, warehouse: Warehouse, parsed: str, schema: str) -> None:
     """All shards, a few at a time; `parsed` is where the merge finds the JSON as `p`."""
-    psql(warehouse, "-c", TARGET)
+    psql(warehouse, "-c", TARGET.replace("bench_hand", schema))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda shard: _one(shard, source, warehouse, parsed), source.shards))
+        list(pool.map(lambda shard: _one(shard, source, warehouse, parsed, schema), source.shards))
 
 
-def _one(shard: Shard, source: Source, warehouse: Warehouse, parsed: str) -> None:
-    newest = f"SELECT max(updated_at) FROM bench_hand.watermarks WHERE shard = '{shard.name}'"
+def _one(shard: Shard, source: Source, warehouse: Warehouse, parsed: str, schema: str) -> None:
+    newest = f"SELECT max(updated_at) FROM {schema}.watermarks WHERE shard = '{shard.name}'"
     watermark = "" if source.reread else psql(warehouse, "-Atc", newest)
-    psql(warehouse, "-c", STAGE.format(shard=shard.name))
+    psql(warehouse, "-c", STAGE.replace("bench_hand", schema).format(shard=shard.name))
     client = subprocess.Popen(
         [
             "mariadb", "--no-defaults", "--protocol=tcp", f"--host={shard.host}",
@@ -84,11 +84,11 @@ def _one(shard: Shard, source: Source, warehouse: Warehouse, parsed: str) -> Non
         stdout=subprocess.PIPE,
     )  # fmt: skip
     # The client prints NULL for NULL, and escapes as COPY's text format does.
-    copy = f"COPY bench_hand.stage_{shard.name} FROM STDIN (NULL 'NULL')"
+    copy = f"COPY {schema}.stage_{shard.name} FROM STDIN (NULL 'NULL')"
     psql(warehouse, "-c", copy, stdin=client.stdout)
     if client.wait():
         raise SystemExit(f"by hand: the mariadb client failed on {shard.name}")
-    psql(warehouse, "-c", MERGE.format(shard=shard.name, parsed=parsed))
+    psql(warehouse, "-c", MERGE.replace("bench_hand", schema).format(shard=shard.name, parsed=parsed))
 
 
 def psql(

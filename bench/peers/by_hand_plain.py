@@ -7,4 +7,4 @@ from bench.peers.by_hand import PARSED_EACH_TIME, pipe
 
 
 def run(source: Source, warehouse: Warehouse, rows: int) -> None:
-    pipe(source, warehouse, PARSED_EACH_TIME)
+    pipe(source, warehouse, PARSED_EACH_TIME, "bench_hand")

@@ -27,6 +27,9 @@ class Catalogue(Protocol):
     def move_partitions(self, table: LakeTable, partitions: dict[tuple[str | None, ...], str]) -> None:
         """Set the places of partitions that are there, each in one step."""
 
+    def drop_other_partitions(self, table: LakeTable, kept: set[tuple[str | None, ...]]) -> None:
+        """Take out the partitions whose values are not among `kept`."""
+
 
 def catalogue(lake: Lake) -> Catalogue | None:
     """The lake's catalogue beside the ledger, if it has one."""
@@ -38,15 +41,21 @@ def catalogue(lake: Lake) -> Catalogue | None:
 
 
 def register(
-    connection: Connection, lake: Lake, view: str, layout: str, tables: list[LakeTable], partitions: dict[tuple[str | None, ...], str]
-) -> None:
-    """Make tables known; `partitions` are those of the first. The ledger comes last, within the caller's transaction."""
+    connection: Connection, lake: Lake, view: str, layout: str, tables: list[LakeTable],
+    partitions: dict[tuple[str | None, ...], str], *, whole: bool = False,
+) -> None:  # fmt: skip
+    """Make tables known; `partitions` are those of the first, or with `whole` all that it has. The ledger comes last, within
+    the caller's transaction.
+    """
     outside = catalogue(lake)
     for number, table in enumerate(tables):
         if outside and table.format != "iceberg":  # that one's library registers it itself
             outside.ensure(table, view)
             if number == 0 and partitions and not table.projection:
                 outside.add_partitions(table, partitions)
+                if whole:
+                    outside.move_partitions(table, partitions)
+                    outside.drop_other_partitions(table, set(partitions))
         ledger.record_table(connection, table.database, table.name, view, layout, table.as_json())
 
 

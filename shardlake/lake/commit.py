@@ -4,6 +4,7 @@ open (windows fixed) ─▶ encode (local disk) ─▶ record (keys) ─▶ put 
 next run finds the open commit, removes what its keys name, and begins it again with the same windows under the same names.
 """
 
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ import psycopg
 import pyarrow as pa
 from obstore.store import ObjectStore
 
-from shardlake.errors import AccountingError, ShardlakeError
+from shardlake.errors import AccountingError, LakeUnavailable, ShardlakeError
 from shardlake.failpoints import failpoint
 from shardlake.job import Job
 from shardlake.lake.catalogue import register
@@ -66,6 +67,16 @@ def write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
 
     Raises LakeUnavailable (retried; nothing of it is visible), WarehouseUnavailable, AccountingError.
     """
+    try:
+        return _write(job, run_id, layout)
+    except OSError as error:
+        raise LakeUnavailable(
+            f"the temporary folder {tempfile.gettempdir()} did not take {layout.table} ({error.strerror or type(error).__name__})",
+            hint="Make room there, or set TMPDIR; nothing was published, and it is tried again.",
+        ) from None
+
+
+def _write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
     started = time.perf_counter()
     with alone(job, layout) as connection:
         if connection is None:
@@ -161,17 +172,10 @@ def _next(connection: Connection, job: Job, run_id: UUID, layout: Layout) -> tup
 @contextmanager
 def alone(job: Job, layout: Layout) -> Iterator[Connection | None]:
     """A session that holds the layout's lock; None where another run holds it, which writes what there is."""
-    with job.warehouse.connection() as connection:
+    with job.warehouse.session() as connection:
         name = (f"shardlake.lake.{job.view.name}.{layout.table}",)
         row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", name).fetchone()
-        if not row or not row[0]:
-            yield None
-            return
-        try:
-            yield connection
-        finally:
-            with suppress(psycopg.Error):
-                connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", name)
+        yield connection if row and row[0] else None  # the lock goes with the session
 
 
 def location(job: Job, layout: Layout, commit: Commit) -> str:
@@ -238,7 +242,8 @@ def _publish(
     partitions = {tuple(f.partition): f.key.rpartition("/")[0] for f in files}
     rejects = [(w, s, r.row_key, r.column, r.value, r.reason) for w, s, r in tally.rejects]
     with connection.transaction():
-        register(connection, job.lake, view.name, layout.table, tables, partitions if layout.partition_by else {})
+        whole = layout.mode == "replace"
+        register(connection, job.lake, view.name, layout.table, tables, partitions if layout.partition_by else {}, whole=whole)
         failpoint("lake.registered")
         ledger.record_rejects(connection, view.name, layout.table, commit.commit_id, rejects)
         names = [n for n, _ in table.columns]

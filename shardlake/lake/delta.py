@@ -65,7 +65,7 @@ class Delta:
         low, high = units.get_column(first).min(), units.get_column(first).max()
         inside = (pc.field(first) >= pa.scalar(low)) & (pc.field(first) <= pa.scalar(high)) if low is not None else None
         found = [frame_of(pa.Table.from_batches([], schema=pa.schema([dataset.schema.field(c) for c in columns])))]
-        for part in dataset.to_batches(columns=columns, filter=inside):
+        for part in dataset.to_batches(columns=columns, filter=inside, batch_readahead=1, fragment_readahead=1):
             if part.num_rows:
                 found.append(frame_of(pa.Table.from_batches([part])).join(units, on=list(self._keys.unit), how="semi"))
         return pl.concat(found, how="vertical_relaxed")

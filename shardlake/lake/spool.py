@@ -65,7 +65,9 @@ class Spool:
         self._end()
 
     def keep(self, window_id: int, chunks: Iterator[Shaped], split: Callable[[Shaped, int], Split]) -> Iterator[Shaped]:
-        """Pass chunks on, and keep them typed. A window that is not passed on to its end is not kept; one that was, is kept once."""
+        """Pass chunks on, and keep them typed. A window that is not passed on to its end is not kept, nor one for which the disk
+        has no room; one that was, is kept once.
+        """
         with self._lock:
             full = window_id in self._sizes or sum(self._sizes.values()) >= MOST
         if full:
@@ -74,7 +76,13 @@ class Spool:
         place = self._begin(window_id)
         base = size = 0
         for number, chunk in enumerate(chunks):
-            size += _keep(place, number, split(chunk, base))
+            try:
+                size += _keep(place, number, split(chunk, base))
+            except OSError:
+                shutil.rmtree(place, ignore_errors=True)
+                yield chunk
+                yield from chunks
+                return
             base += chunk.shaped + len(chunk.rejects)
             yield chunk
         self._end_of(window_id, place, size)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -119,6 +122,53 @@ def test_files_that_nothing_knows_go_after_a_grace_time_and_others_files_stay(wo
     assert sweep(w.job()) == Swept()
     assert sweep(w.job(), grace=timedelta(0)) == Swept(orphans=1)
     assert {f.name for f in folder.iterdir()} == {"c00000001-000.parquet", "somebody_elses.parquet"}
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A disk of a megabyte, at a short path: a socket's is 107 characters at most."""
+    place = Path(tempfile.mkdtemp(prefix="small-"))
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True, check=False).returncode:
+        place.rmdir()
+        pytest.skip("a disk can be mounted by root alone")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+    place.rmdir()
+
+
+def test_a_full_temporary_folder_leaves_the_warehouse_right_and_the_lake_for_the_next_run(world: WorldMaker, small_disk: Path) -> None:
+    w = shop(world, None, [BY_DAY])
+    w.on(
+        "shop_00",
+        "INSERT INTO orders SELECT seq, 'new', 1.5, '2026-01-02', concat('{\"city\": \"', rand(), rand(), rand(), '\"}') FROM seq_1_to_20000",
+    )
+    ended = w.engine_process(TMPDIR=str(small_disk))
+    assert ended.returncode == 1, ended.stderr
+    assert ended.stdout, ended.stderr
+    said = json.loads(ended.stdout)
+    assert (said["totals"]["merged"], said["shards"][0]["error"]) == (20_000, None)
+    assert said["message"].startswith(f"1/1 shards merged; lake table orders: the temporary folder {small_disk} did not take orders (")
+    assert list(small_disk.iterdir()) == []
+    assert on_disk(w, "orders") == set()
+    w.must_sync()
+    assert w.query("SELECT count(*) FROM orders") == [(20_000,)]
+
+
+def test_a_full_lake_publishes_nothing(world: WorldMaker, small_disk: Path) -> None:
+    w = shop(world, None, [BY_DAY])
+    w.on(
+        "shop_00",
+        "INSERT INTO orders SELECT seq, 'new', 1.5, '2026-01-02', concat('{\"city\": \"', rand(), rand(), rand(), '\"}') FROM seq_1_to_14000",
+    )
+    w.lake = {"url": str(small_disk)}
+    (small_disk / "ballast").write_bytes(bytes(400_000))
+    report = w.sync()
+    assert not report.ok
+    assert "Check space and rights of the lake" in report.headline()
+    assert list((small_disk / "analytics").rglob("*.parquet")) == []
+    (small_disk / "ballast").unlink()
+    w.must_sync()
+    assert w.query("SELECT count(*) FROM orders") == [(14_000,)]
 
 
 # --- S3 ----------------------------------------------------------------------------------------------------------------

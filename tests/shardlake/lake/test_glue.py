@@ -131,3 +131,21 @@ def test_tables_of_open_formats_in_glue(world: WorldMaker, s3_emulator: str, tmp
     w.must_sync()
     assert w.query("SELECT id, city FROM orders") == [(1, "Oslo")]
     assert glue.get_table(DatabaseName=database(w), Name="orders")["Table"]["Parameters"]["table_type"] == format_.upper()
+
+
+def test_a_replaced_table_has_the_partitions_of_its_last_load_alone(world: WorldMaker, s3_emulator: str, tmp_path: Path, glue: Any) -> None:
+    layout = {"table": "orders", "write": "replace", "partition_by": ["status"]}
+    w = glue_shop(
+        world, s3_emulator, tmp_path, [layout], columns={"id": "bigint", "status": "text"}, source={"cursor": None},
+        warehouse={"write": "replace", "key": ["_shard", "id"]},
+    )  # fmt: skip
+    order(w, "shop_00", 1, 1, status="kept")
+    order(w, "shop_01", 2, 1, status="gone")
+    w.must_sync()
+    w.on("shop_01", "UPDATE orders SET status = 'new'")
+    w.must_sync()
+    found = glue.get_partitions(DatabaseName=database(w), TableName="orders")["Partitions"]
+    root = f"s3://lake-bucket/{tmp_path.name}/{database(w)}/orders/v00000002"
+    assert {p["Values"][0]: p["StorageDescriptor"]["Location"] for p in found} == {s: f"{root}/status={s}" for s in ("kept", "new")}
+    assert glue.get_table(DatabaseName=database(w), Name="orders")["Table"]["StorageDescriptor"]["Location"] == root
+    assert w.query("SELECT id, status FROM orders ORDER BY id") == [(1, "kept"), (2, "new")]
