@@ -100,8 +100,13 @@ class Glue:
     def drop_other_partitions(self, table: LakeTable, kept: set[tuple[str | None, ...]]) -> None:
         """Take out the partitions whose values are not among `kept`, 25 at a time."""
         wanted = {tuple(DEFAULT if v is None else v for v in values) for values in kept}
-        pages = self._client.get_paginator("get_partitions").paginate(DatabaseName=table.database, TableName=table.name)
-        gone = [p["Values"] for page in pages for p in page["Partitions"] if tuple(p["Values"]) not in wanted]
+        gone, token = [], dict[str, str]()
+        while True:
+            page = self._call("get_partitions", DatabaseName=table.database, TableName=table.name, **token)
+            gone += [p["Values"] for p in page["Partitions"] if tuple(p["Values"]) not in wanted]
+            if not page.get("NextToken"):
+                break
+            token = {"NextToken": page["NextToken"]}
         for start in range(0, len(gone), 25):
             listed = [{"Values": values} for values in gone[start : start + 25]]
             self._call("batch_delete_partition", DatabaseName=table.database, TableName=table.name, PartitionsToDelete=listed)

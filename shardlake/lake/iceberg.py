@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
+from botocore.exceptions import BotoCoreError, ClientError
 from pyiceberg import expressions
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, NoSuchTableError, RESTError
@@ -15,6 +16,7 @@ from pyiceberg.expressions import And, BooleanExpression, Or
 from pyiceberg.table import Table
 from pyiceberg.transforms import BucketTransform, DayTransform, HourTransform, IdentityTransform, MonthTransform, Transform, YearTransform
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
 
 from shardlake.connection import Lake, PostgresWarehouse
 from shardlake.errors import LakeUnavailable
@@ -71,8 +73,22 @@ class Iceberg:
         except NoSuchTableError:
             return None
 
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Failures of the store and of the catalogue as one of ours; they may hold addresses."""
+        try:
+            yield
+        except (CommitFailedException, RESTError, OSError, SQLAlchemyError, ClientError, BotoCoreError) as error:
+            raise LakeUnavailable(
+                f"the Iceberg table {'.'.join(self._name)} cannot be read or written ({type(error).__name__})", hint="It is tried again."
+            ) from None
+
     def rows_of(self, units: pl.DataFrame) -> pl.DataFrame | None:
         """As `CurrentTable` has it."""
+        with self._named():
+            return self._rows_of(units)
+
+    def _rows_of(self, units: pl.DataFrame) -> pl.DataFrame | None:
         table = self._open()
         if table is None:
             return None
@@ -88,29 +104,27 @@ class Iceberg:
 
     def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame) -> None:
         """As `CurrentTable` has it."""
-        rows = _wide(plain_arrow(upserts))
-        for left in reversed(range(_TRIES)):
-            try:
-                table = self._open() or self._create(rows.schema)
-                self._evolve(table, rows.schema)
-                with table.transaction() as transaction:
-                    if table.current_snapshot() is not None:
-                        for condition in _conditions(pl.concat([upserts.select(*self._keys.key), gone]), self._keys.key):
-                            transaction.delete(condition)
-                    if rows.num_rows:
-                        transaction.append(rows)
-                return
-            except CommitFailedException as error:
-                if not left:
-                    raise LakeUnavailable(
-                        f"the Iceberg table {'.'.join(self._name)} did not take a commit ({type(error).__name__})",
-                        hint="It is tried again.",
-                    ) from None
-                time.sleep(0.2)
-            except (RESTError, OSError) as error:
-                raise LakeUnavailable(
-                    f"the Iceberg table {'.'.join(self._name)} cannot be written ({type(error).__name__})", hint="It is tried again."
-                ) from None
+        rows, keys = _wide(plain_arrow(upserts)), pl.concat([upserts.select(*self._keys.key), gone])
+        with self._named():
+            for left in reversed(range(_TRIES)):
+                try:
+                    self._commit(rows, keys)
+                    return
+                except CommitFailedException:
+                    if not left:
+                        raise
+                    time.sleep(0.2)
+
+    def _commit(self, rows: pa.Table, keys: pl.DataFrame) -> None:
+        """One commit: the rows of these keys go, and the new ones come."""
+        table = self._open() or self._create(rows.schema)
+        self._evolve(table, rows.schema)
+        with table.transaction() as transaction:
+            if table.current_snapshot() is not None:
+                for condition in _conditions(keys, self._keys.key):
+                    transaction.delete(condition)
+            if rows.num_rows:
+                transaction.append(rows)
 
     def _create(self, schema: pa.Schema) -> Table:
         with suppress(NamespaceAlreadyExistsError):
