@@ -6,6 +6,7 @@ same as the table already is left alone. Applying a batch again changes nothing.
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Protocol
 
 import orjson
@@ -135,7 +136,12 @@ def _unit_text(rows: pl.DataFrame, keys: Keys) -> pl.Series:
 
 
 def _json(values: tuple[Any, ...]) -> str:
-    return orjson.dumps([v if isinstance(v, str | int | float) or v is None else str(v) for v in values]).decode()
+    def plain(value: Any) -> Any:
+        if isinstance(value, Decimal):
+            return int(value) if value == value.to_integral_value() else float(value)
+        return value if isinstance(value, str | int | float) or value is None else str(value)
+
+    return orjson.dumps([plain(v) for v in values]).decode()
 
 
 def _spelt(key: str) -> str:

@@ -66,6 +66,27 @@ def test_a_lookback_that_repeats_rows_writes_nothing(world: WorldMaker, format_:
 
 
 @pytest.mark.parametrize("format_", FORMATS)
+def test_with_the_shard_in_the_key_every_shard_keeps_its_own_row(world: WorldMaker, format_: str) -> None:
+    view = {
+        "warehouse": {"key": None},
+        "columns": {**COLUMNS, "id": "numeric(20,0)", "deleted_at": "timestamp"},
+        "deletes": {"column": "deleted_at"},
+    }
+    w = shop(world, ["shop_00", "shop_01"], [{"table": "orders", "format": format_}], **view)
+    w.on_all("ALTER TABLE orders ADD COLUMN deleted_at datetime(6)")
+    for shard in w.shards:
+        for n in (1, 2):
+            order(w, shard, n, 3, city=shard)
+    w.must_sync()
+    order(w, "shop_01", 1, city="changed")
+    w.on("shop_00", "UPDATE orders SET deleted_at = utc_timestamp(6), updated_at = utc_timestamp(6) WHERE id = 2")
+    w.must_sync()
+    expected = [(1, "shop_00"), (1, "shop_01"), (2, "shop_01")]
+    assert [(row["id"], row["_shard"]) for row in independent(w, format_)] == expected
+    agrees(w, format_)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
 def test_deletes_are_applied_and_an_older_copy_does_not_bring_the_row_back(world: WorldMaker, format_: str) -> None:
     columns = {**COLUMNS, "deleted_at": "timestamp"}
     w = shop(
