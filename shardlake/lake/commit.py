@@ -29,7 +29,7 @@ from shardlake.lake.files import Encoded, encode
 from shardlake.lake.partition import unfit
 from shardlake.lake.rows import Tally, batches, chunks
 from shardlake.lake.spool import scratched
-from shardlake.lake.tables import LakeTable, latest_of, planned
+from shardlake.lake.tables import LakeTable, from_json, latest_of, planned
 from shardlake.lake.typed import LakeReject
 from shardlake.layout import Layout
 from shardlake.ledger import lake as ledger
@@ -222,7 +222,10 @@ def put_all(store: ObjectStore, held: Held) -> None:
 
 def _table(connection: Connection, job: Job, layout: Layout, commit: Commit) -> LakeTable:
     """The layout's table as this commit makes it. Raises ContractError before anything is written."""
-    kind = windows.load(connection, commit.windows[0].window_id).window.kind if commit.windows else None
+    known = ledger.table(connection, job.view.lake.database, layout.table)
+    if not commit.windows and known:  # a compaction that was broken off: its files go, and nothing comes
+        return from_json(job.view.lake.database, layout.table, known[2])
+    kind = windows.load(connection, commit.windows[0].window_id).window.kind
     columns = target_columns(job.view, version_type(kind or ""))
     return planned(connection, job.view, layout, columns, location(job, layout, commit))
 

@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +15,8 @@ from pydantic import ValidationError
 from shardlake.lake.compact import compact
 from shardlake.lake.overview import overview
 from shardlake.lake.sweep import sweep
+from shardlake.ledger import lake as ledger
+from shardlake.ledger.lake import LakeFile
 from shardlake.view import View
 from tests.shardlake.lake.test_append import BY_CITY, BY_DAY, COLUMNS, files, order, shop
 from tests.world import World, WorldMaker, orders_view
@@ -48,6 +51,26 @@ def test_small_files_of_a_partition_become_one_in_a_step_and_the_old_ones_go_lat
     assert len(w.query("SELECT id FROM orders_by_city")) == 6
     assert overview(w.job())[0].files == 3
     assert compacted(w, "orders_by_city") == (1, 2, 1)
+
+
+def test_a_compaction_that_was_broken_off_is_cleared_away_by_the_next_run(world: WorldMaker) -> None:
+    columns = {k: v for k, v in COLUMNS.items() if k != "updated_at"}  # the cursor is no column: `_cursor` holds it
+    w = shop(world, None, [BY_CITY], columns=columns)
+    order(w, "shop_00", 1, 1, city="Rome")
+    w.must_sync()
+    job = w.job()
+    with job.warehouse.connection() as connection:
+        commit = ledger.open_commit(connection, uuid4(), "orders", "orders_by_city", [])
+        key = "analytics/orders_by_city/city=Rome/c00000099/c00000099-000.parquet"
+        ledger.record_files(connection, "orders", "orders_by_city", commit.commit_id, [LakeFile(key, ["Rome"], 1, 1)])
+    (w.folder / "lake" / key).parent.mkdir(parents=True)
+    (w.folder / "lake" / key).write_text("half of it")
+    w.must_sync()
+    assert not (w.folder / "lake" / key).exists()
+    assert w.query("SELECT id, city FROM orders_by_city_latest") == [(1, "Rome")]
+    order(w, "shop_00", 2, city="Rome")
+    w.must_sync()
+    assert w.query("SELECT id FROM orders_by_city_latest ORDER BY id") == [(1,), (2,)]
 
 
 def test_a_partition_that_was_just_written_is_left_for_later(world: WorldMaker) -> None:
