@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import obstore
+import pyarrow as pa
+import pyarrow.parquet as pq
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from shardlake.connection import Lake
@@ -67,6 +69,21 @@ def get(store: ObjectStore, key: str) -> bytes:
     """Read an object. Raises LakeUnavailable."""
     hint = "If it was removed, `shardlake run --full` reads the shard anew."
     return _guarded(key, "be read", hint, lambda: bytes(obstore.get(store, key).bytes()))
+
+
+def parquet_schema(store: ObjectStore, key: str) -> pa.Schema:
+    """The schema of a Parquet object, of which its footer alone is read. Raises LakeUnavailable."""
+    hint = "If it was removed, `shardlake run --full` reads the shard anew."
+    return _guarded(key, "be read", hint, lambda: pq.read_schema(pa.BufferReader(_footer(store, key))))
+
+
+def _footer(store: ObjectStore, key: str, most: int = 64 << 10) -> bytes:
+    """A Parquet file without its rows: the magic bytes, and the footer, whose length stands before its last four bytes."""
+    tail = bytes(obstore.get(store, key, options={"range": {"suffix": most}}).bytes())
+    size = int.from_bytes(tail[-8:-4], "little") + 8
+    if len(tail) < most and size > len(tail):  # no Parquet file: that was all of it
+        return tail
+    return b"PAR1" + tail[-size:] if size <= len(tail) else _footer(store, key, size)
 
 
 def remove(store: ObjectStore, keys: Iterable[str]) -> None:

@@ -30,7 +30,6 @@ from shardlake.lake.partition import unfit
 from shardlake.lake.rows import Tally, batches, chunks
 from shardlake.lake.spool import scratched
 from shardlake.lake.tables import LakeTable, from_json, latest_of, planned
-from shardlake.lake.typed import LakeReject
 from shardlake.layout import Layout
 from shardlake.ledger import lake as ledger
 from shardlake.ledger import windows
@@ -117,9 +116,7 @@ def _fit(view: View, layout: Layout, frame: pl.DataFrame, tally: Tally) -> pl.Da
         bad = [v for v in column.unique().to_list() if unfit(v)] if transform.unit == "identity" and column.dtype == pl.String else []
         wrong = column.is_in(bad).fill_null(False)
         for row in frame.filter(wrong).iter_rows(named=True):
-            key = {k: None if row[k] is None else str(row[k]) for k in view.key if k != "_shard"}
-            value = row[transform.column]
-            tally.reject(row["_window"], row["_shard"], [LakeReject(key, transform.column, value[:500], str(unfit(value)))])
+            tally.reject_partition(view, row, transform.column)
         frame = frame.filter(~wrong)
     return frame
 

@@ -27,7 +27,7 @@ from shardlake.lake.tables import from_json
 from shardlake.layout import Layout, folded
 from shardlake.ledger import lake as ledger
 from shardlake.ledger.lake import Counts, LakeFile
-from shardlake.store import address, get, open_store
+from shardlake.store import address, get, open_store, parquet_schema
 
 CLOSED = timedelta(hours=1)
 """A partition that was written to since is left for later."""
@@ -104,7 +104,7 @@ def _waiting(files: list[tuple[LakeFile, datetime]], layout: Layout, before: dat
 def _rewritten(job: Job, layout: Layout, store: ObjectStore, files: list[LakeFile], place: str, stem: str) -> Iterator[Encoded]:
     """The rows of files, in files of the layout's size; what fits into memory at a time is sorted by key."""
     key = [folded(k) for k in job.view.key]
-    schema = pa.unify_schemas([pq.read_schema(pa.BufferReader(get(store, f.key))) for f in files], promote_options="permissive")
+    schema = pa.unify_schemas([parquet_schema(store, f.key) for f in files], promote_options="permissive")
     tables = (_sorted(table, key) for table in _batches(store, files, schema))
     yield from in_files(tables, layout.file_size, f"{place}/{stem}", files[0].partition)
 

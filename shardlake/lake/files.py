@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from shardlake.lake.current import frame_of, plain_arrow
 from shardlake.lake.partition import Partitions, Values, folder, unfit
 from shardlake.lake.rows import BATCH, Chunk, Tally
-from shardlake.lake.typed import LakeReject
 from shardlake.layout import Layout, folded
 from shardlake.ledger.lake import LakeFile
 from shardlake.view import View
@@ -182,6 +181,5 @@ def _reject(view: View, layout: Layout, chunk: Chunk, numbers: pl.Series, bad: l
     names = [t.column for t in layout.partition_by if t.unit == "identity"]
     for row in rows.to_pylist():
         column = next(n for n in names if isinstance(row[n], str) and unfit(row[n]))
-        key = {k: None if row[k] is None else str(row[k]) for k in view.key if k != "_shard"}
-        tally.reject(chunk.window_id, chunk.shard, [LakeReject(key, column, row[column][:500], str(unfit(row[column])))])
+        tally.reject_partition(view, row, column)
     return numbers.zip_with(~wrong, pl.repeat(-1, len(numbers), dtype=pl.Int32, eager=True))

@@ -22,6 +22,7 @@ from shardlake.connection import Lake, PostgresWarehouse
 from shardlake.errors import LakeUnavailable
 from shardlake.lake.current import Keys, frame_of, plain_arrow
 from shardlake.layout import Layout, folded
+from shardlake.source.postgres import conninfo
 from shardlake.view import View
 
 _is: Any = expressions  # its constructors take what pydantic makes of them, which mypy does not see
@@ -53,7 +54,8 @@ def catalog(lake: Lake, warehouse: PostgresWarehouse) -> Catalog:
     from pyiceberg.catalog.sql import SqlCatalog
 
     shard = warehouse.shard()
-    options = {"options": "-csearch_path=shardlake"}
+    own = {k: str(v) for k, v in conninfo(shard).items() if k not in ("host", "port", "user", "password", "dbname")}  # TLS, timeouts
+    options = own | {"options": "-csearch_path=shardlake"}
     url = URL.create("postgresql+psycopg", shard.user, shard.password, shard.host, shard.port, shard.database, options)
     return SqlCatalog("shardlake", uri=url.render_as_string(hide_password=False), pool_pre_ping="true", **settings)
 
@@ -129,8 +131,11 @@ class Iceberg:
     def _create(self, schema: pa.Schema) -> Table:
         with suppress(NamespaceAlreadyExistsError):
             self._catalog.create_namespace(self._name[0])
-        table = self._catalog.create_table(self._name, schema, location=self._uri)
-        with table.update_spec() as update:
+        # one transaction: a table that was made without its partitions would stay without
+        with (
+            self._catalog.create_table_transaction(self._name, schema, location=self._uri) as made_at_once,
+            made_at_once.update_spec() as update,
+        ):
             for transform in self._layout.partition_by:
                 made: Transform[Any, Any] = (
                     BucketTransform(transform.buckets) if transform.unit == "bucket"
@@ -138,7 +143,7 @@ class Iceberg:
                 )  # fmt: skip
                 name = transform.name if transform.unit != "identity" else None
                 update.add_field(folded(transform.column), made, name)
-        return table
+        return self._catalog.load_table(self._name)
 
     @staticmethod
     def _evolve(table: Table, schema: pa.Schema) -> None:

@@ -3,15 +3,12 @@
 from dataclasses import replace
 from uuid import UUID
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from shardlake.job import Job
 from shardlake.lake.catalogue import register
 from shardlake.lake.partition import segment
 from shardlake.lake.tables import from_json, raw_table
 from shardlake.ledger import lake as ledger
-from shardlake.store import get, open_store
+from shardlake.store import open_store, parquet_schema
 
 
 def register_raw(job: Job, run_id: UUID) -> None:
@@ -20,8 +17,7 @@ def register_raw(job: Job, run_id: UUID) -> None:
         files = ledger.read_by(connection, run_id, job.view.name)
         if not files:
             return
-        schema = pq.read_schema(pa.BufferReader(get(open_store(job.lake), files[0][0])))
-        table = raw_table(job.view, schema)
+        table = raw_table(job.view, parquet_schema(open_store(job.lake), files[0][0]))
         if found := ledger.table(connection, table.database, table.name):
             columns = {**dict(from_json(table.database, table.name, found[2]).columns), **dict(table.columns)}
             table = replace(table, columns=tuple(columns.items()))

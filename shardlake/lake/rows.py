@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -10,7 +11,8 @@ import pyarrow as pa
 from shardlake import raw
 from shardlake.job import Job
 from shardlake.lake.current import frame_of
-from shardlake.lake.spool import read_table, write_table
+from shardlake.lake.partition import unfit
+from shardlake.lake.spool import read_table, write_chunk, write_table
 from shardlake.lake.typed import LakeReject, Split, settle, split
 from shardlake.ledger import windows
 from shardlake.ledger.lake import Commit, Pending
@@ -19,6 +21,7 @@ from shardlake.load.target import TargetColumn, target_columns
 from shardlake.shape.chunk import Shaped, shape
 from shardlake.shape.query import version_type
 from shardlake.store import open_store
+from shardlake.view import View
 
 BATCH = 24 << 20
 """Bytes of typed rows that a layout's writer holds at a time."""
@@ -36,6 +39,12 @@ class Tally:
         """Rows that the lake cannot hold."""
         self.rejected += len(found)
         self.rejects += [(window_id, shard, reject) for reject in found]
+
+    def reject_partition(self, view: View, row: dict[str, Any], column: str) -> None:
+        """A row (with `_window` and `_shard`) whose value of `column` cannot name a partition."""
+        key = {k: None if row[k] is None else str(row[k]) for k in view.key if k != "_shard"}
+        found = LakeReject(key, column, row[column][:500], str(unfit(row[column])))
+        self.reject(row["_window"], row["_shard"], [found])
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +109,7 @@ def _made(job: Job, window_id: int) -> Iterator[Split]:
 def _written(job: Job, window_id: int, folder: Path) -> Iterator[Path]:
     """A window that the spool has no room for, in the commit's own folder."""
     for number, made in enumerate(_made(job, window_id)):
-        for kind, table in (("rows", made.rows), ("doubtful", made.doubtful)):
-            if table.num_rows:
-                path = folder / f"{window_id}-{number:06d}.{kind}"
-                write_table(path, table)
-                yield path
+        yield from write_chunk(folder, f"{window_id}-{number:06d}", made)
 
 
 def _settled(job: Job, window: Pending, doubtful: pa.Table, tally: Tally) -> pa.Table:

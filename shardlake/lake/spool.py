@@ -78,7 +78,7 @@ class Spool:
         for number, chunk in enumerate(chunks):
             try:
                 size += _keep(place, number, split(chunk, base))
-            except OSError:
+            except OSError:  # a full disk: the rows are made of raw when they are written
                 shutil.rmtree(place, ignore_errors=True)
                 yield chunk
                 yield from chunks
@@ -126,17 +126,25 @@ class Spool:
             self._sizes[window_id] = size
 
 
+def write_chunk(place: Path, stem: str, found: Split) -> list[Path]:
+    """A chunk's files in a folder: `.rows` and `.doubtful`, where it has such."""
+    paths = []
+    for kind, table in (("rows", found.rows), ("doubtful", found.doubtful)):
+        if table.num_rows:
+            paths.append(place / f"{stem}.{kind}")
+            write_table(paths[-1], table)
+    return paths
+
+
 def _keep(place: Path, number: int, found: Split) -> int:
     """Keep a chunk; returns its bytes."""
-    tables = (("rows", found.rows), ("doubtful", found.doubtful))
-    return sum(write_table(place / f"{number:06d}.{kind}", table) for kind, table in tables if table.num_rows)
+    return sum(path.stat().st_size for path in write_chunk(place, f"{number:06d}", found))
 
 
-def write_table(path: Path, table: pa.Table) -> int:
-    """Keep a table in a file; returns its bytes."""
+def write_table(path: Path, table: pa.Table) -> None:
+    """Keep a table in a file."""
     with pa.OSFile(str(path), "w") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
-    return path.stat().st_size
 
 
 def read_table(path: Path) -> pa.Table:

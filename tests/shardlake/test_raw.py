@@ -11,7 +11,7 @@ import pytest
 from shardlake import raw
 from shardlake.connection import Lake
 from shardlake.errors import LakeUnavailable
-from shardlake.store import open_store, remove
+from shardlake.store import open_store, parquet_schema, put, remove
 
 TABLE = pa.table({"id": [1, 2], "payload": ['{"a": "🚚"}', None]})
 KINDS = {"id": "int", "payload": "json"}
@@ -73,3 +73,13 @@ def test_a_bucket_that_is_not_there_is_named_and_no_secret_shows(s3_emulator: st
 def test_urls_that_lead_elsewhere_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="must be a folder or s3://"):
         Lake(url=url)
+
+
+def test_a_schema_is_read_of_the_footer_however_long_and_what_is_no_parquet_is_named(lake: Lake) -> None:
+    store = open_store(lake)
+    wide = raw.write_chunk(store, "raw/wide", 1, 0, pa.table({f"c{n}": [n] for n in range(2000)}), {})
+    assert len(parquet_schema(store, wide.key)) == 2000
+    for content in (b"half of it", b"\xff" * 200_000):
+        put(store, "raw/wide/junk.parquet", content)
+        with pytest.raises(LakeUnavailable, match=r"raw/wide/junk\.parquet cannot be read \(ArrowInvalid\)"):
+            parquet_schema(store, "raw/wide/junk.parquet")
