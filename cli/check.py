@@ -18,6 +18,7 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print what a pro
     from shardlake.errors import ShardlakeError
     from shardlake.places import connections_file, views_folder
     from shardlake.view_file import load_view, view_names
+    from shardlake.view_set import contradictions
 
     problems: list[str] = []
     names = view_names(views_folder())
@@ -34,12 +35,14 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print what a pro
             except ShardlakeError as error:
                 problems += str(error).splitlines()
     targets: dict[str, str] = {}
+    views = {}
     for name in names:
         try:
             view = load_view(views_folder() / name)
         except ShardlakeError as error:
             problems += str(error).splitlines()
             continue
+        views[name] = view
         for reference in (view.source.connection, view.warehouse.connection, view.lake.connection):
             if known is not None and reference not in known:
                 problems.append(
@@ -49,6 +52,7 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print what a pro
             problems.append(
                 f"{views_folder() / name / 'view.yaml'}: warehouse.table: {view.warehouse.table} is the table of the view {other} already"
             )
+    problems += [f"{views_folder() / name / 'view.yaml'}: {why}" for name, why in contradictions(views, [*names, *_standing()]).items()]
     if as_json:
         show_json({"ok": not problems, "views": names, "problems": problems})
     else:
@@ -57,3 +61,13 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print what a pro
         console.print(f"{len(names)} views, {len(problems)} problems", style="red" if problems else "green", highlight=False)
     if problems:
         raise typer.Exit(1)
+
+
+def _standing() -> list[str]:
+    """The deployments of prefect.yaml, which views may run after."""
+    from shardlake.places import project_file
+    from shardlake.view_file import read_yaml
+
+    file = project_file()
+    found = read_yaml(file).get("deployments", []) if file.is_file() else []
+    return [str(item.get("name")).replace("-", "_") for item in found]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import check, discover, lake, plan, rejects, run, status
+from cli import check, discover, lake, plan, publish, rejects, run, status
 from cli.shown import errors
 from shardlake.errors import ShardlakeError
 
@@ -30,6 +30,7 @@ app.command("discover")(discover.discover)
 app.command("status")(status.status)
 app.command("rejects")(rejects.rejects)
 app.command("replay")(run.replay)
+app.command("publish")(publish.publish)
 app.command("query")(lake.query)
 app.command("lake")(lake.lake)
 app.command("compact")(lake.compact)
@@ -42,12 +43,17 @@ def options(
     connections: Annotated[
         Path | None, typer.Option(envvar="SHARDLAKE_CONNECTIONS", help="Your connections file; Prefect's blocks where none is given.")
     ] = None,
+    project: Annotated[
+        Path | None, typer.Option(envvar="SHARDLAKE_PROJECT", help="The project's prefect.yaml; the one here by default.")
+    ] = None,
 ) -> None:
     """Options that every command takes; they reach flows and their processes through the environment."""
     if views is not None:
         os.environ["SHARDLAKE_VIEWS"] = str(views)
     if connections is not None:
         os.environ["SHARDLAKE_CONNECTIONS"] = str(connections)
+    if project is not None:
+        os.environ["SHARDLAKE_PROJECT"] = str(project)
 
 
 def main() -> None:

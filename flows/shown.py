@@ -59,6 +59,8 @@ def final_state(reports: list[RunReport]) -> State[Any]:
     """Completed where all went well, else Failed with what did not; the reports are its data."""
     data = [report.as_json() for report in reports]
     bad = [f"{r.view}: {r.headline()}" for r in reports if not r.ok]
+    if reports and all(r.left_out for r in reports):
+        return Completed(name="Skipped", message=reports[0].headline(), data=data)
     message = reports[0].headline() if len(reports) == 1 else " | ".join(bad) or f"all {len(reports)} views merged"
     state = Failed if bad else Completed
     return state(message=message, data=data)

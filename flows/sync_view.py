@@ -1,5 +1,6 @@
 """sync-view: one view, every shard, up to now."""
 
+import os
 from typing import Any
 from uuid import uuid4
 
@@ -8,12 +9,16 @@ from prefect.client.schemas.objects import State
 from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.fan_out import fan_out
+from flows.late import superfluous
 from flows.shown import Progress, arrived, final_state, publish_report, run_name, written
 from shardlake.errors import ShardlakeError
+from shardlake.job import Job
 from shardlake.report import RunReport
 from shardlake.run import Run
 from shardlake.steps import Planned
 from tasks.extract import extract
+from tasks.log import announce
 from tasks.merge import merge
 from tasks.plan import plan
 from tasks.stage import stage
@@ -22,9 +27,11 @@ from tasks.write import write
 
 THREADS: Any = ThreadPoolTaskRunner(max_workers=9)
 """A chain of three tasks holds three threads, two of them waiting: nine make three chains at once."""
+TIMEOUT = float(os.environ.get("SHARDLAKE_TIMEOUT") or 0) or None
+"""Seconds that a run may take, as its deployment says; what it has not done by then is the next run's."""
 
 
-@flow(name="sync-view", flow_run_name=run_name, task_runner=THREADS, persist_result=False)
+@flow(name="sync-view", flow_run_name=run_name, task_runner=THREADS, persist_result=False, timeout_seconds=TIMEOUT)
 def sync_view(view: str, shards: list[str] | None = None, full: bool = False) -> State[Any]:
     """Bring a view up to now: every shard's new rows, extracted, shaped, staged, merged, and written to the lake.
 
@@ -40,7 +47,27 @@ def run_view(view: str, shards: list[str] | None, full: bool) -> RunReport:
     """The stages of one view, within a flow. A view that cannot begin, or is broken off, says so in its report."""
     report = RunReport(view, uuid4(), {})
     try:
-        with Run(view_job(view, report.run_id), shards, report.run_id) as run, Progress(run) as progress:
+        job = view_job(view, report.run_id)
+        if not shards and superfluous(job):
+            report.left_out = True
+        elif not shards and job.view.run.fan_out == "deployments":
+            fan_out(job, full, report)
+        else:
+            report = _run(job, shards, full, report)
+    except ShardlakeError as error:
+        report.error = str(error)
+    if not report.left_out:
+        publish_report(report)
+        if report.ok and not shards:
+            announce("view.arrived", f"view.{view}", view=view, run=report.run_id)
+    return report
+
+
+def _run(job: Job, shards: list[str] | None, full: bool, report: RunReport) -> RunReport:
+    """The stages of all shards, in this run."""
+    view = job.view.name
+    try:
+        with Run(job, shards, report.run_id) as run, Progress(run) as progress:
             report = run.report
             plans = {shard: plan.submit(view, run.id, shard, full) for shard in run.free}
             planned = {shard: future.result() for shard, future in plans.items() if arrived(run, shard, future)}
@@ -60,7 +87,6 @@ def run_view(view: str, shards: list[str] | None, full: bool) -> RunReport:
                 written(run, table, future)
     except ShardlakeError as error:
         report.error = str(error)
-    publish_report(report)
     return report
 
 

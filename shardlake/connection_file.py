@@ -32,6 +32,11 @@ def load_connection(path: Path, reference: str) -> Connection:
         raise explain(error, f"{path}: {reference}") from None
 
 
+def declared(path: Path, reference: str, key: str) -> Any:
+    """One value of a connection as it stands in the file, with no reference resolved; None where it is not there."""
+    return _content(path).get(reference, {}).get(key)
+
+
 def _content(path: Path) -> dict[str, Any]:
     content = read_yaml(path)
     if not isinstance(content, dict) or not all(isinstance(item, dict) for item in content.values()):

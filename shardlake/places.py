@@ -13,3 +13,8 @@ def connections_file() -> Path | None:
     """The file of the connections: SHARDLAKE_CONNECTIONS. None where it is not set; Prefect's blocks are taken then."""
     named = os.environ.get("SHARDLAKE_CONNECTIONS")
     return Path(named) if named else None
+
+
+def project_file() -> Path:
+    """The file of the project: SHARDLAKE_PROJECT, or `prefect.yaml` here."""
+    return Path(os.environ.get("SHARDLAKE_PROJECT") or "prefect.yaml")

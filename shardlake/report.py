@@ -1,7 +1,7 @@
 """What a run did, shard by shard: the numbers that its table, its JSON, its artifact and the ledger all show."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from uuid import UUID
 
 from shardlake.errors import ShardlakeError
@@ -61,6 +61,13 @@ class ShardReport:
         """The shard failed; the run goes on with the others."""
         self.error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__} in Shardlake itself"
 
+    @classmethod
+    def of_json(cls, found: dict[str, Any]) -> Self:
+        """A report as `as_json` gave it."""
+        window = found["window"]
+        plain = {k: v for k, v in found.items() if k not in ("state", "window", "notes")}
+        return cls(**plain, lower=window["from"], upper=window["to"], notes=tuple(found["notes"]))
+
     def as_json(self) -> dict[str, Any]:
         """The report as a program reads it."""
         return {
@@ -105,7 +112,7 @@ class LayoutReport:
 
 @dataclass(slots=True)
 class RunReport:
-    """A run of one view."""
+    """A run of one view. It was `left_out` where a later run had done all that it was for."""
 
     view: str
     run_id: UUID
@@ -113,6 +120,7 @@ class RunReport:
     lake: dict[str, LayoutReport] = field(default_factory=dict)
     seconds: float = 0.0
     error: str | None = None
+    left_out: bool = False
 
     @property
     def ok(self) -> bool:
@@ -122,6 +130,8 @@ class RunReport:
 
     def headline(self) -> str:
         """The run in a line: `9/10 shards merged; shop_03: …`."""
+        if self.left_out:
+            return "left out: a run that began after this one was due has read what it would have"
         if self.error:
             return self.error
         bad = [s for s in self.shards.values() if s.error]

@@ -11,7 +11,8 @@ _LONGEST = 100 * 365 * 86400
 _SIZES = {"kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 
 
-def _duration(value: object) -> object:
+def duration(value: object) -> object:
+    """A time span as people write it. Raises ValueError."""
     if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip())):
         seconds = float(found[1]) * _UNITS[found[2]]
         if seconds > _LONGEST:
@@ -68,7 +69,7 @@ def _reference(value: str) -> str:
 
 
 ViewName = Annotated[str, AfterValidator(_view_name)]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Duration = Annotated[timedelta, BeforeValidator(duration)]
 Size = Annotated[int, BeforeValidator(_size), Field(gt=0)]
 Identifier = Annotated[str, AfterValidator(identifier)]
 SourceIdentifier = Annotated[str, AfterValidator(source_identifier)]

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from shardlake import jsonpath
 from shardlake.layout import LakeTarget, check_layouts
+from shardlake.operation import Operation
 from shardlake.spec import Duration, Identifier, PlainText, Reference, Size, SourceIdentifier, Spec, ViewName, identifier, source_identifier
 from shardlake.types import Type
 from shardlake.types import parse as parse_type
@@ -146,7 +147,7 @@ class Warehouse(Spec):
         return self.table.split(".")[1]
 
 
-class View(Spec):
+class View(Operation):
     """A view, whole. `sql_text` is the text of extract.sql, given by the loader."""
 
     name: ViewName
@@ -158,8 +159,6 @@ class View(Spec):
     deletes: Deletes | None = None
     warehouse: Warehouse
     lake: LakeTarget = LakeTarget()
-    schedule: str | None = None
-    freshness: Duration | None = None
     sql_text: str | None = Field(None, exclude=True)
 
     @field_validator("columns", mode="before")
@@ -213,6 +212,7 @@ class View(Spec):
         if self.explode and self.warehouse.key is None and not self.index_column:
             raise ValueError("columns: an exploded view needs a column `from: $index`, for its key")
         self._check_mode()
+        self.check_operation(self.name, self.warehouse.write)
         check_layouts(self.lake, {n: c.type for n, c in self.columns.items()}, self.warehouse.write)
         if self.warehouse.key is None:
             for part in self.source.primary_key:

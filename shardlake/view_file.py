@@ -119,6 +119,19 @@ def find_view(views: Path, name: str) -> View:
     return load_view(views / name)
 
 
+def load_views(views: Path) -> dict[str, View]:
+    """Every view of a folder, by name. Raises SpecError that lists what is wrong with all of them."""
+    found, wrong = {}, []
+    for name in view_names(views):
+        try:
+            found[name] = load_view(views / name)
+        except SpecError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise SpecError("\n".join(wrong))
+    return found
+
+
 def view_names(views: Path) -> list[str]:
     """The folders that hold a view.yaml, sorted. Raises SpecError where there is none: it would be the wrong place."""
     hint = "Name the folder of your views with --views or SHARDLAKE_VIEWS."

@@ -7,6 +7,7 @@ from prefect import task
 from shardlake import steps
 from shardlake.load.stage import Staged
 from shardlake.steps import Outcome
+from tasks.log import announce
 from tasks.retry import STAGE
 from tasks.view_job import view_job
 
@@ -14,4 +15,10 @@ from tasks.view_job import view_job
 @task(name="merge", task_run_name="merge {view} {shard}", **STAGE)
 def merge(view: str, run_id: UUID, shard: str, staged: Staged) -> Outcome:
     """Merge the staged window, with its rejects and its watermark, in one transaction."""
-    return steps.merge_staged(view_job(view, run_id), run_id, shard, staged)
+    done = steps.merge_staged(view_job(view, run_id), run_id, shard, staged)
+    counts = done.merged
+    announce(
+        "window.merged", f"view.{view}", view=view, shard=shard, window=staged.window_id, run=run_id, read=done.raw_rows, merged=counts.merged,
+        unchanged=counts.unchanged, superseded=counts.superseded, rejected=counts.rejected + counts.shape_rejected,
+    )  # fmt: skip
+    return done

@@ -7,6 +7,7 @@ from prefect import task
 from shardlake import steps
 from shardlake.steps import Planned
 from shardlake.window import Position
+from tasks.log import say
 from tasks.retry import STAGE
 from tasks.view_job import view_job
 
@@ -14,4 +15,7 @@ from tasks.view_job import view_job
 @task(name="plan", task_run_name="plan {view} {shard}", **{**STAGE, "retries": 1})
 def plan(view: str, run_id: UUID, shard: str, full: bool = False, resume: Position | None = None) -> Planned:
     """Plan the shard's next window. Reads no data."""
-    return steps.plan(view_job(view, run_id), shard, full=full, resume=resume)
+    found = steps.plan(view_job(view, run_id), shard, full=full, resume=resume)
+    window = found.plan.window
+    say("window.planned", view=view, shard=shard, run=run_id, lower=window.lower, upper=window.upper, anything=found.plan.anything)
+    return found

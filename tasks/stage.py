@@ -7,6 +7,7 @@ from prefect import task
 from shardlake import steps
 from shardlake.ledger.windows import OpenWindow
 from shardlake.load.stage import Staged
+from tasks.log import say
 from tasks.retry import STAGE
 from tasks.view_job import view_job
 
@@ -14,4 +15,7 @@ from tasks.view_job import view_job
 @task(name="stage", task_run_name="stage {view} {shard}", **STAGE)
 def stage(view: str, run_id: UUID, shard: str, window: OpenWindow) -> Staged:
     """Shape the window's raw rows and copy them into staging."""
-    return steps.stage_window(view_job(view, run_id), window.window_id, shard)
+    staged = steps.stage_window(view_job(view, run_id), window.window_id, shard)
+    if not staged.put_off:
+        say("window.staged", view=view, shard=shard, window=window.window_id, run=run_id)
+    return staged

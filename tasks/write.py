@@ -6,6 +6,7 @@ from prefect import task
 
 from shardlake import steps
 from shardlake.lake.commit import Written
+from tasks.log import announce
 from tasks.retry import STAGE
 from tasks.view_job import view_job
 
@@ -13,4 +14,10 @@ from tasks.view_job import view_job
 @task(name="write", task_run_name="write {view} {table}", **STAGE)
 def write(view: str, run_id: UUID, table: str) -> list[Written]:
     """Write what the table does not hold yet, and register it."""
-    return steps.write(view_job(view, run_id), run_id, table)
+    done = steps.write(view_job(view, run_id), run_id, table)
+    for one in done:
+        announce(
+            "layout.written", f"view.{view}", view=view, layout=table, run=run_id, windows=len(one.windows), rows=one.counts.written,
+            rejected=one.counts.rejected, files=one.files, bytes=one.bytes,
+        )  # fmt: skip
+    return done

@@ -39,6 +39,15 @@ def _close_shard(connection: Connection, report: RunReport, shard: ShardReport) 
     )
 
 
+def shard_reports(connection: Connection, view: str, since: float) -> dict[str, ShardReport]:
+    """The last report of each shard, of those written since a time in seconds of the epoch."""
+    rows = connection.execute(
+        "SELECT DISTINCT ON (shard) shard, report FROM shardlake.run_shards WHERE view = %s AND ended_at >= to_timestamp(%s)"
+        " ORDER BY shard, ended_at DESC", (view, since)
+    )  # fmt: skip
+    return {shard: ShardReport.of_json(report) for shard, report in rows.fetchall()}
+
+
 def contract(connection: Connection, view: str) -> dict[str, str] | None:
     """What the shards' columns were when the view last ran well."""
     row = connection.execute("SELECT columns FROM shardlake.contracts WHERE view = %s", (view,)).fetchone()

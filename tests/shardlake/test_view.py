@@ -69,7 +69,6 @@ def test_a_view_reads_as_it_is_written(tmp_path: Path) -> None:
     ("owner:", "ownr:", ": owner: is missing; add it\n: ownr: unknown key; check its spelling, or remove it"),
     ("  table: orders", "  tabel: orders", ": source.tabel: unknown key; check its spelling, or remove it"),
     ("  id: bigint", "  id: {type: bigint, form: x}", ": columns.id.form: unknown key; check its spelling, or remove it"),
-    ("columns:", "after: [x]\ncolumns:", ": after: unknown key; check its spelling, or remove it"),
     ("columns:", "sql_text: SELECT 1\ncolumns:", ": sql_text: unknown key; put the SQL into a file, and its name into source.sql"),
     ("columns:", "deletes: {colum: d, column: d}\ncolumns:", ": deletes.colum: unknown key; check its spelling, or remove it"),
 ])  # fmt: skip

@@ -1,0 +1,46 @@
+"""`shardlake publish`."""
+
+from typing import Annotated
+
+import typer
+
+from cli.shown import console, errors, show_json, table
+
+
+def publish(
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; end with 1 when something differs. For CI.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; show what would be done.")] = False,
+    pool: Annotated[
+        str | None, typer.Option(envvar="SHARDLAKE_POOL", help="The work pool that runs go to; the first of prefect.yaml by default.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what a program would read, and nothing else.")] = False,
+) -> None:
+    """Make the Prefect server match the views: a deployment each, its schedule, the order between them, and what stands.
+
+    What has gone from the views is removed; what is not of this project is never touched. Every view is checked first, and
+    nothing is changed while one is wrong. For example:
+
+        shardlake publish --check || shardlake publish
+        shardlake publish --pool shardlake-ecs
+    """
+    from deployments.project import read_project
+    from deployments.publish import publish as match
+    from shardlake.places import project_file, views_folder
+    from shardlake.view_file import load_views
+
+    views = load_views(views_folder())
+    declared = read_project(project_file())
+    done = match(views, declared, declared.pool(pool), write=not (check or dry_run))
+    if as_json:
+        show_json(
+            {"ok": not (check and done.changes), "changes": [c.as_json() for c in done.changes], "same": done.same, "calls": done.calls}
+        )
+    else:
+        rows = [[c.action, c.kind, c.name, ", ".join(c.fields)] for c in done.changes]
+        if rows:
+            console.print(table("", ["", "what", "name", "differs in"], rows, whole=("", "what")))
+        said = "differ" if check or dry_run else "changed"
+        console.print(f"{len(views)} views: {len(rows)} things {said}, {done.same} are as they should be", highlight=False)
+    if check and done.changes:
+        errors.print("the server does not match the views; `shardlake publish` makes it", style="red", highlight=False)
+        raise typer.Exit(1)

@@ -1,0 +1,118 @@
+"""Automations: the order between views, and what becomes of runs that crashed or fell silent. Pure: no server is asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Self
+
+from prefect.events.schemas.automations import AutomationCore
+
+from deployments.project import Project
+from shardlake.view import View
+from shardlake.view_set import expected_period
+
+ARRIVED = "shardlake.view.arrived"
+"""The event that a run emits when every shard of a view has arrived."""
+_ENDS = ["prefect.flow-run.Completed", "prefect.flow-run.Failed", "prefect.flow-run.Cancelled", "prefect.flow-run.Crashed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Automation:
+    """An automation: its name, and the rest of it as Prefect's API has it."""
+
+    name: str
+    body: dict[str, Any]
+
+    @classmethod
+    def of(cls, name: str, description: str, trigger: dict[str, Any], action: dict[str, Any]) -> Self:
+        """An automation that is wanted."""
+        return cls(name, _plain({"name": name, "description": description, "trigger": trigger, "actions": [action]}))
+
+    @classmethod
+    def found(cls, answer: dict[str, Any]) -> Self:
+        """An automation as the server describes it."""
+        return cls(answer["name"], _plain(answer))
+
+
+def _plain(body: dict[str, Any]) -> dict[str, Any]:
+    """As Prefect's own model spells it, without ids and what people may change (whether it is enabled)."""
+    whole = AutomationCore.model_validate(body).model_dump(mode="json", exclude={"enabled", "tags", "owner_resource"})
+    return {**whole, "trigger": _sorted(_without_ids(whole["trigger"]))}
+
+
+def _without_ids(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_ids(v) for k, v in value.items() if k not in ("id",)}
+    return [_without_ids(v) for v in value] if isinstance(value, list) else value
+
+
+def _sorted(value: Any) -> Any:
+    """Sets come as lists in any order."""
+    if isinstance(value, dict):
+        return {k: sorted(v) if k in ("after", "expect", "for_each") and isinstance(v, list) else _sorted(v) for k, v in value.items()}
+    return [_sorted(v) for v in value] if isinstance(value, list) else value
+
+
+def automations(views: Mapping[str, View], project: Project, ids: Mapping[str, str]) -> list[Automation]:
+    """Those that the project wants. `ids` are its deployments' by full name."""
+    found = [_after(view, views, project, ids) for view in views.values() if view.after and not view.group]
+    alarm = ids.get("check-freshness/check-freshness")
+    return [*found, _zombies(project), *([_crashes(project, alarm)] if alarm else [])]
+
+
+def _after(view: View, views: Mapping[str, View], project: Project, ids: Mapping[str, str]) -> Automation:
+    """Run the view when all that it runs after have arrived, within its period."""
+    period = expected_period(view, views) or timedelta(days=1)
+    triggers = [_arrived(name) if name in views else _completed(name, ids) for name in view.after]
+    trigger = triggers[0] if len(triggers) == 1 else {
+        "type": "compound", "require": "all", "within": period.total_seconds(), "triggers": triggers
+    }  # fmt: skip
+    return Automation.of(
+        f"{project.name}: {view.name} after {', '.join(view.after)}",
+        f"Runs {view.name} when {', '.join(view.after)} have arrived.",
+        trigger,
+        {"type": "run-deployment", "source": "selected", "deployment_id": ids.get(f"sync-view/{view.name}"), "parameters": None},
+    )
+
+
+def _arrived(view: str) -> dict[str, Any]:
+    return {"type": "event", "posture": "Reactive", "expect": [ARRIVED], "match": {"prefect.resource.id": f"shardlake.view.{view}"}, "threshold": 1, "within": 0}  # fmt: skip
+
+
+def _completed(name: str, ids: Mapping[str, str]) -> dict[str, Any]:
+    """A deployment of prefect.yaml, by its name; any flow run of it that completes."""
+    wanted = next((key for full, key in ids.items() if full.split("/")[1].replace("-", "_") == name), None)
+    return {
+        "type": "event", "posture": "Reactive", "expect": ["prefect.flow-run.Completed"], "match": {"prefect.resource.id": "prefect.flow-run.*"},
+        "match_related": {"prefect.resource.role": "deployment", "prefect.resource.id": f"prefect.deployment.{wanted}"},
+        "threshold": 1, "within": 0,
+    }  # fmt: skip
+
+
+def _of_project(project: Project) -> dict[str, Any]:
+    return {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.project:{project.name}"}
+
+
+def _zombies(project: Project) -> Automation:
+    return Automation.of(
+        f"{project.name}: runs that fell silent",
+        "A run that gives no sign of life any more, as when its container was lost, is Crashed; the next run goes on from where it was.",
+        {
+            "type": "event", "posture": "Proactive", "after": ["prefect.flow-run.heartbeat"], "expect": ["prefect.flow-run.heartbeat", *_ENDS],
+            "match": {"prefect.resource.id": "prefect.flow-run.*"}, "match_related": _of_project(project),
+            "for_each": ["prefect.resource.id"], "threshold": 1, "within": project.silence.total_seconds(),
+        },
+        {"type": "change-flow-run-state", "state": "CRASHED", "message": "It gave no sign of life any more."},
+    )  # fmt: skip
+
+
+def _crashes(project: Project, alarm: str) -> Automation:
+    return Automation.of(
+        f"{project.name}: runs that crashed",
+        "Looks at once what a run that crashed has left behind; what is late by it raises the alarm.",
+        {
+            "type": "event", "posture": "Reactive", "expect": ["prefect.flow-run.Crashed"],
+            "match": {"prefect.resource.id": "prefect.flow-run.*"}, "match_related": _of_project(project), "threshold": 1, "within": 0,
+        },
+        {"type": "run-deployment", "source": "selected", "deployment_id": alarm, "parameters": None},
+    )  # fmt: skip

@@ -1,0 +1,29 @@
+"""Telling people: Prefect notification blocks, each by its own name; one that fails does not keep the others from being told."""
+
+from typing import Any
+
+import prefect.blocks.notifications  # noqa: F401 - makes the block types known to Block.load
+from prefect.blocks.abstract import NotificationBlock
+from prefect.blocks.core import Block
+
+from shardlake.ledger.alarms import Alarm
+
+
+def alert(blocks: list[str], fresh: list[Alarm], ended: list[Alarm]) -> list[str]:
+    """Tell each block what is new and what is over, if anything is. Returns what could not be told, and why."""
+    if not fresh and not ended:
+        return []
+    lines = [f"- {a.view}: {a.message}" for a in fresh] + [f"- {a.view}: over: {a.message}" for a in ended]
+    subject = f"Shardlake: {len(fresh)} new alarms" if fresh else f"Shardlake: {len(ended)} alarms are over"
+    return [problem for name in blocks if (problem := _tell(name, subject, "\n".join(lines)))]
+
+
+def _tell(name: str, subject: str, body: str) -> str | None:
+    try:
+        block: Any = Block.load(name)
+        if not isinstance(block, NotificationBlock):
+            return f"{name} is no notification block"
+        block.notify(body, subject)  # type: ignore[unused-coroutine]
+    except Exception as error:  # noqa: BLE001 - a webhook's URL is a secret, and its errors hold it
+        return f"{name} could not be told ({type(error).__name__})"
+    return None

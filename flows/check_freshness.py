@@ -1,0 +1,93 @@
+"""check-freshness: what the views promise against the ledger; whatever is late is an alarm."""
+
+from typing import Any
+from uuid import uuid4
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.client.schemas.objects import State
+from prefect.events import emit_event
+from prefect.states import Completed, Failed
+
+from flows.alert import alert
+from flows.late import leave_out_late
+from flows.sync_view import THREADS
+from shardlake.errors import ShardlakeError
+from shardlake.ledger.alarms import Alarm
+from shardlake.ledger.status import ShardStatus
+from shardlake.places import views_folder
+from shardlake.view import View
+from shardlake.view_file import load_view, view_names
+from tasks.freshness import check, record
+
+
+@flow(name="check-freshness", task_runner=THREADS, persist_result=False)
+def check_freshness(views: list[str] | None = None, notify: list[str] | None = None) -> State[Any]:
+    """Compare the ledger with what the views promise. Ends Failed while anything is late.
+
+    Args:
+        views: The views' names; all of the folder where it is left out.
+        notify: Prefect notification blocks that hear of what is new, as in slack-webhook/data-team.
+    """
+    lines: list[ShardStatus] = []
+    alarms: list[Alarm] = []
+    unasked: set[str] = set()
+    known, unreadable = _load(views)
+    run_id = uuid4()
+    checks = {name: check.submit(name, run_id, known) for name in known}
+    for name, future in checks.items():
+        future.wait()
+        result: Any = future.state.result(raise_on_failure=False)
+        if isinstance(result, BaseException):
+            unasked.add(name)
+            alarms.append(Alarm(name, "", "unknown", str(result) if isinstance(result, ShardlakeError) else type(result).__name__))
+        else:
+            lines, alarms = lines + result[0], alarms + result[1]
+    alarms += [Alarm(name, "", "unknown", why) for name, why in unreadable.items()]
+    fresh, ended = record([n for n in known if n not in unasked], run_id, alarms)
+    _show(lines, alarms)
+    for alarm in fresh:
+        _emit("shardlake.alarm.raised", alarm)
+    for alarm in ended:
+        _emit("shardlake.alarm.ended", alarm)
+    left = leave_out_late(known)
+    untold = alert(notify or [], fresh, ended)
+    if alarms or untold:
+        return Failed(message="; ".join([*(f"{a.view}: {a.message}" for a in alarms[:20]), *untold]))
+    return Completed(message=f"all {len(lines)} shards of {len(known)} views are fresh" + (f"; {left} late runs left out" if left else ""))
+
+
+def _load(names: list[str] | None) -> tuple[dict[str, View], dict[str, str]]:
+    """The views that can be read, and why others cannot."""
+    known: dict[str, View] = {}
+    unreadable: dict[str, str] = {}
+    for name in view_names(views_folder()):
+        try:
+            known[name] = load_view(views_folder() / name)
+        except ShardlakeError as error:
+            unreadable[name] = str(error)
+    wanted = names or [*known, *unreadable]
+    return {n: v for n, v in known.items() if n in wanted}, {n: why for n, why in unreadable.items() if n in wanted}
+
+
+def _show(lines: list[ShardStatus], alarms: list[Alarm]) -> None:
+    """The whole fleet as an artifact, and what is late as another."""
+    wrong = {(a.view, a.shard): a.kind for a in alarms}
+    rows = [
+        {
+            "view": line.view, "shard": line.shard, "state": wrong.get((line.view, line.shard)) or line.problem or "fresh",
+            "lag": "" if line.lag is None else str(line.lag).split(".")[0], "watermark": line.watermark or "", "rejects": line.open_rejects,
+            "last run": f"{line.last_run:%Y-%m-%d %H:%M}" if line.last_run else "", "last error": line.last_error or "",
+        }
+        for line in lines
+    ]  # fmt: skip
+    create_table_artifact(rows, key="status", description="Every view × shard, as `shardlake status` shows it.")
+    late = [{"view": a.view, "shard": a.shard, "what": a.kind, "message": a.message} for a in alarms]
+    create_table_artifact(late, key="alarms", description=f"{len(late)} alarms. Look at the view's last run first.")
+
+
+def _emit(event: str, alarm: Alarm) -> None:
+    emit_event(
+        event, resource={"prefect.resource.id": f"shardlake.view.{alarm.view}", "prefect.resource.name": alarm.view},
+        payload={"shard": alarm.shard, "kind": alarm.kind, "message": alarm.message},
+    )  # fmt: skip
