@@ -11,7 +11,7 @@ PYTHON ?= $(shell for it in python3 python3.11 python3.12 python3.13 python3.14;
 	done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench clean distclean lock
+.PHONY: help setup demo up test check bench clean distclean lock
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ setup: $(STAMP) ## Make .venv from requirements.lock (about a minute; again only
 
 demo: setup ## Start real servers, fill shards, run a view, show the rows. SOURCE=mysql for MySQL shards; KEEP=1 leaves them up
 	@$(BIN)/python -m demo $(SOURCE) $(if $(KEEP),--keep)
+
+up: setup ## Keep it all up: a Prefect server with its UI, a worker, the demo's views published. SOURCE=mysql as above
+	@$(BIN)/python -m demo.up $(SOURCE)
 
 test: setup check ## Check, then run every test on real servers. ARGS="-k name" goes to pytest
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
@@ -36,7 +39,7 @@ bench: setup ## Time this project and its peers on the same rows, and print the 
 	@$(BIN)/python -m bench.lake
 
 clean: ## Remove what the demo, the bench, the tests and builds leave behind; .venv stays
-	@rm -rf .demo .bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	@rm -rf .demo .up .bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## clean, and .venv too
@@ -47,7 +50,7 @@ lock: ## Resolve pyproject.toml anew into requirements.lock, for every platform,
 	@tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && \
 	"$(PYTHON)" -m venv "$$tool" && "$$tool/bin/pip" install -qq uv && \
 	"$$tool/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --extra dev --allow-unsafe pyproject.toml -o requirements.lock
+		--no-emit-index-url --no-header --no-strip-extras --extra dev --allow-unsafe pyproject.toml -o requirements.lock
 
 # -qq: errors only. pip would also print which package registries this machine uses.
 $(STAMP): requirements.lock pyproject.toml

@@ -1,6 +1,5 @@
 """The command itself: global options, and errors as one clear message on standard error."""
 
-import atexit
 import os
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 from cli import check, discover, lake, plan, publish, rejects, run, status
 from cli.shown import errors
 from shardlake.errors import ShardlakeError
+from shardlake.quiet import hush_at_exit
 
 app = typer.Typer(
     name="shardlake",
@@ -58,7 +58,7 @@ def options(
 
 def main() -> None:
     """Run the command. A failure that Shardlake names is a message, not a traceback."""
-    atexit.register(_hush)
+    hush_at_exit()
     code = 0
     try:
         app(standalone_mode=True)
@@ -78,9 +78,3 @@ def _say(what: str, message: str) -> int:
     errors.print(f"[bold red]{what}[/] ", end="")
     errors.print(message, markup=False, highlight=False, soft_wrap=True)
     return 1
-
-
-def _hush() -> None:
-    """The last thing before the interpreter is torn down: DuckDB's bindings would report leaks there that are none."""
-    sys.stderr.flush()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

@@ -6,7 +6,7 @@ with PrefectServer(folder) as prefect:
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -15,14 +15,26 @@ from embedded.server import Server
 
 
 class PrefectServer(Server):
-    """`prefect server start` on SQLite in `folder/prefect`. It answers after about 14 seconds."""
+    """`prefect server start`, on SQLite in `folder/prefect` or on a Postgres. It answers after about 14 seconds."""
 
     label = "Prefect server"
     host = HOST
     seconds_to_start = 180  # a laptop's first start compiles and migrates; seen: 14 to 60
 
-    def __init__(self, folder: Path, progress: Callable[[float], None] | None = None) -> None:
-        """`progress` is told, while it starts, how many seconds have passed."""
+    def __init__(
+        self,
+        folder: Path,
+        progress: Callable[[float], None] | None = None,
+        *,
+        database: str | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """`progress` is told, while it starts, how many seconds have passed. `database` is a Postgres's URL, password
+        included; it and `settings` reach the server alone.
+        """
+        self._settings = dict(settings or {})
+        if database:
+            self._settings["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database.replace("postgresql://", "postgresql+asyncpg://", 1)
         self.home = folder.absolute() / "prefect"
         self.home.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -51,10 +63,14 @@ class PrefectServer(Server):
             "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), f"{HOST},localhost"])),
         }
 
-    def process_environment(self) -> dict[str, str]:
-        """Ours without its PREFECT_ settings: those may name another server, or another's key."""
+    def client_environment(self) -> dict[str, str]:
+        """Ours without its PREFECT_ settings, which may name another server, or another's key; and `environment`."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
         return {**kept, **self.environment()}
+
+    def process_environment(self) -> dict[str, str]:
+        """Its clients' and its own settings."""
+        return {**self.client_environment(), **self._settings}
 
     def command(self) -> list[str]:
         prefect = [sys.executable, "-m", "prefect"]

@@ -15,10 +15,8 @@ from flows.sync_view import THREADS
 from shardlake.errors import ShardlakeError
 from shardlake.ledger.alarms import Alarm
 from shardlake.ledger.status import ShardStatus
-from shardlake.places import views_folder
-from shardlake.view import View
-from shardlake.view_file import load_view, view_names
 from tasks.freshness import check, record
+from tasks.view_job import all_views
 
 
 @flow(name="check-freshness", task_runner=THREADS, persist_result=False)
@@ -32,9 +30,11 @@ def check_freshness(views: list[str] | None = None, notify: list[str] | None = N
     lines: list[ShardStatus] = []
     alarms: list[Alarm] = []
     unasked: set[str] = set()
-    known, unreadable = _load(views)
     run_id = uuid4()
-    checks = {name: check.submit(name, run_id, known) for name in known}
+    known, unreadable = all_views(run_id)
+    if views:
+        known, unreadable = {n: v for n, v in known.items() if n in views}, {n: why for n, why in unreadable.items() if n in views}
+    checks = {name: check.submit(name, run_id) for name in known}
     for name, future in checks.items():
         future.wait()
         result: Any = future.state.result(raise_on_failure=False)
@@ -55,19 +55,6 @@ def check_freshness(views: list[str] | None = None, notify: list[str] | None = N
     if alarms or untold:
         return Failed(message="; ".join([*(f"{a.view}: {a.message}" for a in alarms[:20]), *untold]))
     return Completed(message=f"all {len(lines)} shards of {len(known)} views are fresh" + (f"; {left} late runs left out" if left else ""))
-
-
-def _load(names: list[str] | None) -> tuple[dict[str, View], dict[str, str]]:
-    """The views that can be read, and why others cannot."""
-    known: dict[str, View] = {}
-    unreadable: dict[str, str] = {}
-    for name in view_names(views_folder()):
-        try:
-            known[name] = load_view(views_folder() / name)
-        except ShardlakeError as error:
-            unreadable[name] = str(error)
-    wanted = names or [*known, *unreadable]
-    return {n: v for n, v in known.items() if n in wanted}, {n: why for n, why in unreadable.items() if n in wanted}
 
 
 def _show(lines: list[ShardStatus], alarms: list[Alarm]) -> None:

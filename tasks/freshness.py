@@ -1,6 +1,5 @@
 """check and record: a view against its promises, and the alarms in the ledger."""
 
-from collections.abc import Mapping
 from uuid import UUID
 
 from prefect import task
@@ -9,16 +8,15 @@ from shardlake import freshness
 from shardlake.ledger import alarms as ledger
 from shardlake.ledger.alarms import Alarm
 from shardlake.ledger.status import ShardStatus
-from shardlake.view import View
 from shardlake.warehouse import Warehouse
 from tasks.retry import STAGE
-from tasks.view_job import view_job
+from tasks.view_job import all_views, view_job
 
 
 @task(name="check", task_run_name="check {name}", **{**STAGE, "retries": 1})
-def check(name: str, run_id: UUID, views: Mapping[str, View]) -> tuple[list[ShardStatus], list[Alarm]]:
+def check(name: str, run_id: UUID) -> tuple[list[ShardStatus], list[Alarm]]:
     """One view's shards, and what is wrong with them."""
-    return freshness.alarms(view_job(name, run_id), views)
+    return freshness.alarms(view_job(name, run_id), all_views(run_id)[0])
 
 
 def record(views: list[str], run_id: UUID, alarms: list[Alarm]) -> tuple[list[Alarm], list[Alarm]]:

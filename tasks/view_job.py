@@ -4,9 +4,24 @@ from functools import lru_cache
 from uuid import UUID
 
 from blocks.resolve import connect
+from shardlake.errors import ShardlakeError
 from shardlake.job import Job, open_job
 from shardlake.places import views_folder
-from shardlake.view_file import find_view
+from shardlake.view import View
+from shardlake.view_file import find_view, load_view, view_names
+
+
+@lru_cache(maxsize=2)
+def all_views(run_id: UUID) -> tuple[dict[str, View], dict[str, str]]:  # noqa: ARG001 - read once a run
+    """The views that can be read, by name, and why others cannot."""
+    known: dict[str, View] = {}
+    unreadable: dict[str, str] = {}
+    for name in view_names(views_folder()):
+        try:
+            known[name] = load_view(views_folder() / name)
+        except ShardlakeError as error:
+            unreadable[name] = str(error)
+    return known, unreadable
 
 
 @lru_cache(maxsize=64)

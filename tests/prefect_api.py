@@ -59,6 +59,15 @@ class PrefectApi:
     def get(self, path: str) -> Any:
         return self._client.get(path).raise_for_status().json()
 
+    def post(self, path: str, body: Any) -> Any:
+        return self._client.post(path, json=body).raise_for_status().json()
+
+    def patch(self, path: str, body: Any) -> None:
+        self._client.patch(path, json=body).raise_for_status()
+
+    def delete(self, path: str) -> None:
+        self._client.delete(path).raise_for_status()
+
     def all(self, what: str, **filters: Any) -> list[dict[str, Any]]:
         """Every object of a kind: `flow_runs`, `task_runs`, `artifacts`, `logs`, `block_documents` …"""
         found: list[dict[str, Any]] = []
@@ -99,10 +108,11 @@ class PrefectApi:
         }
         kept["flow_run_states"] = [self.get(f"flow_run_states/?flow_run_id={r['id']}") for r in kept["flow_runs"]]
         kept["task_run_states"] = [self.get(f"task_run_states/?task_run_id={r['id']}") for r in kept["task_runs"]]
-        kept["events"] = self._events()
+        kept["events"] = self.events()
         return json.dumps(kept, ensure_ascii=False)
 
-    def _events(self) -> list[Any]:
+    def events(self) -> list[Any]:
+        """Every event that the server has kept."""
         answer = self._client.post("events/filter", json={"limit": 50}).raise_for_status().json()
         events = list(answer["events"])
         while answer.get("next_page"):

@@ -1,0 +1,179 @@
+"""Published, scheduled, run, killed and watched for real: a Prefect server, a process worker, and the demo's databases."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any, ClassVar
+
+import psutil
+import pytest
+import yaml
+
+from tests.fleet import Fleet, fleet
+
+COUNT = 60_008
+"""Rows that the demo's shards hold, less rejects and the key that stands on two of them."""
+
+
+@pytest.fixture(scope="module")
+def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A fleet with the view orders published; Prefect is on SQLite."""
+    with fleet(tmp_path_factory.mktemp("fleet")) as made:
+        yield made
+
+
+def rows(it: Fleet, table: str = "analytics.orders") -> int:
+    return int(it.warehouse(f"SELECT count(*) FROM {table}")[0][0])
+
+
+def test_an_ad_hoc_run_by_prefects_own_command(it: Fleet) -> None:
+    run = it.start("sync-view/orders", full=True)
+    assert it.ended(run) == ("Completed", "3/3 shards merged")
+    assert it.flow_run(run)["parameters"] == {"view": "orders", "full": True}
+
+    def lines() -> list[str]:
+        logs = [line["message"] for line in it.api.all("logs", logs={"flow_run_id": {"any_": [run]}})]
+        return [line for line in logs if line.startswith("window.merged view=orders shard=shop_")]
+
+    assert it.until(lambda: len(lines()) == 3, 20)
+    merged = lines()
+    assert all(" window=" in line and " run=" in line and " read=" in line for line in merged)
+
+    def announced() -> set[str]:
+        return {e["payload"]["shard"] for e in it.api.events() if e["event"] == "shardlake.window.merged"}
+
+    assert it.until(lambda: announced() == {"shop_00", "shop_01", "shop_02"}, 20), announced()
+
+
+def test_a_schedule_fires(it: Fleet) -> None:
+    it.view(schedule="every 1m")
+    assert it.publish()["changes"] == [
+        {"action": "change", "kind": "deployment", "name": "sync-view/orders", "fields": ["description", "schedules"]}
+    ]
+    done = it.until(lambda: [r for r in it.runs("sync-view/orders") if r["auto_scheduled"] and r["state_type"] == "COMPLETED"], 100)
+    it.view()
+    it.publish()
+    assert done, it.runs("sync-view/orders")
+    assert [r for r in it.runs("sync-view/orders") if r["state_type"] == "SCHEDULED"] == []
+
+
+@pytest.mark.parametrize(("late", "second"), [("skip", "Cancelled"), ("queue", "Completed")])
+def test_two_runs_at_once(it: Fleet, late: str, second: str) -> None:
+    """One run a view at a time: another is left out, or waits, as the view says."""
+    it.view(late=late)
+    it.publish()
+    it.ended(it.start("sync-view/orders"))
+    with it.held("analytics.orders"):
+        first = it.start("sync-view/orders", full=True)
+        assert it.until(lambda: it.flow_run(first)["state_type"] == "RUNNING")
+        other = it.start("sync-view/orders", full=True)
+        waits = {"skip": "CANCELLED", "queue": "SCHEDULED"}[late]
+        assert it.until(lambda: it.flow_run(other)["state_type"] == waits and it.flow_run(other)["state"]["name"] != "Scheduled", 60)
+        if late == "queue":
+            assert it.flow_run(other)["state"]["name"] == "AwaitingConcurrencySlot"
+    assert it.ended(first)[0] == "Completed"
+    assert it.ended(other, 150)[0] == second
+
+
+def test_a_view_runs_after_another(it: Fleet) -> None:
+    it.view("refunds", after=["orders"])
+    it.publish()
+    assert it.ended(it.start("sync-view/orders"))[0] == "Completed"
+    assert it.until(lambda: [r for r in it.runs("sync-view/refunds") if r["state_type"] == "COMPLETED"])
+    assert rows(it, "analytics.refunds") == rows(it)
+    it.drop_view("refunds")
+    gone = {(c["action"], c["kind"]) for c in it.publish()["changes"]}
+    assert gone == {("remove", "deployment"), ("remove", "automation")}
+
+
+def test_a_worker_that_is_killed_in_mid_run(it: Fleet) -> None:
+    """Its run is Crashed when it has been silent, its slot is free again, and the next run has every row."""
+    before = rows(it)
+    with it.held("analytics.orders"):
+        run = it.start("sync-view/orders", full=True)
+        assert it.until(lambda: it.warehouse("SELECT 1 FROM shardlake.windows WHERE status = 'extracted'"))
+        worker = psutil.Process(it.worker.pid)
+        family = [*worker.children(recursive=True), worker]
+        for process in family:
+            process.send_signal(signal.SIGKILL)
+    assert it.flow_run(run)["state_type"] == "RUNNING"
+    assert it.ended(run, 150) == ("Crashed", "It gave no sign of life any more.")
+    it.worker.start()
+    assert it.ended(it.start("sync-view/orders")) == ("Completed", "3/3 shards merged")
+    assert rows(it) == before
+    assert it.warehouse("SELECT count(*) FROM shardlake.windows WHERE status IN ('open', 'extracted')") == [(0,)]
+    assert it.until(lambda: [r for r in it.runs("check-freshness/check-freshness") if r["state_type"] in ("COMPLETED", "FAILED")])
+
+
+def test_each_shard_as_a_run_of_its_own(it: Fleet) -> None:
+    it.view(run={"fan_out": "deployments"})
+    it.publish()
+    run = it.start("sync-view/orders", full=True)
+    assert it.ended(run, 150) == ("Completed", "3/3 shards merged")
+    shards = it.runs("sync-view/orders.shards")
+    assert sorted(r["parameters"]["shards"] for r in shards) == [["shop_00"], ["shop_01"], ["shop_02"]]
+    assert {r["parent_task_run_id"] is not None for r in shards} == {True}
+    it.view()
+    it.publish()
+
+
+class Heard(BaseHTTPRequestHandler):
+    """A webhook that remembers what it is told."""
+
+    said: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.said.append(self.rfile.read(int(self.headers["content-length"])).decode())
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+def test_silence_is_an_alarm(it: Fleet) -> None:
+    """The worker is stopped: no run begins, and check-freshness, run by hand, says so, tells the webhook once, and then that it is over."""
+    server = HTTPServer(("127.0.0.1", 0), Heard)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    block = f"from prefect.blocks.notifications import CustomWebhookNotificationBlock as B; B(name='x', url='http://127.0.0.1:{server.server_port}/', json_data={{'text': '{{{{body}}}}'}}).save('team')"
+    made = it.run("python", "-c", block)
+    assert made.returncode == 0, made.stderr
+    it.view(schedule="every 1m", freshness="1m")
+    it.publish()
+    assert it.ended(it.start("sync-view/orders"))[0] == "Completed"
+    it.worker.stop()
+    it.warehouse(
+        "INSERT INTO shardlake.watched VALUES ('orders', now() - interval '1 hour') ON CONFLICT (view) DO UPDATE SET since = excluded.since"
+    )
+    it.warehouse("UPDATE shardlake.watermarks SET moved_at = now() - interval '10 minutes'")
+    it.warehouse("UPDATE shardlake.runs SET started_at = now() - interval '20 minutes' WHERE view = 'orders'")
+    check = "from flows.check_freshness import check_freshness as c; s = c(notify=['custom-webhook/team'], return_state=True); print(s.type.value, s.message)"
+    first, second = it.run("python", "-c", check), it.run("python", "-c", check)
+    for done in (first, second):
+        assert done.stdout.startswith("FAILED orders: shop_00 is staler than 1m; "), done.stdout + done.stderr
+        assert "orders: the run that was due at " in done.stdout
+    assert len(Heard.said) == 1
+    assert "orders: shop_02 is staler than 1m" in Heard.said[0]
+    it.view()
+    it.publish()
+    it.worker.start()
+    assert it.ended(it.start("sync-view/orders"))[0] == "Completed"
+    over = it.run("python", "-c", check)
+    assert over.stdout.startswith("COMPLETED all 3 shards of 1 views are fresh"), over.stdout
+    assert len(Heard.said) == 2
+    assert "orders: over: shop_02 is staler than 1m" in Heard.said[1]
+    raised = [e["payload"]["kind"] for e in it.api.events() if e["event"] == "shardlake.alarm.raised"]
+    assert sorted(raised) == ["late", "late", "late", "not started"]
+    server.shutdown()
+
+
+def test_no_secret_is_in_anything_that_was_deployed(it: Fleet) -> None:
+    secrets = [value for name, value in it.environment.items() if name.endswith("_PASSWORD")]
+    assert len(secrets) >= 3
+    kept = it.api.everything() + yaml.safe_dump(it.api.all("automations")) + yaml.safe_dump(it.api.all("block_documents"))
+    kept += it.run("prefect", "deployment", "inspect", "sync-view/orders").stdout
+    assert '"orders"' in kept
+    assert [secret for secret in secrets if secret in kept] == []

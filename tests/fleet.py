@@ -1,0 +1,155 @@
+"""A project for tests: views to publish on a real Prefect server; and a fleet: with a worker, the demo's shards and warehouse."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import yaml
+
+from demo.servers import DemoServers, demo_servers
+from demo.up import prepare
+from embedded.prefect_server import PrefectServer
+from embedded.prefect_worker import PrefectWorker
+from tests.prefect_api import PrefectApi
+from tests.world import ROOT
+
+POOL = "shardlake-local"
+
+
+class Project:
+    """A prefect.yaml and views in a folder, and the commands on them."""
+
+    kind = "postgres"
+
+    def __init__(self, folder: Path, prefect: PrefectServer, environment: dict[str, str]) -> None:
+        self.folder, self.prefect = folder, prefect
+        self.api = PrefectApi(prefect)
+        self.environment = {**prefect.client_environment(), **environment, "SHARDLAKE_PROJECT": str(folder / "prefect.yaml")}
+        project: dict[str, Any] = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+        project["definitions"]["silence"] = 40
+        project["definitions"]["work_pools"] = project["definitions"]["work_pools"][:1]
+        for item in project["deployments"]:
+            item.pop("schedules", None)  # these tests ask for them
+        self.write_project(project)
+
+    def write_project(self, project: dict[str, Any]) -> None:
+        self.project = project
+        (self.folder / "prefect.yaml").write_text(yaml.safe_dump(project))
+
+    def view(self, name: str = "orders", **changes: Any) -> None:
+        """Write a view: the demo's orders under a name, with changes; None takes a key away."""
+        kind = self.kind
+        view: dict[str, Any] = yaml.safe_load(
+            (ROOT / "demo/views/orders/view.yaml").read_text().replace("SOURCE/shop", f"{kind}-shards/shop")
+        )
+        view |= {"name": name, "warehouse": {**view["warehouse"], "table": f"analytics.{name}"}}
+        view.pop("lake"), view.pop("schedule")
+        view = {key: value for key, value in {**view, **changes}.items() if value is not None}
+        home = self.folder / "views" / name
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "view.yaml").write_text(yaml.safe_dump(view))
+
+    def drop_view(self, name: str) -> None:
+        (self.folder / "views" / name / "view.yaml").unlink()
+
+    def run(self, program: str, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
+        """`shardlake …` or `prefect …`, as a user types it."""
+        command = [str(Path(sys.executable).parent / program), *words]
+        return subprocess.run(command, env=self.environment | extra, cwd=self.folder, capture_output=True, text=True, timeout=180)
+
+    def publish(self, *words: str, code: int = 0) -> dict[str, Any]:
+        """`shardlake publish --json`; without words the same in this process, which saves the start of one."""
+        if not words and code == 0:
+            return self._publish_here()
+        done = self.run("shardlake", "publish", "--json", *words)
+        assert done.returncode == code, done.stdout + done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def _publish_here(self) -> dict[str, Any]:
+        from prefect.settings import PREFECT_API_URL, temporary_settings
+
+        from deployments.project import read_project
+        from deployments.publish import publish
+        from shardlake.view_file import load_views
+
+        own = {name: value for name, value in self.environment.items() if not name.startswith("PREFECT_")}
+        with patch.dict("os.environ", own), temporary_settings({PREFECT_API_URL: self.prefect.api_url}):
+            project = read_project(self.folder / "prefect.yaml")
+            done = publish(load_views(self.folder / "views"), project, project.pool(None))
+        return {"ok": True, "changes": [c.as_json() for c in done.changes], "same": done.same, "calls": done.calls}
+
+    def deployment(self, full_name: str) -> dict[str, Any]:
+        flow, name = full_name.split("/")
+        found: dict[str, Any] = self.api.get(f"deployments/name/{flow}/{name}")
+        return found
+
+
+class Fleet(Project):
+    """A project whose runs a worker takes, on the demo's servers."""
+
+    def __init__(self, folder: Path, prefect: PrefectServer, servers: DemoServers, environment: dict[str, str]) -> None:
+        super().__init__(folder, prefect, environment)
+        self.servers = servers
+        self.worker = PrefectWorker(prefect, folder, environment, pool=POOL)
+
+    def start(self, deployment: str, **parameters: Any) -> str:
+        """`prefect deployment run`; the flow run's id."""
+        given = [word for name, value in parameters.items() for word in ("--param", f"{name}={json.dumps(value)}")]
+        done = self.run("prefect", "deployment", "run", deployment, *given)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return next(line.split(":", 1)[1].strip() for line in done.stdout.splitlines() if "UUID" in line)
+
+    def runs(self, full_name: str) -> list[dict[str, Any]]:
+        """A deployment's runs, in the order in which they were to start."""
+        where = {"id": {"any_": [self.deployment(full_name)["id"]]}}
+        return sorted(self.api.all("flow_runs", deployments=where), key=lambda r: str(r["expected_start_time"]))
+
+    def flow_run(self, run_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.api.get(f"flow_runs/{run_id}")
+        return found
+
+    def until(self, what: Callable[[], Any], seconds: float = 90) -> Any:
+        """Wait for something to be so; what it was when time was up."""
+        deadline = time.monotonic() + seconds
+        while not (found := what()) and time.monotonic() < deadline:
+            time.sleep(0.3)
+        return found
+
+    def ended(self, run_id: str, seconds: float = 90) -> tuple[str, str]:
+        """Name and message of the state in which a run ends."""
+        final = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+        assert self.until(lambda: self.flow_run(run_id)["state_type"] in final, seconds), self.flow_run(run_id)["state"]
+        state = self.flow_run(run_id)["state"]
+        return state["name"], state["message"] or ""
+
+    def warehouse(self, statement: str) -> list[tuple[Any, ...]]:
+        return list(self.servers.warehouse.execute(statement, database="warehouse"))
+
+    @contextmanager
+    def held(self, table: str) -> Iterator[None]:
+        """Within, nobody can write to a table: what wants to, waits."""
+        with self.servers.warehouse.connect(database="warehouse") as connection, connection.transaction():
+            connection.execute(f"LOCK TABLE {table} IN SHARE MODE")
+            yield
+
+
+@contextmanager
+def fleet(folder: Path, database: str | None = None) -> Iterator[Fleet]:
+    """A fleet whose Prefect server is on SQLite, or on a Postgres database that is given by its URL."""
+    with ExitStack() as stack:
+        servers = stack.enter_context(demo_servers(folder, "postgres"))
+        prefect = stack.enter_context(PrefectServer(folder, database=database))
+        made = Fleet(folder, prefect, servers, prepare(servers, folder))
+        made.view()
+        made.publish()
+        stack.enter_context(made.worker)
+        yield made
