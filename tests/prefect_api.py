@@ -66,7 +66,12 @@ class PrefectApi:
         self._client.patch(path, json=body).raise_for_status()
 
     def delete(self, path: str) -> None:
-        self._client.delete(path).raise_for_status()
+        for _ in range(20):  # on SQLite a server says 503 while another writes
+            answer = self._client.delete(path)
+            if answer.status_code != 503:
+                break
+            time.sleep(0.5)
+        answer.raise_for_status()
 
     def all(self, what: str, **filters: Any) -> list[dict[str, Any]]:
         """Every object of a kind: `flow_runs`, `task_runs`, `artifacts`, `logs`, `block_documents` …"""

@@ -14,8 +14,7 @@ import yaml
 
 from tests.fleet import Fleet, fleet
 
-COUNT = 60_008
-"""Rows that the demo's shards hold, less rejects and the key that stands on two of them."""
+pytestmark = pytest.mark.xdist_group("fleet")
 
 
 @pytest.fixture(scope="module")
