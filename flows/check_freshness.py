@@ -11,7 +11,7 @@ from prefect.states import Completed, Failed
 
 from flows.alert import alert
 from flows.late import leave_out_late
-from flows.sync_view import THREADS
+from flows.runner import RUNNER
 from shardlake.errors import ShardlakeError
 from shardlake.ledger.alarms import Alarm
 from shardlake.ledger.status import ShardStatus
@@ -19,7 +19,7 @@ from tasks.freshness import check, record
 from tasks.view_job import all_views
 
 
-@flow(name="check-freshness", task_runner=THREADS, persist_result=False)
+@flow(name="check-freshness", task_runner=RUNNER, persist_result=False)
 def check_freshness(views: list[str] | None = None, notify: list[str] | None = None) -> State[Any]:
     """Compare the ledger with what the views promise. Ends Failed while anything is late.
 

@@ -7,13 +7,13 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.sync_view import THREADS
+from flows.runner import RUNNER
 from shardlake.places import views_folder
 from shardlake.view_file import view_names
 from tasks.keep import compact, sweep
 
 
-@flow(name="compact-lake", task_runner=THREADS, persist_result=False)
+@flow(name="compact-lake", task_runner=RUNNER, persist_result=False)
 def compact_lake(views: list[str] | None = None) -> State[Any]:
     """Compact and sweep the lake of views, one after the other.
 

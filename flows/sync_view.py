@@ -1,16 +1,15 @@
 """sync-view: one view, every shard, up to now."""
 
-import os
 from typing import Any
 from uuid import uuid4
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.futures import as_completed
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.fan_out import fan_out
 from flows.late import superfluous
+from flows.runner import RUNNER, TIMEOUT
 from flows.shown import Progress, arrived, final_state, publish_report, run_name, written
 from shardlake.errors import ShardlakeError
 from shardlake.job import Job
@@ -25,13 +24,8 @@ from tasks.stage import stage
 from tasks.view_job import view_job
 from tasks.write import write
 
-THREADS: Any = ThreadPoolTaskRunner(max_workers=9)
-"""A chain of three tasks holds three threads, two of them waiting: nine make three chains at once."""
-TIMEOUT = float(os.environ.get("SHARDLAKE_TIMEOUT") or 0) or None
-"""Seconds that a run may take, as its deployment says; what it has not done by then is the next run's."""
 
-
-@flow(name="sync-view", flow_run_name=run_name, task_runner=THREADS, persist_result=False, timeout_seconds=TIMEOUT)
+@flow(name="sync-view", flow_run_name=run_name, task_runner=RUNNER, persist_result=False, timeout_seconds=TIMEOUT)
 def sync_view(view: str, shards: list[str] | None = None, full: bool = False) -> State[Any]:
     """Bring a view up to now: every shard's new rows, extracted, shaped, staged, merged, and written to the lake.
 

@@ -5,13 +5,14 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from flows.runner import RUNNER, TIMEOUT
 from flows.shown import final_state, run_name
-from flows.sync_view import THREADS, TIMEOUT, run_view
+from flows.sync_view import run_view
 from shardlake.places import views_folder
 from shardlake.view_file import view_names
 
 
-@flow(name="sync-views", flow_run_name=run_name, task_runner=THREADS, persist_result=False, timeout_seconds=TIMEOUT)
+@flow(name="sync-views", flow_run_name=run_name, task_runner=RUNNER, persist_result=False, timeout_seconds=TIMEOUT)
 def sync_views(views: list[str] | None = None, shards: list[str] | None = None, full: bool = False) -> State[Any]:
     """Bring several views up to now, one after the other, each with all its shards at once.
 
