@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import check, discover, lake, plan, rejects, run, status
+from cli import backfill, check, discover, lake, plan, rejects, run, status
 from cli.shown import errors
 from shardlake.errors import ShardlakeError
 
@@ -30,6 +30,7 @@ app.command("discover")(discover.discover)
 app.command("status")(status.status)
 app.command("rejects")(rejects.rejects)
 app.command("replay")(run.replay)
+app.command("backfill")(backfill.backfill)
 app.command("query")(lake.query)
 app.command("lake")(lake.lake)
 app.command("compact")(lake.compact)

@@ -8,7 +8,8 @@ from prefect.client.schemas.objects import State
 from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.shown import Progress, arrived, final_state, publish_report, run_name, written
+from flows.progress import Progress
+from flows.shown import arrived, final_state, publish_report, run_name, written
 from shardlake.errors import ShardlakeError
 from shardlake.report import RunReport
 from shardlake.run import Run
@@ -40,7 +41,9 @@ def run_view(view: str, shards: list[str] | None, full: bool) -> RunReport:
     """The stages of one view, within a flow. A view that cannot begin, or is broken off, says so in its report."""
     report = RunReport(view, uuid4(), {})
     try:
-        with Run(view_job(view, report.run_id), shards, report.run_id) as run, Progress(run) as progress:
+        run = Run(view_job(view, report.run_id), shards, report.run_id)
+        ends = Progress(view, len(run.report.shards), f"Shards of {view} that have come to their end")
+        with run, ends as progress:
             report = run.report
             plans = {shard: plan.submit(view, run.id, shard, full) for shard in run.free}
             planned = {shard: future.result() for shard, future in plans.items() if arrived(run, shard, future)}

@@ -7,11 +7,14 @@ from prefect import task
 from shardlake import steps
 from shardlake.ledger.windows import OpenWindow
 from shardlake.steps import Planned
+from tasks.limits import source_slot
 from tasks.retry import STAGE
 from tasks.view_job import view_job
 
 
 @task(name="extract", task_run_name="extract {view} {planned.plan.shard}", **STAGE)
 def extract(view: str, run_id: UUID, planned: Planned) -> OpenWindow:
-    """Read the planned window into raw, in a process of its own."""
-    return steps.extract(view_job(view, run_id), run_id, planned)
+    """Read the planned window into raw, in a process of its own. Where the source has a limit in Prefect, a slot of it is held."""
+    job = view_job(view, run_id)
+    with source_slot(job.view.source.connection, job.source.max_connections, strict=False):
+        return steps.extract(job, run_id, planned)
