@@ -19,7 +19,7 @@ import yaml
 
 from flows.backfill import backfill
 from flows.sync_view import sync_view
-from tasks import limits
+from tasks import leases, limits
 from tests.prefect_api import PrefectApi
 from tests.world import ORDERS_TABLE, World, WorldMaker
 
@@ -31,10 +31,10 @@ def slots(prefect_api: PrefectApi) -> Iterator[httpx.Client]:
     """The server's limits, of which ours does not exist before a test and after it."""
     with httpx.Client(base_url=prefect_api.server.api_url, timeout=30, trust_env=False) as client:
         client.delete(f"/v2/concurrency_limits/{LIMIT}")
-        limits._seen.clear()
+        leases._seen.clear()
         yield client
         client.delete(f"/v2/concurrency_limits/{LIMIT}")
-        limits._seen.clear()
+        leases._seen.clear()
 
 
 def shop(world: WorldMaker, **options: Any) -> World:
@@ -118,7 +118,7 @@ def test_a_regular_run_takes_a_slot_where_there_is_a_limit_and_none_where_there_
         assert sync_view("orders", return_state=True).type.value == "COMPLETED"
         assert held == [None, None]
         slots.post("/v2/concurrency_limits/", json={"name": LIMIT, "limit": 4}).raise_for_status()
-        limits._seen.clear()
+        leases._seen.clear()
         w.on_all("UPDATE orders SET updated_at = utc_timestamp(6) WHERE id % 100 = 1")
         assert sync_view("orders", return_state=True).type.value == "COMPLETED"
     assert min(n or 0 for n in held[2:]) >= 1
