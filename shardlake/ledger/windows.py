@@ -140,6 +140,19 @@ def merged_windows(connection: Connection, view: str, shard: str) -> list[int]:
     return [row[0] for row in rows.fetchall()]
 
 
+def merged_since(connection: Connection, window_id: int) -> list[tuple[Kind, str | None, str | None]]:
+    """The ranges of the same view and shard that were opened after this window and are merged before it.
+
+    That happens between a backfill and the regular runs alone: each by itself takes its windows of a range in turn.
+    """
+    rows = connection.execute(
+        "SELECT w.kind, w.lower_bound, w.upper_bound FROM shardlake.windows o JOIN shardlake.windows w USING (view, shard)"
+        " WHERE o.window_id = %s AND w.window_id > o.window_id AND w.status = 'merged' AND w.kind = o.kind"
+        " AND w.backfill_id IS DISTINCT FROM o.backfill_id ORDER BY w.window_id", (window_id,)
+    ).fetchall()  # fmt: skip
+    return [(cast(Kind, kind), lower, upper) for kind, lower, upper in rows]
+
+
 def _jsonb(position: tuple[str, ...] | None) -> Jsonb | None:
     return None if position is None else Jsonb(list(position), dumps=json.dumps)
 

@@ -426,3 +426,92 @@ def test_the_json_says_what_was_backfilled(world: WorldMaker) -> None:
         "from": "2026-01-01 00:00:00.000000", "to": "2026-02-01 00:00:00.000000", "step": "604800s", "slices": 5, "done": 5, "done_before": 0,
     }  # fmt: skip
     assert found["backfill"]["id"] == found["run_id"] == w.warehouse("SELECT backfill_id::text FROM shardlake.backfills")[0][0]
+
+
+def one_part(w: World) -> tuple[Backfill, Any, Any]:
+    """A backfill of January whose only slice is read and not merged yet."""
+    run = Backfill(w.job(), *JANUARY, step="31d")
+    run.__enter__()
+    window = read_part(run.job, run.parts[0])
+    assert window is not None
+    return run, run.parts[0], window
+
+
+def test_at_the_same_version_what_was_read_later_stays_whoever_merges_last(world: WorldMaker) -> None:
+    w = shop(world, ["shop_00"], view=orders_view(source={"lookback": "3650d"}))
+    w.must_sync()
+    run, part, window = one_part(w)
+    w.on("shop_00", "UPDATE orders SET status = 'corrected' WHERE id = 5")  # its cursor stays
+    w.must_sync()  # reads it again, for the lookback, and is merged first
+    merge_part(run.job, part, window)
+    run.merged(part)
+    run.__exit__(None, None, None)
+    assert w.target("id, status, _shard") == source(w)
+    assert counts(run.report) == {"shop_00": (31, 0, 31, 0, 0)}
+
+
+def test_a_run_that_was_broken_off_before_a_backfill_does_not_bring_its_older_rows_back(world: WorldMaker) -> None:
+    w = shop(world, ["shop_00"], view=orders_view(source={"lookback": "3650d"}))
+    w.must_sync()
+    w.on("shop_00", "UPDATE orders SET status = 'half' WHERE id = 5")
+    with broken_at("extract.recorded"), pytest.raises(RuntimeError):
+        w.sync()
+    w.on("shop_00", "UPDATE orders SET status = 'whole' WHERE id = 5")
+    assert again(w).ok
+    w.source.execute(f"DROP DATABASE `{w.database('shop_00')}`")  # the window that was read is all that there is
+    w.create_shard("shop_00")
+    w.on_all(ORDERS_TABLE)
+    w.must_sync()
+    assert w.target("id, status")[4] == (5, "whole")
+
+
+def test_exploded_rows_and_deleted_ones_keep_to_what_was_read_later(world: WorldMaker) -> None:
+    columns = {
+        "id": "bigint",
+        "n": {"type": "bigint", "from": "$index"},
+        "sku": {"type": "text", "from": "$element"},
+        "updated_at": "timestamp",
+    }
+    view = orders_view(
+        source={"lookback": "3650d"}, columns=columns, explode={"path": "payload.items"}, warehouse={"key": ["_shard", "id", "n"]}
+    )
+    w = shop(world, ["shop_00"], view=view)
+    w.on("shop_00", 'UPDATE orders SET payload = \'{"items": ["a", "b", "c"]}\'')
+    w.must_sync()
+    run, part, window = one_part(w)
+    w.on("shop_00", 'UPDATE orders SET payload = \'{"items": ["x"]}\' WHERE id = 5')
+    w.on("shop_00", "UPDATE orders SET payload = '{\"items\": []}' WHERE id = 6")
+    w.must_sync()
+    now = w.target("id, n, sku", "1, 2")
+    assert [row for row in now if row[0] in (5, 6)] == [(5, 0, "x")]
+    merge_part(run.job, part, window)
+    run.merged(part)
+    run.__exit__(None, None, None)
+    assert run.report.ok
+    assert w.target("id, n, sku", "1, 2") == now
+    assert counts(run.report)["shop_00"] == (31, 0, 0, 31 * 3, 0)
+
+
+def test_a_merge_of_a_backfill_and_one_of_a_run_take_turns_on_a_shard(world: WorldMaker) -> None:
+    w = shop(world, ["shop_00"])
+    w.must_sync()
+    run, part, window = one_part(w)
+    w.on("shop_00", "UPDATE orders SET status = 'late', updated_at = utc_timestamp(6) WHERE id = 5")
+    lock = "SELECT pg_advisory_lock(hashtextextended('shardlake.merge.orders.shop_00', 0))"
+    with w.warehouse_server.connect(database=w.warehouse_database) as holder:
+        holder.autocommit = True
+        holder.execute(lock)
+        both = [threading.Thread(target=lambda: merge_part(run.job, part, window)), threading.Thread(target=w.sync)]
+        for one in both:
+            one.start()
+        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        deadline = time.monotonic() + 20
+        while w.warehouse(waits) != [(2,)] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert w.warehouse(waits) == [(2,)]
+    for one in both:
+        one.join()
+    run.merged(part)
+    run.__exit__(None, None, None)
+    assert run.report.ok
+    assert w.target("id, status, _shard") == source(w)
