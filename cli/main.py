@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import check, discover, lake, plan, publish, rejects, run, status
+from cli import backfill, check, discover, lake, plan, publish, rejects, run, status
 from cli.shown import errors
 from shardlake.errors import ShardlakeError
 from shardlake.quiet import hush_at_exit
@@ -31,6 +31,7 @@ app.command("status")(status.status)
 app.command("rejects")(rejects.rejects)
 app.command("replay")(run.replay)
 app.command("publish")(publish.publish)
+app.command("backfill")(backfill.backfill)
 app.command("query")(lake.query)
 app.command("lake")(lake.lake)
 app.command("compact")(lake.compact)

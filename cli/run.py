@@ -31,15 +31,10 @@ def run(
 
     for view in views:
         find_view(views_folder(), view)
-    _quiet()
+    quiet()
     from flows.sync_views import sync_views
 
-    state = sync_views(views, shard, full, return_state=True)
-    reports = _reports(state)
-    if reports is None:
-        failure = state.result(raise_on_failure=False)
-        raise failure if isinstance(failure, BaseException) else RuntimeError(state.message)
-    _show(reports, as_json)
+    show_reports(reports_of(sync_views(views, shard, full, return_state=True)), as_json)
 
 
 def replay(
@@ -58,10 +53,11 @@ def replay(
     from shardlake.view_file import find_view
 
     report = replay_raw(open_job(find_view(views_folder(), view), connect), shard)
-    _show([report.as_json()], as_json)
+    show_reports([report.as_json()], as_json)
 
 
-def _show(reports: list[dict[str, Any]], as_json: bool) -> None:
+def show_reports(reports: list[dict[str, Any]], as_json: bool) -> None:
+    """The reports of a flow, for people or programs. Ends the command with 1 where not all is well."""
     if as_json:
         show_json({"ok": all(r["ok"] for r in reports), "views": reports})
     for report in [] if as_json else reports:
@@ -80,12 +76,16 @@ def _show(reports: list[dict[str, Any]], as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _reports(state: Any) -> list[dict[str, Any]] | None:
+def reports_of(state: Any) -> list[dict[str, Any]]:
+    """The reports in a flow's final state. Raises what ended a flow that has none."""
     data = getattr(state.data, "result", state.data)
-    return data if isinstance(data, list) else None
+    if isinstance(data, list):
+        return data
+    failure = state.result(raise_on_failure=False)
+    raise failure if isinstance(failure, BaseException) else RuntimeError(state.message)
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Prefect's log goes to its API; on the console it would say with tracebacks what the table says with names."""
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 

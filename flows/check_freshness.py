@@ -12,6 +12,7 @@ from prefect.states import Completed, Failed
 from flows.alert import alert
 from flows.late import leave_out_late
 from flows.runner import RUNNER
+from flows.shown import outcome
 from shardlake.errors import ShardlakeError
 from shardlake.ledger.alarms import Alarm
 from shardlake.ledger.status import ShardStatus
@@ -36,11 +37,10 @@ def check_freshness(views: list[str] | None = None, notify: list[str] | None = N
         known, unreadable = {n: v for n, v in known.items() if n in views}, {n: why for n, why in unreadable.items() if n in views}
     checks = {name: check.submit(name, run_id) for name in known}
     for name, future in checks.items():
-        future.wait()
-        result: Any = future.state.result(raise_on_failure=False)
-        if isinstance(result, BaseException):
+        result, error = outcome(future)
+        if error:
             unasked.add(name)
-            alarms.append(Alarm(name, "", "unknown", str(result) if isinstance(result, ShardlakeError) else type(result).__name__))
+            alarms.append(Alarm(name, "", "unknown", str(error) if isinstance(error, ShardlakeError) else type(error).__name__))
         else:
             lines, alarms = lines + result[0], alarms + result[1]
     alarms += [Alarm(name, "", "unknown", why) for name, why in unreadable.items()]

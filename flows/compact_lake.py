@@ -8,6 +8,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows.runner import RUNNER
+from flows.shown import outcome
+from shardlake.errors import ShardlakeError
 from shardlake.places import views_folder
 from shardlake.view_file import view_names
 from tasks.keep import compact, sweep
@@ -23,8 +25,7 @@ def compact_lake(views: list[str] | None = None) -> State[Any]:
     run_id, bad = uuid4(), []
     for view in views or view_names(views_folder()):
         for task in (compact, sweep):
-            step: Any = task.submit(view, run_id)
-            step.wait()
-            if not step.state.is_completed():
-                bad.append(f"{view}: {step.state.message}")
+            _, error = outcome(task.submit(view, run_id))
+            if error:
+                bad.append(f"{view}: {error if isinstance(error, ShardlakeError) else type(error).__name__}")
     return Failed(message=" | ".join(bad)) if bad else Completed(message="the lake is compacted and swept")

@@ -13,7 +13,7 @@ def task_runner() -> Any:
     address = os.environ.get("SHARDLAKE_DASK")
     if not address:
         return ThreadPoolTaskRunner(max_workers=9)  # a chain of three tasks holds three threads, two of them waiting: three chains
-    from prefect_dask import DaskTaskRunner
+    from prefect_dask.task_runners import DaskTaskRunner
 
     return DaskTaskRunner(address=address)
 

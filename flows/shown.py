@@ -1,41 +1,15 @@
-"""What a run shows in Prefect: progress while it works, a table at its end, and a final state that says it all."""
+"""What a run shows in Prefect at its end: a table, and a final state that says it all."""
 
-from types import TracebackType
-from typing import Any, Self
-from uuid import UUID
+from typing import Any
 
 from prefect import runtime
-from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 
 from shardlake.report import RunReport
 from shardlake.run import Run
-
-
-class Progress:
-    """A progress artifact: how many of a run's shards have come to their end, in percent."""
-
-    def __init__(self, run: Run) -> None:
-        self._view, self._shards = run.report.view, len(run.report.shards)
-        self._artifact: UUID | None = None
-
-    def __enter__(self) -> Self:
-        made = create_progress_artifact(
-            0.0, key=f"{_key(self._view)}-progress", description=f"Shards of {self._view} that have come to their end"
-        )
-        self._artifact = made if isinstance(made, UUID) else None  # a coroutine only where an event loop runs
-        return self
-
-    def left(self, shards: int) -> None:
-        """That many shards are still on their way."""
-        if self._artifact:
-            update_progress_artifact(self._artifact, round(100.0 * (self._shards - shards) / self._shards, 1))
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if error is None:
-            self.left(0)
 
 
 def publish_report(report: RunReport) -> None:
@@ -74,25 +48,32 @@ def run_name() -> str:
     return f"{views}{shards} {'in full up to' if given.get('full') else 'up to'} {runtime.flow_run.scheduled_start_time:%Y-%m-%d %H:%M}"
 
 
+def outcome(future: PrefectFuture[Any]) -> tuple[Any, Exception | None]:
+    """Wait for a task: what it returned, or why it failed. A run that is timed out or cancelled while it waits ends here."""
+    future.wait()
+    try:
+        return future.result(), None
+    except Exception as error:  # noqa: BLE001 - whatever a task raised is its shard's failure, and no other's
+        return None, error
+
+
 def arrived(run: Run, shard: str, *futures: PrefectFuture[Any]) -> bool:
     """Wait for a shard's tasks; the first that failed is the shard's failure, and no other shard's."""
     for future in futures:
-        future.wait()
-        if not future.state.is_completed():
-            error = future.state.result(raise_on_failure=False)
-            run.failed(shard, error if isinstance(error, BaseException) else RuntimeError(future.state.message))
+        _, error = outcome(future)
+        if error:
+            run.failed(shard, error)
             return False
     return True
 
 
-def written(run: Run, table: str, future: PrefectFuture[Any]) -> None:
+def written(run: Any, table: str, future: PrefectFuture[Any]) -> None:
     """Wait for a lake table; its failure is its own."""
-    future.wait()
-    result: Any = future.state.result(raise_on_failure=False)
-    if future.state.is_completed():
-        run.wrote(table, result)
+    done, error = outcome(future)
+    if error:
+        run.not_written(table, error)
     else:
-        run.not_written(table, result if isinstance(result, BaseException) else RuntimeError(future.state.message))
+        run.wrote(table, done)
 
 
 def _key(view: str) -> str:

@@ -9,8 +9,9 @@ from prefect.futures import as_completed
 
 from flows.fan_out import fan_out
 from flows.late import superfluous
+from flows.progress import Progress
 from flows.runner import RUNNER, TIMEOUT
-from flows.shown import Progress, arrived, final_state, publish_report, run_name, written
+from flows.shown import arrived, final_state, publish_report, run_name, written
 from shardlake.errors import ShardlakeError
 from shardlake.job import Job
 from shardlake.report import RunReport
@@ -61,7 +62,9 @@ def _run(job: Job, shards: list[str] | None, full: bool, report: RunReport) -> R
     """The stages of all shards, in this run."""
     view = job.view.name
     try:
-        with Run(job, shards, report.run_id) as run, Progress(run) as progress:
+        run = Run(job, shards, report.run_id)
+        ends = Progress(view, len(run.report.shards), f"Shards of {view} that have come to their end")
+        with run, ends as progress:
             report = run.report
             plans = {shard: plan.submit(view, run.id, shard, full) for shard in run.free}
             planned = {shard: future.result() for shard, future in plans.items() if arrived(run, shard, future)}

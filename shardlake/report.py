@@ -157,3 +157,31 @@ class RunReport:
             "totals": {k: total[k] for k in ("windows", "read", "merged", "unchanged", "superseded", "rejected", "removed", "bytes", "seconds")},
             "shards": [s.as_json() for s in self.shards.values()], "lake": [part.as_json() for part in self.lake.values()],
         }  # fmt: skip
+
+
+@dataclass(slots=True)
+class BackfillReport(RunReport):
+    """A backfill, with all that its earlier runs have merged. `before` of its slices were done when this run began."""
+
+    lower: str = ""
+    upper: str = ""
+    step: str = ""
+    slices: int = 0
+    before: int = 0
+    done: int = 0
+
+    def headline(self) -> str:
+        """The backfill in a line."""
+        line = RunReport.headline(self)
+        if self.error:
+            return line
+        first, _, rest = line.partition("; ")
+        went_on = f" ({self.before} of them by earlier runs)" if self.before else ""
+        line = f"{self.done}/{self.slices} slices merged{went_on}" if self.slices else first
+        return "; ".join([line, *([rest] if rest else []), *([] if self.ok else ["the same command again goes on"])])
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as a program reads it."""
+        own = {"id": str(self.run_id), "from": self.lower, "to": self.upper, "step": self.step}
+        counts = {"slices": self.slices, "done": self.done, "done_before": self.before}
+        return {**RunReport.as_json(self), "backfill": {**own, **counts}}

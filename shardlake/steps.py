@@ -97,12 +97,18 @@ def extract(job: Job, run_id: UUID, planned: Planned) -> OpenWindow:
         found = windows.unfinished(connection, job.view.name, shard)  # an earlier run's, or of a try before this one
         if found is None:
             found = windows.open_window(connection, run_id, job.view.name, shard, planned.plan.window)
-        contract = runs.contract(connection, job.view.name)
+    return read_window(job, found, planned.plan)
+
+
+def read_window(job: Job, found: OpenWindow, plan_: ShardPlan) -> OpenWindow:
+    """Read a window that stands in the ledger into raw, unless that was done."""
     if found.extracted:
         return found
+    with job.warehouse.connection() as connection:
+        contract = runs.contract(connection, job.view.name)
     failpoint("window.opened")
     started = time.perf_counter()
-    result = _extract(job, found, planned.plan, contract)
+    result = _extract(job, found, plan_, contract)
     failpoint("extract.written")
     seconds = {"extract": round(time.perf_counter() - started - result.write_seconds, 4), "raw": round(result.write_seconds, 4)}
     with job.warehouse.connection() as connection:
@@ -173,7 +179,7 @@ def merge_staged(job: Job, run_id: UUID, shard: str, staged: Staged) -> Outcome:
 
 
 def merge_window(job: Job, run_id: UUID, shard: str, staged: Staged, *, replay: bool = False) -> Outcome:
-    """Merge a staged window. `replay` merges raw again without moving the watermark.
+    """Merge a staged window. `replay` merges raw again; neither it nor a backfill's window moves the watermark.
 
     Raises NotStraight where a window that was put off must be staged after all.
     """
@@ -182,7 +188,7 @@ def merge_window(job: Job, run_id: UUID, shard: str, staged: Staged, *, replay: 
         columns = target_columns(job.view, version_type(found.window.kind or ""))
         into = _prepare_target(job, run_id, columns)
     sql = MergeSql(job.view, staged.window_id, shard, columns, into, job.source.timezone)
-    mark = None if replay else found.window.next_watermark()
+    mark = None if replay or found.backfill else found.window.next_watermark()
     given = partial(_straight, job, found, Straight(into, shard)) if staged.put_off else staged
     merged = merge(job.warehouse, sql, given, mark, first_load=staged.put_off, again=replay)
     until = found.window.until

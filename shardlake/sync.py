@@ -39,7 +39,7 @@ def sync(
 def _layout(run: Run, table: str) -> None:
     """One lake table's commits."""
     try:
-        run.wrote(table, _persistent(lambda: steps.write(run.job, run.id, table)))
+        run.wrote(table, persistent(lambda: steps.write(run.job, run.id, table)))
     except ShardlakeError as error:
         run.not_written(table, error)
 
@@ -48,8 +48,8 @@ def _shard(run: Run, planned: Planned) -> None:
     """One shard's windows, one after the other."""
     shard = planned.plan.shard
     while True:
-        window = _persistent(lambda p=planned: steps.extract(run.job, run.id, p))  # type: ignore[misc]
-        outcome = _persistent(lambda w=window: steps.merge_staged(run.job, run.id, shard, steps.stage_window(run.job, w.window_id, shard)))  # type: ignore[misc]
+        window = persistent(lambda p=planned: steps.extract(run.job, run.id, p))  # type: ignore[misc]
+        outcome = persistent(lambda w=window: steps.merge_staged(run.job, run.id, shard, steps.stage_window(run.job, w.window_id, shard)))  # type: ignore[misc]
         if not run.merged(planned, outcome):
             return
         planned = steps.plan(run.job, shard, resume=outcome.resume)
@@ -57,7 +57,7 @@ def _shard(run: Run, planned: Planned) -> None:
             return
 
 
-def _persistent(step: Callable[[], T]) -> T:
+def persistent(step: Callable[[], T]) -> T:
     """Try a step again where that can help."""
     for pause in PAUSES:
         try:

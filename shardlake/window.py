@@ -41,7 +41,10 @@ class Watermark:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """`(lower, upper]` of the cursor, read in `order` from behind `after`. Bounds are None where there are none."""
+    """`(lower, upper]` of the cursor, read in `order` from behind `after`. Bounds are None where there are none.
+
+    A `ranged` window leaves out the rows that have no cursor, which other windows in cursor order take in.
+    """
 
     kind: Kind | None
     lower: str | None
@@ -49,6 +52,7 @@ class Window:
     order: Order
     after: Position | None = None
     until: Position | None = None
+    ranged: bool = False
 
     def next_watermark(self) -> Watermark | None:
         """What the shard's watermark becomes when this window is merged; None where there is no cursor."""
@@ -63,7 +67,7 @@ def next_window(kind: Kind, mark: Watermark | None, upper: str, lookback: timede
     """The window after `mark`, up to `upper`. Raises WatermarkRefused where the mark cannot be right.
 
     >>> next_window("int", Watermark("int", "90"), "120", 5, "UTC")
-    Window(kind='int', lower='85', upper='120', order='cursor', after=None, until=None)
+    Window(kind='int', lower='85', upper='120', order='cursor', after=None, until=None, ranged=False)
     """
     if isinstance(lookback, int) and kind not in ("int", "decimal"):
         raise SpecError(f"source.lookback: {lookback} is a number, and the cursor is a {kind}", hint="Write a time, as in 5m.")

@@ -7,6 +7,7 @@ from prefect import task
 from shardlake import steps
 from shardlake.ledger.windows import OpenWindow
 from shardlake.steps import Planned
+from tasks.limits import source_slot
 from tasks.log import say
 from tasks.retry import STAGE
 from tasks.view_job import view_job
@@ -14,15 +15,10 @@ from tasks.view_job import view_job
 
 @task(name="extract", task_run_name="extract {view} {planned.plan.shard}", **STAGE)
 def extract(view: str, run_id: UUID, planned: Planned) -> OpenWindow:
-    """Read the planned window into raw, in a process of its own."""
-    window = steps.extract(view_job(view, run_id), run_id, planned)
-    say(
-        "window.extracted",
-        view=view,
-        shard=planned.plan.shard,
-        window=window.window_id,
-        run=run_id,
-        rows=window.raw_rows,
-        bytes=window.raw_bytes,
-    )
+    """Read the planned window into raw, in a process of its own. Where the source has a limit in Prefect, a slot of it is held."""
+    job = view_job(view, run_id)
+    with source_slot(job.view.source.connection, job.source.max_connections, strict=False):
+        window = steps.extract(job, run_id, planned)
+    shard = planned.plan.shard
+    say("window.extracted", view=view, shard=shard, window=window.window_id, run=run_id, rows=window.raw_rows, bytes=window.raw_bytes)
     return window

@@ -4,12 +4,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from shardlake.connection import Shard
 from shardlake.errors import ContractError, SourceUnavailable, WatermarkRefused
-from shardlake.source.dialect import Dialect, Kind, dialect
-from shardlake.source.select import Relation, bind, chunk_sql, cursor_expression, describe, nullable_cursor
+from shardlake.source.dialect import Clock, Dialect, Kind, dialect
+from shardlake.source.select import Relation, bind, chunk_sql, cursor_expression, describe, takes_nulls
 from shardlake.view import View
 from shardlake.window import Position, Watermark, Window, next_window, upper_bound
 
@@ -45,6 +46,60 @@ def plan_window(view: View, shard: Shard, mark: Watermark | None, *, resume: Pos
         except speaker.errors as error:
             raise speaker.failure(error, shard) from None
     return ShardPlan(shard.name, window, relation.kinds(), anything, notes)
+
+
+def plan_slice(view: View, shard: Shard, window: Window) -> ShardPlan:
+    """A window that is given, with the kinds of the shard's columns and whether it holds a row. Raises as `plan_window` does."""
+    speaker = dialect(shard.dialect)
+    with speaker.connect(shard) as connection:
+        try:
+            relation = describe(view, speaker, connection, shard.name)
+            return ShardPlan(shard.name, window, relation.kinds(), _anything(view, speaker, connection, relation, window))
+        except speaker.errors as error:
+            raise speaker.failure(error, shard) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a shard can be read: up to `upper` of its cursor. `latest` is its clock less the lag, None for numbers."""
+
+    shard: str
+    kind: Kind
+    upper: str
+    latest: str | None
+    kinds: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def reach(view: View, shard: Shard, mark: Watermark | None, end: str) -> Reach:
+    """Ask the shard for its columns, its cursor's kind, and how far it can be read. Raises as `plan_window` does.
+
+    Numbers that the watermark has passed need no waiting for open transactions: where `end` is one, that is far enough.
+    """
+    speaker = dialect(shard.dialect)
+    with speaker.connect(shard) as connection:
+        try:
+            relation = describe(view, speaker, connection, shard.name)
+            kind = cursor_kind(view, relation)
+            assert kind is not None
+            if kind in ("int", "decimal"):
+                if mark is not None and mark.kind == kind and mark.cursor is not None and _at_most(end, mark.cursor):
+                    return Reach(shard.name, kind, mark.cursor, None, relation.kinds())
+                upper, notes = _settled(view, speaker, connection, shard, relation, kind, None)
+                return Reach(shard.name, kind, upper, None, relation.kinds(), notes)
+            clock = speaker.clock(connection, shard)
+        except speaker.errors as error:
+            raise speaker.failure(error, shard) from None
+    upper = upper_bound(kind, clock, view.source.safety_lag, shard.timezone)
+    latest = upper_bound(kind, Clock(clock.now, clock.now), view.source.safety_lag, shard.timezone)
+    return Reach(shard.name, kind, upper, latest, relation.kinds(), clock.notes)
+
+
+def _at_most(number: str, bound: str) -> bool:
+    try:
+        return Decimal(number) <= Decimal(bound)
+    except InvalidOperation:
+        return False
 
 
 def cursor_kind(view: View, relation: Relation) -> Kind | None:
@@ -115,7 +170,7 @@ def _greatest(view: View, speaker: Dialect, connection: Any, relation: Relation,
 def _anything(view: View, speaker: Dialect, connection: Any, relation: Relation, window: Window) -> bool:
     """Whether the window holds a row: a 1 by the index, in place of a process that finds nothing. No value leaves the shard."""
     cursor = connection.cursor()
-    phases = [False, True] if window.order == "cursor" and nullable_cursor(view, relation) else [False]
+    phases = [False, True] if takes_nulls(view, relation, window) else [False]
     for nulls in phases:
         cursor.execute(
             f"SELECT 1 FROM ({chunk_sql(view, speaker, relation, window, after=None if nulls else window.after, limit=1, nulls=nulls)}) AS probe"

@@ -13,7 +13,7 @@ from shardlake.connection import Lake, Shard
 from shardlake.errors import ShardlakeError, SourceFailed
 from shardlake.failpoints import failpoint
 from shardlake.source.dialect import Dialect, dialect
-from shardlake.source.select import CURSOR, Relation, chunk_sql, describe, nullable_cursor
+from shardlake.source.select import CURSOR, Relation, chunk_sql, describe, takes_nulls
 from shardlake.store import open_store
 from shardlake.view import View
 from shardlake.window import Position, Window
@@ -64,7 +64,7 @@ def extract(request: Request) -> Extracted:
         request, speaker, relation, session, Extracted(), _limit(request.chunk_bytes, max(width, _EXPECTED)) if width else _UNKNOWN
     )
     reader.read(nulls=False)
-    if reader.result.until is None and request.window.order == "cursor" and nullable_cursor(request.view, relation):
+    if reader.result.until is None and takes_nulls(request.view, relation, request.window):
         reader.read(nulls=True)
     return reader.result
 

@@ -37,7 +37,7 @@ class Claims:
         """Claim the shards, waiting up to `wait` seconds in all. Returns those that another run kept, and why."""
         deadline, left = time.monotonic() + wait, list(shards)
         while left:
-            left = [shard for shard in left if not self._try(shard)]
+            left = [shard for shard in left if not self.hold(f"shardlake.run.{self._view}.{shard}")]
             if not left or time.monotonic() >= deadline:
                 break
             time.sleep(0.2)
@@ -49,12 +49,11 @@ class Claims:
             for shard in left
         }
 
-    def _try(self, shard: str) -> bool:
+    def hold(self, name: str) -> bool:
+        """Take a lock of that name until these claims end. Returns whether it was free."""
         assert self._connection is not None
         try:
-            row = self._connection.execute(
-                "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (f"shardlake.run.{self._view}.{shard}",)
-            ).fetchone()
+            row = self._connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (name,)).fetchone()
         except psycopg.Error as error:
             raise self._warehouse.failure(error) from None
         return bool(row and row[0])

@@ -27,6 +27,16 @@ def locking(connection: Connection, view: View, table: str) -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def waiting(connection: Connection) -> Iterator[None]:
+    """Within a `locking` transaction: wait as long as it takes."""
+    connection.execute(
+        "SELECT set_config('shardlake.lock_timeout', current_setting('lock_timeout'), true), set_config('lock_timeout', '0', true)"
+    )
+    yield
+    connection.execute("SELECT set_config('lock_timeout', current_setting('shardlake.lock_timeout'), true)")
+
+
 def _holders(connection: Connection, table: str) -> str:
     rows = connection.execute(
         "SELECT DISTINCT a.pid, a.usename, coalesce(nullif(a.application_name, ''), 'unnamed'), a.state FROM pg_locks l JOIN pg_stat_activity a USING (pid)"

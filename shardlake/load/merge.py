@@ -5,7 +5,7 @@ Nothing of it is seen before the commit, and the commit is refused unless every 
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import psycopg
@@ -14,7 +14,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from shardlake.errors import AccountingError, SourceFailed, StagingLost, WarehouseBusy
 from shardlake.failpoints import failpoint
 from shardlake.ledger import windows
-from shardlake.load.locks import locking
+from shardlake.load.locks import locking, waiting
 from shardlake.load.merge_sql import MergeSql
 from shardlake.load.stage import Staged, drop_staging
 from shardlake.warehouse import Warehouse
@@ -91,9 +91,12 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, mark:
         "SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true), set_config('TimeZone', %s, true)",
         (sql.zone,),  # a datetime without a zone is in the source's
     )
+    _in_turn(connection, sql)
     row = connection.execute("SELECT status FROM shardlake.windows WHERE window_id = %s FOR UPDATE", (sql.window_id,)).fetchone()
     if row == ("merged",) and not again:
         return recorded(connection, sql.window_id)
+    if not again:
+        sql = replace(sql, since=_since(connection, sql))
     failpoint("merge.started")
     if not isinstance(staged, Staged):
         staged = staged(connection)
@@ -130,9 +133,44 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, mark:
     return counts
 
 
+def _in_turn(connection: Connection, sql: MergeSql) -> None:
+    """Wait for other merges of the view and shard: of its backfills for a regular run, and of its regular run for them.
+
+    Neither would see what the other is about to write. A merge is a matter of seconds and has limits of its own, so the
+    turn is waited for without one. Windows of backfills that are plain rows have no need of turns among themselves.
+    """
+    row = connection.execute("SELECT backfill_id IS NOT NULL FROM shardlake.windows WHERE window_id = %s", (sql.window_id,)).fetchone()
+    shared = "_shared" if row == (True,) and not _of_units(sql) else ""
+    with waiting(connection):
+        connection.execute(
+            f"SELECT pg_advisory_xact_lock{shared}(hashtextextended(%s, 0))", (f"shardlake.merge.{sql.view.name}.{sql.shard}",)
+        )
+
+
+def _since(connection: Connection, sql: MergeSql) -> tuple[tuple[str | None, str | None], ...]:
+    """The ranges that were read after the window was and are merged, in the words of the version's type."""
+    if sql.view.version_column is None:
+        return ()
+    kind = next(c.type.name for c in sql.columns if c.name == sql.view.version_column)
+    found = [f for f in windows.merged_since(connection, sql.window_id) if kind in _ON_ONE_SCALE.get(f[0], ())]
+    return tuple(dict.fromkeys((_edge(kind, lower), _edge(kind, upper)) for kind, lower, upper in found))
+
+
+_TIMES = ("timestamp", "timestamptz", "date")
+_ON_ONE_SCALE = {"int": ("bigint", "numeric"), "decimal": ("numeric",), "date": _TIMES, "datetime": _TIMES, "instant": _TIMES}
+
+
+def _edge(kind: str, bound: str | None) -> str | None:
+    return f"{bound}+00" if bound is not None and kind == "instant" else bound
+
+
+def _of_units(sql: MergeSql) -> bool:
+    return sql.view.warehouse.write == "merge" and bool(sql.view.explode or (sql.view.deletes and sql.view.deletes.mode == "apply"))
+
+
 def _cast(connection: Connection, sql: MergeSql, first_load: bool) -> tuple[int, int, int, int | None]:
     """Merged, superseded, removed and, where it is counted apart, unchanged."""
-    if sql.view.warehouse.write == "merge" and (sql.view.explode or (sql.view.deletes and sql.view.deletes.mode == "apply")):
+    if _of_units(sql):
         return _cast_units(connection, sql)
     superseded = 0
     try:
@@ -151,11 +189,8 @@ def _cast_units(connection: Connection, sql: MergeSql) -> tuple[int, int, int, i
     if "_shard" not in sql.view.key:
         # shards may hold one unit: merges at once would see neither each other's rows nor tombstones. So they queue; each
         # waits as long as those before it take, which have limits of their own
-        connection.execute(
-            "SELECT set_config('shardlake.lock_timeout', current_setting('lock_timeout'), true), set_config('lock_timeout', '0', true)"
-        )
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"shardlake.units.{sql.into}",))
-        connection.execute("SELECT set_config('lock_timeout', current_setting('shardlake.lock_timeout'), true)")
+        with waiting(connection):
+            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"shardlake.units.{sql.into}",))
     connection.execute("DROP TABLE IF EXISTS pg_temp.units")
     superseded = _count(connection, sql.drop_older_twins())
     connection.execute(sql.units())

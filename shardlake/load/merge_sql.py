@@ -11,7 +11,11 @@ from shardlake.view import View
 
 @dataclass(frozen=True, slots=True)
 class MergeSql:
-    """The merge of one window of a view into `into` (the target, or a replace's new table)."""
+    """The merge of one window of a view into `into` (the target, or a replace's new table).
+
+    `since` are the ranges of the cursor that were read after this window was, and are merged already: a backfill and a
+    regular run read one shard beside each other. At the same version what was read later stays.
+    """
 
     view: View
     window_id: int
@@ -19,6 +23,7 @@ class MergeSql:
     columns: tuple[TargetColumn, ...]
     into: str
     zone: str = "UTC"
+    since: tuple[tuple[str | None, str | None], ...] = ()
 
     @property
     def staging(self) -> str:
@@ -39,10 +44,20 @@ class MergeSql:
         of a shard that sorts later, so that the outcome does not depend on the order in which shards come."""
         mine = f"m.{quoted(str(self.view.version_column))}"
         theirs = ", ".join(f"m.{quoted(c.name)}" for c in self.columns)
+        kept = f" AND NOT (m._shard = {shard} AND {self._read_since(version)})" if self.since else ""
         return (
             f"({version} > {mine} OR ({mine} IS NULL AND {version} IS NOT NULL)"
-            f" OR ({version} IS NOT DISTINCT FROM {mine} AND {shard} >= m._shard AND ({row}) IS DISTINCT FROM ({theirs})))"
+            f" OR ({version} IS NOT DISTINCT FROM {mine} AND {shard} >= m._shard{kept} AND ({row}) IS DISTINCT FROM ({theirs})))"
         )
+
+    def _read_since(self, value: str) -> str:
+        """Whether a version lies in one of the ranges that were read since."""
+        kind = self._type(str(self.view.version_column))
+        ranges = []
+        for lower, upper in self.since:
+            edges = [f"{value} {sign} {cast(kind, text(edge))}" for sign, edge in ((">", lower), ("<=", upper)) if edge is not None]
+            ranges.append(f"({' AND '.join(edges) or 'true'})")
+        return f"coalesce({' OR '.join(ranges)}, false)"
 
     def insert(self, *, compare_first: bool) -> str:
         """Cast and upsert. With `compare_first`, rows that change nothing are found by a join before they are cast."""
@@ -160,12 +175,15 @@ class MergeSql:
         same_unit = " AND ".join(f"u.{quoted(k)} = {self._value(k, 't.')}" for k in self.view.unit_key)
         in_target = " AND ".join(f"m.{quoted(k)} = u.{quoted(k)}" for k in self.view.unit_key)
         mine = self._number(version, f"m.{quoted(version)}")
+        found, dead = f"({mine}, m._shard)", "(d.version, d.shard)"
+        later = f"(u._seq, {text(self.shard)})"
+        kept = self._read_since(self._value(version, "t.")) if self.since else "false"
         return (
             f"WITH stale AS (DELETE FROM {self.staging} t USING units u WHERE {same_unit} AND ("
             f"{self._number(version, self._value(version, 't.'))} < u._seq OR (t._op IS NOT NULL) <> u._op"
-            f" OR EXISTS (SELECT FROM {self.into} m WHERE {in_target} AND ({mine}, m._shard) > (u._seq, {text(self.shard)}))"
+            f" OR EXISTS (SELECT FROM {self.into} m WHERE {in_target} AND ({found} > {later} OR ({found} = {later} AND {kept})))"
             f" OR EXISTS (SELECT FROM shardlake.tombstones d WHERE d.view = {text(self.view.name)} AND d.unit_key = jsonb_build_array({self._unit('u.')})"
-            f" AND (d.version, d.shard) > (u._seq, {text(self.shard)}))) RETURNING t._op)\n"
+            f" AND ({dead} > {later} OR ({dead} = {later} AND {kept})))) RETURNING t._op)\n"
             f"SELECT count(*) FILTER (WHERE {self.counts('_op')}) FROM stale"
         )
 

@@ -100,6 +100,11 @@ def nullable_cursor(view: View, relation: Relation) -> bool:
     return bool(view.source.cursors) and all(relation.column(c).nullable for c in view.source.cursors)
 
 
+def takes_nulls(view: View, relation: Relation, window: Window) -> bool:
+    """Whether the rows without a cursor are read after the others: every window in cursor order takes them in, but a ranged one."""
+    return window.order == "cursor" and not window.ranged and nullable_cursor(view, relation)
+
+
 def chunk_sql(
     view: View, dialect: Dialect, relation: Relation, window: Window, *, after: tuple[str, ...] | None, limit: int, nulls: bool = False
 ) -> str:

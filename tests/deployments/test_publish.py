@@ -45,7 +45,7 @@ def changes(found: dict[str, Any], kind: str = "deployment") -> set[tuple[str, s
     return {(c["action"], c["name"], tuple(c["fields"])) for c in found["changes"] if c["kind"] == kind}
 
 
-STANDING = {("create", f"{name}/{name}", ()) for name in ("sync-views", "check-freshness", "compact-lake")}
+STANDING = {("create", f"{name}/{name}", ()) for name in ("sync-views", "backfill", "refresh-users", "check-freshness", "compact-lake")}
 
 
 def test_the_first_time_all_is_made_and_the_second_time_nothing(it: Project) -> None:
@@ -136,14 +136,14 @@ def test_views_of_a_group_share_a_run_in_their_order(it: Project) -> None:
 def test_the_order_between_views_is_an_automation(it: Project) -> None:
     it.view("daily", schedule="every 1d")
     it.view("both", after=["orders", "daily"])
-    it.view("one", after=["compact_lake"])
+    it.view("one", after=["refresh_users"])
     it.publish()
     found = {a["name"]: a for a in it.api.all("automations") if "project:shardlake" in a["tags"]}
-    both, one = found["shardlake: both after orders, daily"], found["shardlake: one after compact_lake"]
+    both, one = found["shardlake: both after orders, daily"], found["shardlake: one after refresh_users"]
     assert (both["trigger"]["type"], both["trigger"]["require"], both["trigger"]["within"]) == ("compound", "all", 86400)
     assert {t["match"]["prefect.resource.id"] for t in both["trigger"]["triggers"]} == {"shardlake.view.orders", "shardlake.view.daily"}
     assert both["actions"][0]["deployment_id"] == it.deployment("sync-view/both")["id"]
-    watched = it.deployment("compact-lake/compact-lake")["id"]
+    watched = it.deployment("refresh-users/refresh-users")["id"]
     assert one["trigger"]["match_related"]["prefect.resource.id"] == f"prefect.deployment.{watched}"
     assert {"shardlake: runs that crashed", "shardlake: runs that fell silent"} <= set(found)
     assert it.publish("--check")["changes"] == []

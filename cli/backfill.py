@@ -1,0 +1,57 @@
+"""`shardlake backfill`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from cli.run import AsJson, OnlyShards, quiet, reports_of, show_reports
+from cli.shown import errors
+
+
+def backfill(
+    view: Annotated[str, typer.Argument(help="The view, by name.", show_default=False)],
+    start: Annotated[str, typer.Option("--from", help="Read the rows whose cursor lies behind this …", show_default=False)],
+    end: Annotated[str, typer.Option("--to", help="… up to and with this; not in the future.", show_default=False)],
+    shard: OnlyShards = None,
+    parallel: Annotated[int, typer.Option(help="Slices under way at once; one connection is always left to the regular run.")] = 4,
+    step: Annotated[str | None, typer.Option(help="How long a slice is: 6h, 1d, or a number.", show_default="at most 100 slices")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read a range of a view's cursor again, in parallel slices, and merge it; newest wins.
+
+    No watermark moves, and the regular runs of the view go on meanwhile. Whatever ends it, the same command again goes on
+    where it was. Bounds are dates, times (in the connection's zone where they name none) or numbers. For example:
+
+        shardlake backfill orders --from 2026-01-01 --to 2026-02-01
+
+        shardlake backfill events --from 0 --to 5000000 --step 500000 --shard shop_03 --json
+    """
+    from shardlake.places import views_folder
+    from shardlake.view_file import find_view
+
+    find_view(views_folder(), view)
+    quiet()
+    from flows.backfill import backfill as flow
+
+    with _line(view):
+        state = flow(view, start, end, shard, step, parallel, return_state=True)
+    show_reports(reports_of(state), as_json)
+
+
+@contextmanager
+def _line(view: str) -> Iterator[None]:
+    """A line on standard error that grows with the slices, on a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from flows.progress import watcher
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("slices"), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as shown:
+        line = shown.add_task(f"backfill of {view}", total=None)
+        token = watcher.set(lambda done, total: shown.update(line, completed=done, total=total))
+        try:
+            yield
+        finally:
+            watcher.reset(token)

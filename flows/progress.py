@@ -1,0 +1,42 @@
+"""How far a run is: a progress artifact in Prefect, and a word to whoever watches in this process."""
+
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+watcher: ContextVar[Callable[[int, int], None] | None] = ContextVar("watcher", default=None)
+"""Is told how many of how many have come to their end; the command line draws a line of it."""
+_PAUSE = 1.0
+"""Seconds between two updates of the artifact at least: a call of the API for each of thousands of slices is too many."""
+
+
+class Progress:
+    """A progress artifact `<view>-progress`: how many of `total` have come to their end, in percent."""
+
+    def __init__(self, view: str, total: int, description: str) -> None:
+        """`description` says what is counted."""
+        self._key, self._total, self._description = f"{view.replace('_', '-')}-progress", total, description
+        self._artifact: UUID | None = None
+        self._told = 0.0
+
+    def __enter__(self) -> Self:
+        made = create_progress_artifact(0.0, key=self._key, description=self._description)
+        self._artifact = made if isinstance(made, UUID) else None  # a coroutine only where an event loop runs
+        return self
+
+    def left(self, count: int) -> None:
+        """That many are still on their way."""
+        if watch := watcher.get():
+            watch(self._total - count, self._total)
+        if self._artifact and (count == 0 or time.monotonic() - self._told > _PAUSE):
+            self._told = time.monotonic()
+            update_progress_artifact(self._artifact, round(100.0 * (self._total - count) / self._total, 1) if self._total else 100.0)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None:
+            self.left(0)

@@ -1,0 +1,115 @@
+"""The ledger's backfills: the slices of a range, how far each is, and what their windows came to.
+
+A slice's truth is in its windows, which are written by the same transactions as any; `done` is noted behind them, and
+found out again where a run was killed in between.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+from uuid import UUID, uuid4
+
+import psycopg
+
+from shardlake.ledger import windows
+from shardlake.ledger.windows import OpenWindow
+from shardlake.slices import Range
+from shardlake.source.dialect import Kind
+
+Connection = psycopg.Connection[Any]
+_COUNTS = ("raw_rows", "raw_bytes", "merged", "unchanged", "superseded", "rejected", "shape_rejected", "removed")
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One shard's part of a backfill: `(lower, upper]` of the cursor."""
+
+    backfill: UUID
+    number: int
+    shard: str
+    kind: Kind
+    lower: str
+    upper: str
+
+    def __str__(self) -> str:
+        return f"slice ({self.lower}, {self.upper}]"
+
+
+def unfinished(connection: Connection, view: str, found: Range, shards: list[str]) -> UUID | None:
+    """The backfill of this view, range, step and shards that has not come to its end, if there is one."""
+    row = connection.execute(
+        "SELECT backfill_id FROM shardlake.backfills WHERE view = %s AND kind = %s AND lower_bound = %s AND upper_bound = %s AND step = %s"
+        " AND shards = %s AND state <> 'completed' ORDER BY started_at DESC LIMIT 1",
+        (view, found.kind, found.lower, found.upper, found.step, sorted(shards)),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def create(connection: Connection, view: str, found: Range, shards: list[str]) -> UUID:
+    """Write down a backfill and all its slices; shards take turns, so that neighbouring slices burden different ones."""
+    backfill, steps = uuid4(), found.slices()
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO shardlake.backfills (backfill_id, view, kind, lower_bound, upper_bound, step, shards) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            (backfill, view, found.kind, found.lower, found.upper, found.step, sorted(shards)),
+        )
+        with cursor.copy("COPY shardlake.backfill_slices (backfill_id, slice, shard, lower_bound, upper_bound) FROM STDIN") as copy:
+            for n, (lower, upper) in enumerate(steps):
+                for m, shard in enumerate(shards):
+                    copy.write_row((backfill, n * len(shards) + m, shard, lower, upper))
+    return backfill
+
+
+def begin_again(connection: Connection, backfill: UUID) -> None:
+    """A backfill goes on."""
+    connection.execute(
+        "UPDATE shardlake.backfills SET state = 'running', ended_at = NULL, message = NULL WHERE backfill_id = %s", (backfill,)
+    )
+
+
+def slices(connection: Connection, backfill: UUID) -> tuple[list[Slice], int]:
+    """The slices that are not done yet, in order, and how many there are in all."""
+    rows = connection.execute(
+        "SELECT s.slice, s.shard, b.kind, s.lower_bound, s.upper_bound, s.state FROM shardlake.backfill_slices s JOIN shardlake.backfills b USING (backfill_id)"
+        " WHERE backfill_id = %s ORDER BY s.slice", (backfill,)
+    ).fetchall()  # fmt: skip
+    return [Slice(backfill, n, shard, cast(Kind, kind), low, up) for n, shard, kind, low, up, state in rows if state != "done"], len(rows)
+
+
+def last_window(connection: Connection, part: Slice) -> tuple[Literal["open", "extracted", "merged"], OpenWindow] | None:
+    """The newest window of a slice, and its status."""
+    row = connection.execute(
+        "SELECT window_id, status FROM shardlake.windows WHERE backfill_id = %s AND slice = %s AND status <> 'abandoned' ORDER BY window_id DESC LIMIT 1",
+        (part.backfill, part.number),
+    ).fetchone()
+    return (row[1], windows.load(connection, row[0])) if row else None
+
+
+def end_slice(connection: Connection, part: Slice, state: Literal["waiting", "done", "failed"], error: str | None = None) -> None:
+    """Note how a slice has come out."""
+    connection.execute(
+        "UPDATE shardlake.backfill_slices SET state = %s, error = %s, ended_at = now() WHERE backfill_id = %s AND slice = %s",
+        (state, error, part.backfill, part.number),
+    )
+
+
+def close(connection: Connection, backfill: UUID, *, ok: bool, message: str) -> None:
+    """Note how a backfill has come out."""
+    connection.execute(
+        "UPDATE shardlake.backfills SET state = %s, message = %s, ended_at = now() WHERE backfill_id = %s",
+        ("completed" if ok else "failed", message, backfill),
+    )
+
+
+def merged(connection: Connection, backfill: UUID) -> dict[str, tuple[int, dict[str, int], dict[str, float]]]:
+    """What a backfill has merged, by whatever runs of it, shard by shard: how many windows, the sums of their counts and seconds."""
+    sums = ", ".join(f"sum({c})::bigint" for c in _COUNTS)
+    counts = connection.execute(
+        f"SELECT shard, count(*), {sums} FROM shardlake.windows WHERE backfill_id = %s AND status = 'merged' GROUP BY shard", (backfill,)
+    ).fetchall()
+    seconds: dict[str, dict[str, float]] = {}
+    for shard, stage, spent in connection.execute(
+        "SELECT w.shard, s.key, sum(s.value::float) FROM shardlake.windows w CROSS JOIN LATERAL jsonb_each_text(w.seconds) s"
+        " WHERE w.backfill_id = %s AND w.status = 'merged' GROUP BY 1, 2", (backfill,)
+    ).fetchall():  # fmt: skip
+        seconds.setdefault(shard, {})[stage] = spent
+    return {row[0]: (row[1], dict(zip(_COUNTS, row[2:], strict=True)), seconds.get(row[0], {})) for row in counts}

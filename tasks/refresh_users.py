@@ -1,0 +1,20 @@
+"""refresh: the users that are not fresh, from their provider into the warehouse."""
+
+from prefect import task
+
+from blocks.resolve import connect
+from shardlake.connection import PostgresWarehouse
+from shardlake.errors import SpecError
+from shardlake.refresh import Refresh, Refreshed
+from shardlake.refresh import refresh as refresh_table
+from shardlake.warehouse import open_warehouse
+from tasks.retry import STAGE
+
+
+@task(name="refresh", task_run_name="refresh {spec.table}", **STAGE)
+def refresh(spec: Refresh) -> Refreshed:
+    """Ask for the users that are not fresh; tried again, it asks for those alone that are still missing."""
+    warehouse = connect(spec.warehouse)
+    if not isinstance(warehouse, PostgresWarehouse):
+        raise SpecError(f"warehouse: {spec.warehouse} is a {type(warehouse).__name__}, which cannot be a warehouse")
+    return refresh_table(open_warehouse(warehouse), spec)
