@@ -25,7 +25,7 @@ RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.crt set -eu; \
 # What only a compiler, a test or a symbolic debugger reads. Nothing here speaks Arrow Flight.
 RUN set -eu; cd /opt/shardlake/lib/python3*/site-packages; \
     rm -rf pyarrow/include pyarrow/src pyarrow/tests pyarrow/*.pyx pyarrow/*.pxi pyarrow/*.pxd pyarrow/includes; \
-    rm -rf pyarrow/_flight.*.so pyarrow/libarrow_flight.so*; \
+    rm -rf pyarrow/_flight.*.so pyarrow/libarrow_flight.so* pyarrow/libarrow_python_flight.so*; \
     find . -type d -name tests -path '*/tests' -not -path './prefect/*' -prune -exec rm -rf {} +; \
     find . -name '*.pyi' -delete; \
     find . -type f -name '*.so*' -exec strip --strip-unneeded {} +

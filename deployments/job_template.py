@@ -1,7 +1,7 @@
 """A work pool's base job template with its placeholders filled from the outputs of the CloudFormation stack.
 
-    aws cloudformation describe-stacks --stack-name shardlake --query 'Stacks[0].Outputs' --output json |
-        python -m deployments.job_template ecs ImageUri=… > pool.json
+aws cloudformation describe-stacks --stack-name shardlake --query 'Stacks[0].Outputs' --output json |
+    python -m deployments.job_template ecs ImageUri=… > pool.json
 """
 
 import json
