@@ -36,7 +36,7 @@ COPY tasks tasks
 COPY flows flows
 COPY deployments deployments
 COPY cli cli
-# Compiled here, once: on a read-only root nothing could be compiled later, and every task would pay for it at its start.
+# Compiled here, once (what does not compile is written for another Python): on a read-only root nothing could be compiled later, and every task would pay for it at its start.
 RUN set -eu; export PIP_NO_INDEX=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1; \
     /build/tools/bin/pip wheel -qq --no-deps --no-build-isolation --wheel-dir wheels .; \
     /build/tools/bin/pip --python /opt/shardlake/bin/python install -qq --no-deps --no-compile wheels/*.whl; \
@@ -51,7 +51,7 @@ RUN set -eu; \
     for it in /usr/local/lib/python3* /usr/lib/python3*; do \
         rm -rf "$it"/ensurepip "$it"/dist-packages/pip* "$it"/site-packages/pip* "$it"/site-packages/setuptools* "$it"/site-packages/wheel*; \
     done; \
-    rm -rf /usr/share/python-wheels /var/cache/apt /var/lib/apt/lists /root/.cache
+    rm -rf /usr/local/bin/pip* /usr/share/python-wheels /var/cache/apt /var/lib/apt/lists /root/.cache
 COPY --from=builder /opt/shardlake /opt/shardlake
 WORKDIR /app
 COPY views views
