@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -111,3 +112,16 @@ def test_the_connections_are_the_views_and_lead_to_the_services(monkeypatch: pyt
     hosts = set(re.findall(r"://(?:\w+@)?([\w-]+):(\d+)", file.read_text("utf-8")))
     assert {host for host, _ in hosts} == {"shard-00", "shard-01", "warehouse", "lake"}
     assert {host for host, _ in hosts} <= set(SERVICES)
+
+
+def test_prefects_server_takes_its_own_postgres_from_what_it_is_given() -> None:
+    given = {k: re.sub(r"\$\{\w+:[?-]([^}]*)\}", "filled", v) for k, v in SERVICES["prefect"]["environment"].items()}
+    code = (
+        "from prefect.settings import get_current_settings as now; s = now();"
+        "print(s.server.database.connection_url.get_secret_value(), s.server.ui.api_url)"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")} | given
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment, check=False)
+    assert done.stdout.split() == ["postgresql+asyncpg://prefect:filled@prefect-database:5432/prefect", "http://127.0.0.1:filled/api"], (
+        done.stderr
+    )

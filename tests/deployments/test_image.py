@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 import yaml
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from demo.servers import SHARDS, DemoServers, demo_servers
+from deployments.job_template import load
 from tests.deployments.image import Image, build, remove, why_not
 from tests.prefect_api import PrefectApi
 from tests.world import ROOT
@@ -141,6 +143,23 @@ def test_a_flow_run_executes_as_the_worker_starts_it(image: Image, prefect_api: 
 def _count(demo: DemoServers, shard: str) -> int:
     [(found,)] = demo.of(shard).execute("SELECT count(*) FROM orders", database=shard)
     return int(found)
+
+
+def test_the_worker_that_the_stack_starts_starts_in_it(image: Image, prefect_api: PrefectApi, s3_emulator: str, tmp_path: Path) -> None:
+    """The command of the stack's worker, polling once. Its queue is looked for in moto, which has none: it says so and goes on."""
+    with temporary_settings({PREFECT_API_URL: prefect_api.server.api_url, PREFECT_HOME: tmp_path / "home"}):
+        asyncio.run(_pool("shardlake-ecs-image"))
+    words = ["prefect", "worker", "start", "--type", "ecs", "--pool", "shardlake-ecs-image", "--with-healthcheck", "--run-once"]
+    words += ["--install-policy", "never", "--no-create-pool-if-not-found"]
+    environment = KEYS | {"PREFECT_API_URL": prefect_api.server.api_url, "AWS_ENDPOINT_URL": s3_emulator}
+    done = image.run_read_only(*words, mounts={}, **environment)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "started!" in done.stdout + done.stderr
+
+
+async def _pool(name: str) -> None:
+    async with get_client() as client:
+        await client.create_work_pool(WorkPoolCreate(name=name, type="ecs", base_job_template=load("ecs")))
 
 
 async def _flow_run() -> str:
