@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ print(bad)
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def image() -> Iterator[Image]:
     """The image, built from nothing; it and its gigabytes are gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="shardlake-image-"))
@@ -50,7 +50,7 @@ def image() -> Iterator[Image]:
         remove(folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoServers]:
     """The demo's servers, filled: three shards and a warehouse on real Postgres."""
     with demo_servers(tmp_path_factory.mktemp("demo-servers"), "postgres") as servers:
@@ -73,7 +73,26 @@ def settings(demo: DemoServers, s3_emulator: str, tmp_path: Path) -> tuple[dict[
     return mounts, environment | KEYS | {"COLUMNS": "200"}
 
 
-def test_the_image_runs_as_nobody_in_particular_and_says_what_it_is(image: Image) -> None:
+def test_the_image_is_built_and_does_its_work(
+    image: Image, demo: DemoServers, settings: Any, prefect_api: PrefectApi, s3_emulator: str, tmp_path: Path, subtests: pytest.Subtests
+) -> None:
+    """One test of many parts: parts of their own would be dealt out to pytest's workers, and each worker would build the image."""
+    parts: list[tuple[Callable[..., None], tuple[Any, ...]]] = [
+        (the_image_runs_as_nobody_in_particular_and_says_what_it_is, ()),
+        (neither_tools_nor_settings_of_the_build_are_in_it, ()),
+        (what_is_installed_is_the_runtime_lock, ()),
+        (every_shared_library_that_was_kept_still_loads, ()),
+        (check_passes_on_the_views_and_connections_of_the_image, ()),
+        (a_whole_run_by_the_command_on_a_read_only_root, (demo, settings)),
+        (a_flow_run_executes_as_the_worker_starts_it, (prefect_api, settings, tmp_path)),
+        (the_worker_that_the_stack_starts_starts_in_it, (prefect_api, s3_emulator, tmp_path)),
+    ]
+    for part, arguments in parts:
+        with subtests.test(part.__name__):
+            part(image, *arguments)
+
+
+def the_image_runs_as_nobody_in_particular_and_says_what_it_is(image: Image) -> None:
     assert image.config["User"] == "10001:10001"
     assert image.run("id", "-u").stdout.strip() == "10001"
     assert image.config["Labels"]["org.opencontainers.image.title"] == "shardlake"
@@ -81,7 +100,7 @@ def test_the_image_runs_as_nobody_in_particular_and_says_what_it_is(image: Image
     assert "/scratch" in image.config["Volumes"]
 
 
-def test_neither_tools_nor_settings_of_the_build_are_in_it(image: Image) -> None:
+def neither_tools_nor_settings_of_the_build_are_in_it(image: Image) -> None:
     assert [item for item in image.config["Env"] if re.match(r"PIP_|.*(PASSWORD|SECRET|TOKEN|KEY)", item)] == []
     for tool in ("pip", "pip3", "gcc", "strip", "git"):
         assert image.run("sh", "-c", f"command -v {tool}").returncode != 0, tool
@@ -93,7 +112,7 @@ def test_neither_tools_nor_settings_of_the_build_are_in_it(image: Image) -> None
     assert all(host not in json.dumps(image.config) for host in re.findall(r"://([^/\s]+)", index))
 
 
-def test_what_is_installed_is_the_runtime_lock(image: Image) -> None:
+def what_is_installed_is_the_runtime_lock(image: Image) -> None:
     code = "import importlib.metadata as m; print(' '.join(sorted(d.name.lower().replace('_', '-').replace('.', '-') + '==' + d.version for d in m.distributions(path=[__import__('site').getsitepackages()[0]]))))"
     installed = set(image.run("python", "-c", code).stdout.split())
     locked = set(re.findall(r"^([a-z0-9.-]+==\S+)", (ROOT / "requirements.runtime.lock").read_text(), re.M))
@@ -101,18 +120,18 @@ def test_what_is_installed_is_the_runtime_lock(image: Image) -> None:
     assert any(name.startswith("prefect==") for name in installed)
 
 
-def test_every_shared_library_that_was_kept_still_loads(image: Image) -> None:
+def every_shared_library_that_was_kept_still_loads(image: Image) -> None:
     done = image.run("python", "-c", LOADS_ALL)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
-def test_check_passes_on_the_views_and_connections_of_the_image(image: Image) -> None:
+def check_passes_on_the_views_and_connections_of_the_image(image: Image) -> None:
     done = image.run("shardlake", "check", SHOP_PASSWORD="x", WAREHOUSE_PASSWORD="y")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 problems" in done.stdout
 
 
-def test_a_whole_run_by_the_command_on_a_read_only_root(image: Image, demo: DemoServers, settings: Any) -> None:
+def a_whole_run_by_the_command_on_a_read_only_root(image: Image, demo: DemoServers, settings: Any) -> None:
     mounts, environment = settings
     assert image.run_read_only("touch", "/app/x", mounts=mounts, **environment).returncode != 0
     done = image.run_read_only("shardlake", "run", "orders", "--json", mounts=mounts, **environment)
@@ -126,7 +145,7 @@ def test_a_whole_run_by_the_command_on_a_read_only_root(image: Image, demo: Demo
     assert rows == 60_002  # order 999999 stands on two shards
 
 
-def test_a_flow_run_executes_as_the_worker_starts_it(image: Image, prefect_api: PrefectApi, settings: Any, tmp_path: Path) -> None:
+def a_flow_run_executes_as_the_worker_starts_it(image: Image, prefect_api: PrefectApi, settings: Any, tmp_path: Path) -> None:
     """`prefect flow-run execute` of a deployment by module path and without pull steps: the code is the image's."""
     mounts, environment = settings
     with temporary_settings({PREFECT_API_URL: prefect_api.server.api_url, PREFECT_HOME: tmp_path / "home"}):
@@ -145,7 +164,7 @@ def _count(demo: DemoServers, shard: str) -> int:
     return int(found)
 
 
-def test_the_worker_that_the_stack_starts_starts_in_it(image: Image, prefect_api: PrefectApi, s3_emulator: str, tmp_path: Path) -> None:
+def the_worker_that_the_stack_starts_starts_in_it(image: Image, prefect_api: PrefectApi, s3_emulator: str, tmp_path: Path) -> None:
     """The command of the stack's worker, polling once. Its queue is looked for in moto, which has none: it says so and goes on."""
     with temporary_settings({PREFECT_API_URL: prefect_api.server.api_url, PREFECT_HOME: tmp_path / "home"}):
         asyncio.run(_pool("shardlake-ecs-image"))
