@@ -1,0 +1,291 @@
+"""The real ECS worker of prefect-aws, a real Prefect server, and moto's ECS, EC2 and SQS, which are emulators: what AWS is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+from moto.ec2.utils import generate_instance_identity_document
+from moto.server import ThreadedMotoServer
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_KEY,
+    PREFECT_API_URL,
+    PREFECT_HOME,
+    PREFECT_SERVER_DATABASE_CONNECTION_URL,
+    temporary_settings,
+)
+
+from deployments.job_template import fill, load
+from tests.prefect_api import PrefectApi
+
+REGION = "eu-west-1"
+ACCOUNT = "123456789012"
+WORKERS_KEY = "the-workers-own-key-of-prefect"
+WORKERS_DATABASE = "postgresql+asyncpg://prefect:the-workers-own-database@db/prefect"
+
+
+def secret_arn(name: str) -> str:
+    return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:shardlake/{name}-AbCdEf"
+
+
+def role_arn(name: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:role/{name}"
+
+
+@dataclass
+class Aws:
+    """moto's ECS with one cluster, and what was asked of it."""
+
+    outputs: dict[str, str]
+    ecs: Any
+    family: str
+    requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def asked(self, operation: str) -> list[dict[str, Any]]:
+        """The requests of an operation, as they left the worker."""
+        return [body for name, body in self.requests if name == operation]
+
+
+@pytest.fixture(scope="module")
+def aws_emulator() -> Iterator[str]:
+    """moto's address; one for all tests here, since prefect-aws keeps its clients for as long as a process lives."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def aws(aws_emulator: str, monkeypatch: pytest.MonkeyPatch) -> Aws:
+    """A VPC, a cluster and one container instance, which moto wants even for Fargate, under names of this test's own."""
+    for variable, value in {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_DEFAULT_REGION": REGION}.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_emulator)
+    name = f"shardlake-{uuid4().hex[:8]}"
+    boto3.client("sqs", REGION).create_queue(QueueName=name)
+    monkeypatch.setenv("PREFECT_INTEGRATIONS_AWS_ECS_OBSERVER_SQS_QUEUE_NAME", name)
+    ec2 = boto3.client("ec2", REGION)
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+    subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24")["Subnet"]["SubnetId"] for n in (1, 2)]
+    group = ec2.create_security_group(GroupName=name, Description="tasks", VpcId=vpc)["GroupId"]
+    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    ecs = boto3.client("ecs", REGION)
+    cluster = ecs.create_cluster(clusterName=name)["cluster"]["clusterArn"]
+    instance = boto3.resource("ec2", REGION).create_instances(ImageId=image, MinCount=1, MaxCount=1)[0]
+    ecs.register_container_instance(cluster=cluster, instanceIdentityDocument=json.dumps(generate_instance_identity_document(instance)))
+    outputs = {
+        "ImageUri": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shardlake:1a2b3c4", "ClusterArn": cluster, "VpcId": vpc,
+        "SubnetIds": ",".join(subnets), "SecurityGroupId": group, "ExecutionRoleArn": role_arn("execution"),
+        "TaskRoleArn": role_arn("task"), "LogGroupName": "/shardlake/shardlake", "Region": REGION,
+        "ShopPasswordSecretArn": secret_arn("shop-password"), "WarehousePasswordSecretArn": secret_arn("warehouse-password"),
+        "PrefectApiKeySecretArn": secret_arn("prefect-api-key"),
+    }  # fmt: skip
+    return Aws(outputs, ecs, f"{name}-sync-view-orders")
+
+
+class Pool:
+    """A work pool of a real server with our template, deployments in it, and the worker that submits their runs to the emulator."""
+
+    def __init__(self, api: PrefectApi, aws: Aws) -> None:
+        self.api, self.aws, self.name = api, aws, f"shardlake-ecs-{uuid4().hex[:8]}"
+
+    def create(self, pool_type: str = "ecs", **outputs: str) -> None:
+        """Create the pool, or give it the template with other outputs."""
+        template = fill(load(pool_type), self.aws.outputs | outputs)
+        asyncio.run(self._create(pool_type, template))
+
+    async def _create(self, pool_type: str, template: dict[str, Any]) -> None:
+        async with get_client() as client:
+            await client.create_work_pool(WorkPoolCreate(name=self.name, type=pool_type, base_job_template=template), overwrite=True)
+
+    def deploy(self, **job_variables: Any) -> str:
+        """A deployment of this pool, as publishing makes one; its id."""
+        return asyncio.run(self._deploy(job_variables))
+
+    async def _deploy(self, job_variables: dict[str, Any]) -> str:
+        async with get_client() as client:
+            flow_id = await client.create_flow_from_name("sync-view")
+            made = await client.create_deployment(
+                flow_id=flow_id, name=f"orders-{uuid4().hex[:8]}", work_pool_name=self.name, job_variables=job_variables,
+                entrypoint="flows.sync_view.sync_view", parameters={"view": "orders"}, enforce_parameter_schema=False,
+            )  # fmt: skip
+        return str(made)
+
+    def run(self, deployment_id: str) -> None:
+        """A run of the deployment, taken up by a worker that polls once."""
+        asyncio.run(self._run(deployment_id))
+
+    async def _run(self, deployment_id: str) -> None:
+        from prefect_aws.workers.ecs_worker import _TASK_DEFINITION_CACHE, ECSWorker
+
+        _TASK_DEFINITION_CACHE.clear()  # each worker is a new process in earnest
+        async with get_client() as client:
+            await client.create_flow_run_from_deployment(deployment_id)
+        worker = ECSWorker(work_pool_name=self.name)
+        await worker.start(run_once=True)
+
+
+@pytest.fixture
+def pool(prefect_api: PrefectApi, aws: Aws, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
+    """The pool, for a worker that has secrets in its own settings."""
+    from botocore.client import BaseClient
+
+    original = BaseClient._make_api_call
+
+    def recording(client: Any, operation: str, body: dict[str, Any]) -> Any:
+        aws.requests.append((operation, json.loads(json.dumps(body, default=str))))
+        return original(client, operation, body)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", recording)
+    settings: dict[Any, Any] = {
+        PREFECT_API_URL: prefect_api.server.api_url,
+        PREFECT_HOME: tmp_path / "prefect-home",
+        PREFECT_API_KEY: WORKERS_KEY,
+        PREFECT_SERVER_DATABASE_CONNECTION_URL: WORKERS_DATABASE,
+    }
+    with temporary_settings(settings):
+        yield Pool(prefect_api, aws)
+
+
+def variables(aws: Aws, **changes: Any) -> dict[str, Any]:
+    """The job variables that publishing gives a view's deployment."""
+    return {"cpu": 512, "memory": 1024, "family": aws.family, "env": {"TZ": "UTC"}} | changes
+
+
+def test_the_worker_registers_and_runs_what_the_template_says(pool: Pool, aws: Aws, prefect_api: PrefectApi) -> None:
+    pool.create()
+    pool.run(pool.deploy(**variables(aws)))
+
+    [definition] = aws.asked("RegisterTaskDefinition")
+    [container] = definition.pop("containerDefinitions")
+    assert definition == {
+        "family": aws.family,
+        "cpu": "512",
+        "memory": "1024",
+        "networkMode": "awsvpc",
+        "requiresCompatibilities": ["FARGATE"],
+        "runtimePlatform": {"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"},
+        "ephemeralStorage": {"sizeInGiB": 21},
+        "executionRoleArn": role_arn("execution"),
+        "taskRoleArn": role_arn("task"),
+        "volumes": [{"name": "scratch"}],
+    }
+    assert container == {
+        "name": "prefect",
+        "image": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shardlake:1a2b3c4",
+        "essential": True,
+        "memory": 1024,
+        "readonlyRootFilesystem": True,
+        "stopTimeout": 120,
+        "linuxParameters": {"initProcessEnabled": True},
+        "mountPoints": [{"sourceVolume": "scratch", "containerPath": "/scratch", "readOnly": False}],
+        "secrets": [
+            {"name": "SHOP_PASSWORD", "valueFrom": secret_arn("shop-password")},
+            {"name": "WAREHOUSE_PASSWORD", "valueFrom": secret_arn("warehouse-password")},
+            {"name": "PREFECT_API_KEY", "valueFrom": secret_arn("prefect-api-key")},
+        ],
+        "logConfiguration": {
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-group": "/shardlake/shardlake",
+                "awslogs-region": REGION,
+                "awslogs-stream-prefix": "run",
+                "mode": "non-blocking",
+                "max-buffer-size": "25m",
+            },
+        },
+    }
+
+    [request] = aws.asked("RunTask")
+    [override] = request["overrides"].pop("containerOverrides")
+    assert request["overrides"] == {}
+    assert request["cluster"] == aws.outputs["ClusterArn"]
+    assert request["launchType"] == "FARGATE"
+    assert request["taskDefinition"].endswith(f":task-definition/{aws.family}:1")
+    assert request["networkConfiguration"] == {
+        "awsvpcConfiguration": {
+            "subnets": aws.outputs["SubnetIds"].split(","),
+            "securityGroups": [aws.outputs["SecurityGroupId"]],
+            "assignPublicIp": "DISABLED",
+        }
+    }
+    assert override["name"] == "prefect"
+    assert override["command"] == ["prefect", "flow-run", "execute"]
+    environment = {item["name"]: item["value"] for item in override["environment"]}
+    assert environment["PREFECT_API_URL"] == prefect_api.server.api_url
+    assert environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
+    assert environment["PREFECT_HOME"] == "/scratch/prefect"
+    assert environment["TZ"] == "UTC"
+    [task] = aws.ecs.list_tasks(cluster=aws.outputs["ClusterArn"])["taskArns"]
+    run_id = environment["PREFECT__FLOW_RUN_ID"]
+    assert prefect_api.get(f"flow_runs/{run_id}")["infrastructure_pid"] == f"{aws.outputs['ClusterArn']}::{task}"
+
+
+def test_no_secret_and_no_setting_of_the_workers_own_reaches_a_run(pool: Pool, aws: Aws) -> None:
+    pool.create()
+    with temporary_settings({PREFECT_API_AUTH_STRING: "admin:the-workers-auth-string"}):
+        pool.run(pool.deploy(**variables(aws)))
+    said = json.dumps(aws.requests)
+    for secret in (WORKERS_KEY, "the-workers-own-database", "the-workers-auth-string", "prefect-home"):
+        assert secret not in said
+    [request] = aws.asked("RunTask")
+    names = {item["name"] for item in request["overrides"]["containerOverrides"][0]["environment"]}
+    assert {n for n in names if n.startswith("PREFECT_") and not n.startswith("PREFECT__")} <= {
+        "PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_HOME", "PREFECT_FLOWS_HEARTBEAT_FREQUENCY",
+        "PREFECT_SERVER_ANALYTICS_ENABLED", "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "PREFECT_SERVER_EPHEMERAL_ENABLED",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW",
+    }, names  # fmt: skip
+
+
+def test_without_a_secret_for_the_key_the_workers_key_is_not_handed_on_either(pool: Pool, aws: Aws) -> None:
+    del aws.outputs["PrefectApiKeySecretArn"]
+    pool.create()
+    pool.run(pool.deploy(**variables(aws)))
+    assert WORKERS_KEY not in json.dumps(aws.requests)
+    [definition] = aws.asked("RegisterTaskDefinition")
+    assert [s["name"] for s in definition["containerDefinitions"][0]["secrets"]] == ["SHOP_PASSWORD", "WAREHOUSE_PASSWORD"]
+
+
+def test_a_worker_without_a_key_submits_all_the_same(pool: Pool, aws: Aws) -> None:
+    """prefect-aws takes the key out of the environment and fails where it is not there; the template always has it."""
+    pool.create()
+    with temporary_settings(restore_defaults={PREFECT_API_KEY}):
+        pool.run(pool.deploy(**variables(aws)))
+    assert len(aws.asked("RunTask")) == 1
+
+
+def test_a_second_run_takes_the_latest_revision_and_a_new_image_makes_another(pool: Pool, aws: Aws) -> None:
+    pool.create()
+    deployment = pool.deploy(**variables(aws))
+    pool.run(deployment)
+    pool.run(deployment)
+    assert len(aws.asked("RegisterTaskDefinition")) == 1
+    assert [r["taskDefinition"].rsplit(":", 1)[1] for r in aws.asked("RunTask")] == ["1", "1"]
+
+    pool.create(ImageUri=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shardlake:5d6e7f8")
+    pool.run(deployment)
+    assert [r["taskDefinition"].rsplit(":", 1)[1] for r in aws.asked("RunTask")] == ["1", "1", "2"]
+    latest = aws.ecs.describe_task_definition(taskDefinition=aws.family)["taskDefinition"]
+    assert latest["containerDefinitions"][0]["image"].endswith("shardlake:5d6e7f8")
+
+
+def test_sizes_and_families_are_each_deployments_own(pool: Pool, aws: Aws) -> None:
+    pool.create()
+    pool.run(pool.deploy(**variables(aws)))
+    pool.run(pool.deploy(**variables(aws, cpu=2048, memory=4096, family=f"{aws.family}-items", ephemeral_storage=100)))
+    first, second = aws.asked("RegisterTaskDefinition")
+    assert (first["family"], first["cpu"], first["memory"]) == (aws.family, "512", "1024")
+    assert (second["family"], second["cpu"], second["memory"]) == (f"{aws.family}-items", "2048", "4096")
+    assert second["containerDefinitions"][0]["memory"] == 4096
+    assert second["ephemeralStorage"] == {"sizeInGiB": 100}
