@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from shardlake.connection import Lake
-from shardlake.errors import LakeUnavailable
+from shardlake.errors import LakeUnavailable, SpecError
 
 T = TypeVar("T")
 _RETRY: Any = {
@@ -20,6 +20,8 @@ _RETRY: Any = {
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=8), "base": 2},
 }
 """503 SlowDown, 500, resets and lost replies: every request here may be sent again."""
+_KEYS = timedelta(minutes=5)
+"""How long keys are kept before they are asked for again: botocore hands out keys that end in ten minutes."""
 
 
 def open_store(lake: Lake) -> ObjectStore:
@@ -31,6 +33,8 @@ def open_store(lake: Lake) -> ObjectStore:
             return LocalStore(folder, automatic_cleanup=False)
         bucket, _, prefix = lake.url.removeprefix("s3://").strip("/").partition("/")
         return S3Store(bucket, prefix=prefix or None, retry_config=_RETRY, **_options(lake))
+    except SpecError:
+        raise
     except Exception as error:  # noqa: BLE001 - obstore's errors share no base, and may hold settings
         raise LakeUnavailable(
             f"{lake.url} cannot be opened ({type(error).__name__})", hint="Check the folder or bucket and the rights to it."
@@ -47,17 +51,12 @@ def _options(lake: Lake) -> dict[str, Any]:
     if lake.endpoint:
         options |= {"endpoint": lake.endpoint, "client_options": {"allow_http": lake.endpoint.startswith("http://")}}
     if lake.kms_key:
-        options |= {"sse_type": "aws:kms", "sse_kms_key_id": lake.kms_key}
-    if lake.access_key_id and lake.secret_access_key:
-        options |= {
-            "access_key_id": lake.access_key_id.get_secret_value(),
-            "secret_access_key": lake.secret_access_key.get_secret_value(),
-        }
-    else:
-        from obstore.auth.boto3 import Boto3CredentialProvider
+        options |= {"server_side_encryption": "aws:kms", "sse_kms_key_id": lake.kms_key}
+    from obstore.auth.boto3 import Boto3CredentialProvider  # boto3 takes a tenth of a second
 
-        options["credential_provider"] = Boto3CredentialProvider()
-    return options
+    from shardlake.lake.aws import session
+
+    return {**options, "credential_provider": Boto3CredentialProvider(session(lake), ttl=_KEYS)}
 
 
 def put(store: ObjectStore, key: str, data: Any) -> None:

@@ -10,6 +10,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from shardlake.connection import Lake
 from shardlake.errors import LakeUnavailable
+from shardlake.lake.aws import keys
 from shardlake.lake.current import Keys, frame_of, plain_arrow
 from shardlake.lake.partition import values_of
 from shardlake.layout import Layout, folded
@@ -19,7 +20,7 @@ _GONE = "_shardlake_gone"
 
 
 def storage(lake: Lake) -> dict[str, str]:
-    """delta-rs's settings for the lake; nothing for a folder."""
+    """delta-rs's settings for the lake, with the keys as they are now; nothing for a folder."""
     if not lake.url.startswith("s3://"):
         return {}
     found = {"aws_conditional_put": "etag"}
@@ -28,11 +29,8 @@ def storage(lake: Lake) -> dict[str, str]:
         found |= {"aws_endpoint": lake.endpoint, "aws_allow_http": str(lake.endpoint.startswith("http://")).lower()}
     if lake.kms_key:
         found |= {"aws_server_side_encryption": "aws:kms", "aws_sse_kms_key_id": lake.kms_key}
-    if lake.access_key_id and lake.secret_access_key:
-        found |= {
-            "aws_access_key_id": lake.access_key_id.get_secret_value(),
-            "aws_secret_access_key": lake.secret_access_key.get_secret_value(),
-        }
+    if own := keys(lake):
+        found |= dict(zip(("aws_access_key_id", "aws_secret_access_key", "aws_session_token"), map(str, filter(None, own)), strict=False))
     return found
 
 
@@ -40,13 +38,13 @@ class Delta:
     """The table at `uri`; made, or given new columns, by the first batch. Raises LakeUnavailable."""
 
     def __init__(self, view: View, layout: Layout, lake: Lake, uri: str) -> None:
-        self._layout, self._uri, self._storage = layout, uri, storage(lake)
+        self._layout, self._uri, self._lake = layout, uri, lake
         self._keys = Keys.of(view)
         self._derived = {t.name: t for t in layout.partition_by if t.unit != "identity"}
 
     def _open(self) -> DeltaTable | None:
         try:
-            return DeltaTable(self._uri, storage_options=self._storage)
+            return DeltaTable(self._uri, storage_options=storage(self._lake))
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
@@ -79,7 +77,7 @@ class Delta:
             if table is None:
                 write_deltalake(
                     self._uri, plain_arrow(upserts), partition_by=[t.name for t in self._layout.partition_by] or None, mode="error",
-                    storage_options=self._storage, configuration={"delta.logRetentionDuration": "interval 7 days"},
+                    storage_options=storage(self._lake), configuration={"delta.logRetentionDuration": "interval 7 days"},
                 )  # fmt: skip
                 return
             source = pl.concat(

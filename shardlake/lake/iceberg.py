@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
+from obstore.exceptions import BaseError
 from pyiceberg import expressions
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, NoSuchTableError, RESTError
@@ -20,7 +21,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shardlake.connection import Lake, PostgresWarehouse
 from shardlake.errors import LakeUnavailable
+from shardlake.lake.aws import RETRIES, client
 from shardlake.lake.current import Keys, frame_of, plain_arrow
+from shardlake.lake.iceberg_store import properties
 from shardlake.layout import Layout, folded
 from shardlake.source.postgres import conninfo
 from shardlake.view import View
@@ -36,21 +39,11 @@ _TIMES: dict[str, type[Transform[Any, Any]]] = {"year": YearTransform, "month": 
 @cache
 def catalog(lake: Lake, warehouse: PostgresWarehouse) -> Catalog:
     """The Iceberg catalogue: Glue, or tables in the warehouse's `shardlake` schema."""
-    settings: dict[str, str] = {}
-    if lake.region:
-        settings["s3.region"] = settings["glue.region"] = lake.region
-    if lake.endpoint:
-        settings["s3.endpoint"] = lake.endpoint
-    if lake.glue_endpoint:
-        settings["glue.endpoint"] = lake.glue_endpoint
-    if lake.access_key_id and lake.secret_access_key:
-        for service in ("s3", "glue"):
-            settings[f"{service}.access-key-id"] = lake.access_key_id.get_secret_value()
-            settings[f"{service}.secret-access-key"] = lake.secret_access_key.get_secret_value()
+    settings = properties(lake)
     if lake.glue:
         from pyiceberg.catalog.glue import GlueCatalog
 
-        return GlueCatalog("shardlake", **settings)
+        return GlueCatalog("shardlake", client(lake, "glue", endpoint_url=lake.glue_endpoint, config=RETRIES), **settings)
     from pyiceberg.catalog.sql import SqlCatalog
 
     shard = warehouse.shard()
@@ -80,7 +73,7 @@ class Iceberg:
         """Failures of the store and of the catalogue as one of ours; they may hold addresses."""
         try:
             yield
-        except (CommitFailedException, RESTError, OSError, SQLAlchemyError, ClientError, BotoCoreError) as error:
+        except (CommitFailedException, RESTError, OSError, BaseError, SQLAlchemyError, ClientError, BotoCoreError) as error:
             raise LakeUnavailable(
                 f"the Iceberg table {'.'.join(self._name)} cannot be read or written ({type(error).__name__})", hint="It is tried again."
             ) from None

@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 
 from tests.shardlake.lake.test_append import BY_CITY, BY_DAY, COLUMNS, order, shop
 from tests.world import World, WorldMaker
@@ -109,7 +110,7 @@ def test_a_table_that_is_somebody_elses_is_left_alone(world: WorldMaker, s3_emul
 def test_a_glue_that_cannot_be_reached_publishes_nothing(
     world: WorldMaker, s3_emulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shardlake.lake.glue._ATTEMPTS", 1)
+    monkeypatch.setattr("shardlake.lake.glue.RETRIES", Config(retries={"max_attempts": 1}))
     w = glue_shop(world, s3_emulator, tmp_path, [BY_DAY])
     order(w, "shop_00", 1, 1)
     w.lake |= {"glue_endpoint": "http://127.0.0.1:9"}
