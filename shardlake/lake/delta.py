@@ -1,5 +1,7 @@
 """A Delta table of current rows, written by delta-rs."""
 
+from datetime import timedelta
+from math import ceil
 from typing import Any
 
 import polars as pl
@@ -17,6 +19,7 @@ from shardlake.layout import Layout, folded
 from shardlake.view import View
 
 _GONE = "_shardlake_gone"
+_RETENTION = "delta.deletedFileRetentionDuration"
 
 
 def storage(lake: Lake) -> dict[str, str]:
@@ -105,17 +108,30 @@ def files(lake: Lake, uri: str) -> list[tuple[str, int, int]]:
 
 
 def compact(lake: Lake, uri: str, size: int) -> tuple[int, int]:
-    """Compact the table by its own means; files before and after. What was replaced goes after the table's retention."""
+    """Compact the table by its own means; files before and after. What was replaced goes with a sweep."""
     try:
         table = DeltaTable(uri, storage_options=storage(lake))
         before = len(table.file_uris())
         table.optimize.compact(target_size=size)
-        table.vacuum(dry_run=False)
         return before, len(DeltaTable(uri, storage_options=storage(lake)).file_uris())
     except TableNotFoundError:
         return 0, 0
     except (DeltaError, OSError) as error:
         raise LakeUnavailable(f"the Delta table {uri} cannot be compacted ({type(error).__name__})", hint="It is tried again.") from None
+
+
+def vacuum(lake: Lake, uri: str, grace: timedelta) -> int:
+    """Remove the files that the newest version does not know, when they are older than the grace or than the table's own setting."""
+    try:
+        table = DeltaTable(uri, storage_options=storage(lake))
+        hours = None if _RETENTION in table.metadata().configuration else ceil(grace / timedelta(hours=1))
+        if not table.vacuum(hours, dry_run=True, enforce_retention_duration=False, full=True):
+            return 0  # nothing is written down where nothing goes
+        return len(table.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True))
+    except TableNotFoundError:
+        return 0
+    except (DeltaError, OSError) as error:
+        raise LakeUnavailable(f"the Delta table {uri} cannot be swept ({type(error).__name__})", hint="It is tried again.") from None
 
 
 def _unfolded(frame: pl.DataFrame, column: str) -> pl.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from shardlake.lake.compact import compact
+from shardlake.lake.sweep import sweep
 from tests.shardlake.lake.test_append import BY_CITY, BY_DAY, COLUMNS, order, shop
 from tests.world import World, WorldMaker
 
@@ -130,7 +133,12 @@ def test_tables_of_open_formats_in_glue(world: WorldMaker, s3_emulator: str, tmp
     w.must_sync()
     order(w, "shop_00", 1, city="Oslo")
     w.must_sync()
-    assert w.query("SELECT id, city FROM orders") == [(1, "Oslo")]
+    order(w, "shop_01", 2, city="Rome")
+    w.must_sync()
+    job = w.job()
+    assert compact(job, job.view.lake.layouts[0], closed=timedelta(0)).after == 1
+    assert sweep(job, grace=timedelta(0)).replaced > 1
+    assert w.query("SELECT id, city FROM orders ORDER BY id") == [(1, "Oslo"), (2, "Rome")]
     assert glue.get_table(DatabaseName=database(w), Name="orders")["Table"]["Parameters"]["table_type"] == format_.upper()
 
 
