@@ -28,7 +28,7 @@ from shardlake.lake.current import CurrentTable, merge_batch, tombstones_of
 from shardlake.lake.files import Encoded, encode
 from shardlake.lake.partition import unfit
 from shardlake.lake.rows import Tally, batches, chunks
-from shardlake.lake.spool import scratched
+from shardlake.lake.spool import MOST, scratched
 from shardlake.lake.tables import LakeTable, from_json, latest_of, planned
 from shardlake.layout import Layout
 from shardlake.ledger import lake as ledger
@@ -42,6 +42,8 @@ from shardlake.view import View
 Connection = psycopg.Connection[Any]
 LARGEST = 1 << 30
 """Bytes of raw files in a commit; a first load takes several."""
+SPOOLED = MOST // 2
+"""Bytes of the spool that wait for a layout until it is written: other chains go on filling it meanwhile."""
 MEMORY = 16 << 20
 """Bytes of encoded files that wait in memory."""
 PUTS = 8
@@ -59,6 +61,16 @@ class Written:
     bytes: int
     seconds: float
     more: bool
+
+
+def due(job: Job, layout: Layout) -> bool:
+    """Whether as much waits for a layout as a commit holds, or as the spool should: a run that has more to read may write it now."""
+    if layout.mode == "replace":
+        return False
+    with job.warehouse.connection() as connection:
+        waiting = ledger.pending(connection, job.view.name, layout.table, merged=layout.mode == "merge")
+    spooled = job.spool.held([w.window_id for w in waiting]) if job.spool else 0
+    return sum(w.raw_bytes for w in waiting) >= LARGEST or spooled >= SPOOLED
 
 
 def write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
@@ -93,6 +105,8 @@ def _write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
             files = _files(connection, job, layout, commit, tally)
             counts = Counts(tally.view_rows, sum(f.rows for f in files), 0, tally.rejected)
         _publish(connection, job, layout, table, commit, counts, files, tally, started)
+        if job.spool:
+            job.spool.drop(ledger.in_all(connection, job.view.name, [t.table for t in job.view.lake.layouts], commit))
     failpoint("lake.published")
     ids = tuple(w.window_id for w in commit.windows)
     return Written(layout.table, ids, counts, len(files), sum(f.bytes for f in files), time.perf_counter() - started, more)
