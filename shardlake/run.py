@@ -124,7 +124,8 @@ class Run:
         """The lake tables that are to be written now. One that is replaced as a whole waits until every shard is there."""
         self._keep_raw()
         whole = len(self.free) == len(self.job.shards) and self.report.error is None
-        chosen = [layout.table for layout in self.job.view.lake.layouts if whole or layout.mode != "replace"]
+        write = self.job.view.warehouse.write
+        chosen = [layout.table for layout in self.job.view.lake.layouts if whole or layout.mode_in(write) != "replace"]
         self.report.lake = {table: self.report.lake.get(table, LayoutReport(table)) for table in chosen}
         return chosen
 

@@ -1,5 +1,6 @@
 """The lake's store: a folder or a bucket, one object whole or not at all. Where it fails, it says which object and why."""
 
+import io
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,8 @@ _RETRY: Any = {
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=8), "base": 2},
 }
 """503 SlowDown, 500, resets and lost replies: every request here may be sent again."""
+_AHEAD = 256 << 10
+"""Bytes of a request of `reader`; one who wants more gets more."""
 _KEYS = timedelta(minutes=5)
 """How long keys are kept before they are asked for again: botocore hands out keys that end in ten minutes."""
 
@@ -101,3 +104,38 @@ def _guarded(key: str, what: str, hint: str, call: Callable[[], T]) -> T:
         return call()
     except Exception as error:  # noqa: BLE001 - obstore's errors share no base, and may hold addresses
         raise LakeUnavailable(f"{key} cannot {what} ({type(error).__name__})", hint=hint) from None
+
+
+def reader(store: ObjectStore, key: str) -> io.BufferedReader:
+    """An object as a file of which only what is wanted is read. What fails later fails with obstore's own errors."""
+    hint = "If it was removed, `shardlake run --full` reads the shard anew."
+    size = _guarded(key, "be read", hint, lambda: int(obstore.head(store, key)["size"]))
+    return io.BufferedReader(_Reader(store, key, size), _AHEAD)
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, store: ObjectStore, key: str, size: int) -> None:
+        self._store, self._key, self._size, self._at = store, key, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + (0, self._at, self._size)[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._at + len(buffer), self._size)
+        if end <= self._at:
+            return 0
+        found = obstore.get_range(self._store, self._key, start=self._at, end=end)
+        size = len(found)
+        buffer[:size] = memoryview(found)
+        self._at += size
+        return size

@@ -16,8 +16,9 @@ from obstore.store import ObjectStore
 
 from shardlake.job import Job
 from shardlake.lake.catalogue import move_partitions
-from shardlake.lake.commit import Held, alone, put_all
+from shardlake.lake.commit import alone
 from shardlake.lake.files import GROUP, Encoded, in_files, sorted_by
+from shardlake.lake.held import Held, put_all
 from shardlake.lake.overview import SMALL
 from shardlake.lake.partition import folder
 from shardlake.lake.rows import BATCH
@@ -73,12 +74,13 @@ def compact(job: Job, layout: Layout, *, closed: timedelta = CLOSED) -> Compacte
         store = open_store(job.lake)
         moved: dict[tuple[str | None, ...], str] = {}
         old = [f for files in waiting.values() for f in files]
+        schema = pa.unify_schemas([parquet_schema(store, f.key) for f in old], promote_options="permissive")
         with scratched() as scratch:
             held = Held(scratch)
             for values, files in waiting.items():
                 place = "/".join(filter(None, (table.location, folder(layout.partition_by, values), f"c{commit.commit_id:08d}")))
                 moved[values] = place
-                for encoded in _rewritten(job, layout, store, files, place, f"c{commit.commit_id:08d}"):
+                for encoded in _rewritten(job, layout, store, files, schema, place, f"c{commit.commit_id:08d}"):
                     held.add(encoded)
             ledger.record_files(connection, job.view.name, layout.table, commit.commit_id, held.files)
             put_all(store, held)
@@ -86,8 +88,7 @@ def compact(job: Job, layout: Layout, *, closed: timedelta = CLOSED) -> Compacte
         with connection.transaction():
             if layout.partition_by:
                 move_partitions(job.lake, table, moved)
-            names = [n for n, _ in table.columns]
-            ledger.publish(connection, commit.commit_id, Counts(rows, rows), names, 0.0, replaces=[f.key for f in old])
+            ledger.publish(connection, commit.commit_id, Counts(rows, rows), schema.names, 0.0, replaces=[f.key for f in old])
     return Compacted(layout.table, len(waiting), len(old), len(held.files))
 
 
@@ -109,9 +110,10 @@ def _waiting(files: list[tuple[LakeFile, datetime]], layout: Layout, before: dat
     }  # fmt: skip
 
 
-def _rewritten(job: Job, layout: Layout, store: ObjectStore, files: list[LakeFile], place: str, stem: str) -> Iterator[Encoded]:
+def _rewritten(
+    job: Job, layout: Layout, store: ObjectStore, files: list[LakeFile], schema: pa.Schema, place: str, stem: str
+) -> Iterator[Encoded]:
     """The rows of files, in files of the layout's size; what fits into memory at a time is sorted by key."""
-    schema = pa.unify_schemas([parquet_schema(store, f.key) for f in files], promote_options="permissive")
     tables = (sorted_by(table, _key(job)) for table in _batches(store, files, schema))
     yield from in_files(tables, layout.file_size, f"{place}/{stem}", files[0].partition)
 

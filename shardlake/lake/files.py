@@ -112,8 +112,11 @@ def by_key(key: pl.DataFrame) -> pl.Series:
 
 def sorted_by(table: pa.Table, key: list[str]) -> pa.Table:
     """Rows by their key, as far as the table has its columns."""
+    inside = [k for k in key if k in table.column_names]
+    if not inside:  # the partition's folder holds all of it
+        return table
     frame = frame_of(table)
-    return plain_arrow(frame[by_key(frame.select(k for k in key if k in frame.columns))])
+    return plain_arrow(frame[by_key(frame.select(inside))])
 
 
 def stored(layout: Layout, frame: pl.DataFrame) -> pl.DataFrame:

@@ -6,7 +6,7 @@ cannot name a KMS key. pyiceberg makes a `StoreIO` of its properties, which are 
 
 import io
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import obstore
 from obstore.store import ObjectStore
@@ -14,12 +14,10 @@ from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStrea
 from pyiceberg.typedef import EMPTY_DICT, Properties
 
 from shardlake.connection import Lake
-from shardlake.store import address, open_store
+from shardlake.store import address, open_store, reader
 
 _LAKE = "shardlake.lake"
 _lakes: dict[str, Lake] = {}
-_AHEAD = 256 << 10
-"""Bytes of a request; a reader that wants more gets more."""
 
 
 def properties(lake: Lake) -> dict[str, str]:
@@ -82,39 +80,11 @@ class StoreFile(InputFile, OutputFile):
 
     def open(self, seekable: bool = True) -> InputStream:
         """A stream of its bytes."""
-        return io.BufferedReader(_Reader(self._store, self._key, len(self)), _AHEAD)
+        return reader(self._store, self._key)
 
     def create(self, overwrite: bool = False) -> OutputStream:
         """A stream that becomes the file when it is closed, as a whole or not at all."""
         return _Writer(self._store, self._key, overwrite)
-
-
-class _Reader(io.RawIOBase):
-    def __init__(self, store: ObjectStore, key: str, size: int) -> None:
-        self._store, self._key, self._size, self._at = store, key, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + (0, self._at, self._size)[whence]
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        end = min(self._at + len(buffer), self._size)
-        if end <= self._at:
-            return 0
-        found = obstore.get_range(self._store, self._key, start=self._at, end=end)
-        size = len(found)
-        buffer[:size] = memoryview(found)
-        self._at += size
-        return size
 
 
 class _Writer(io.BytesIO):

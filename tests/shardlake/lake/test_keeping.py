@@ -56,6 +56,21 @@ def test_small_files_of_a_partition_become_one_in_a_step_and_the_old_ones_go_lat
     assert compacted(w, "orders_by_city") == (1, 2, 1)
 
 
+def test_files_that_lack_a_column_or_their_key_are_compacted_too(world: WorldMaker) -> None:
+    by_id = {"table": "by_id", "partition_by": ["id"]}
+    w = shop(world, None, [BY_CITY, by_id])
+    for n in range(2):
+        order(w, "shop_00", 1, city="Rome", status=f"s{n}", email="a@b")
+        w.must_sync()
+    w.view["columns"] = {**COLUMNS, "email": {"type": "text", "from": "payload.email"}}
+    order(w, "shop_00", 2, city="Oslo", email="c@d")
+    w.must_sync()
+    before = w.query("SELECT id, city, status, email FROM orders_by_city ORDER BY id, status")
+    assert (compacted(w, "orders_by_city"), compacted(w, "by_id")) == ((1, 2, 1), (1, 2, 1))
+    for table in ("orders_by_city", "by_id"):
+        assert w.query(f"SELECT id, city, status, email FROM {table} ORDER BY id, status") == before
+
+
 def test_a_compaction_that_was_broken_off_is_cleared_away_by_the_next_run(world: WorldMaker) -> None:
     columns = {k: v for k, v in COLUMNS.items() if k != "updated_at"}  # the cursor is no column: `_cursor` holds it
     w = shop(world, None, [BY_CITY], columns=columns)
@@ -283,12 +298,24 @@ def bad(layouts: list[dict[str, Any]], **view: Any) -> str:
         ({"table": "t", "partition_by": ["city", "city"]}, "lake: t is partitioned by two columns named 'city'; take one of them away"),
         ({"table": "t", "write": "merge"}, "lake: t: plain Parquet cannot merge; use `format: iceberg` or `format: delta`, or `write: append`"),
         ({"table": "t", "format": "delta", "write": "append"}, "lake: t: `append` is for Parquet; delta holds the current rows, `write: merge`"),
-        ({"table": "t", "write": "replace"}, "lake: t: `write: replace` goes with `warehouse.write: replace`, each with the other alone"),
+        ({"table": "t", "write": "replace"}, "lake: t: `write: replace` of a view that merges writes whole partitions anew; it needs `partition_by`, and no `projection`, since a projected partition cannot move"),
+        ({"table": "t", "write": "replace", "partition_by": ["city"], "projection": True}, "lake: t: `write: replace` of a view that merges writes whole partitions anew; it needs `partition_by`, and no `projection`, since a projected partition cannot move"),
         ({"table": "t", "projection": True}, "lake: t: `projection` is for partitioned Parquet"),
     ],
 )  # fmt: skip
 def test_a_layout_that_cannot_be_is_refused_with_what_to_write(layout: dict[str, Any], message: str) -> None:
     assert bad([layout]) == message
+
+
+def test_a_layout_goes_with_how_the_warehouse_is_written() -> None:
+    append = {"warehouse": {"write": "append"}, "source": {"cursor": "id", "lookback": "0"}}
+    assert bad([{"table": "t", "write": "replace", "partition_by": ["city"]}], **append) == (
+        "lake: t: a view with `warehouse.write: append` cannot have `replace` layouts; give another `write`"
+    )
+    replace = {"warehouse": {"write": "replace"}, "source": {"cursor": None}}
+    assert bad([{"table": "t"}], **replace) == (
+        "lake: t: a view with `warehouse.write: replace` cannot have `append` layouts; give `write: replace`"
+    )
 
 
 def test_names_that_athena_cannot_tell_apart_are_refused() -> None:
