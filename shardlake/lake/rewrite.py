@@ -5,6 +5,7 @@ which of its keys are stale; at the end the partitions concerned are written as 
 changed leaves its old partition in the same commit, since a key is looked for in every file that may hold it.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,13 +32,15 @@ from shardlake.view import View
 
 @dataclass(slots=True)
 class _File:
-    """A file of the table, or with `numbers` rows of this commit on the local disk, by partition. `stale` keys are not its any more."""
+    """A file of the table, or with `spans` rows of this commit on the local disk: by partition's number, the first row and how
+    many. `stale` keys are not its any more.
+    """
 
     rows: int
     partition: Values = ()
     key: str = ""
     path: Path | None = None
-    numbers: pl.Series | None = None
+    spans: dict[int, tuple[int, int]] | None = None
     stale: list[pl.DataFrame] = field(default_factory=list)
 
     def fresh(self, rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
@@ -72,7 +75,7 @@ class Rewrite:
         self._found, rows = [], []
         wanted = self._values(units) if self._constant else None
         for file in self._files:
-            if wanted is not None and file.numbers is None and file.partition not in wanted:
+            if wanted is not None and file.spans is None and file.partition not in wanted:
                 continue  # its keys cannot be there
             for part in self._holding(file, units):
                 found = file.fresh(part.join(units, on=list(self._keys.unit), how="semi"), list(self._keys.key))
@@ -89,26 +92,34 @@ class Rewrite:
             if (stale := found.join(changed, on=key, how="semi")).height:
                 file.stale.append(stale)
         if upserts.height:
-            path = self._scratch / f"changed-{len(self._files)}"
-            write_table(path, plain_arrow(upserts))
-            self._files.append(_File(upserts.height, path=path, numbers=self._numbers(upserts)))
+            path, numbers = self._scratch / f"changed-{len(self._files)}", self._numbers(upserts)
+            order = numbers.arg_sort()
+            write_table(path, plain_arrow(upserts[order]))
+            runs = numbers[order].rle().struct.unnest()
+            starts = runs.get_column("len").cum_sum() - runs.get_column("len")
+            spans = dict(zip(runs.get_column("value"), zip(starts, runs.get_column("len"), strict=True), strict=True))
+            self._files.append(_File(upserts.height, path=path, spans=spans))
 
     def files(self, table: str, commit: str, size: int) -> Iterator[Encoded]:
         """The files of the partitions that have changed, in folders of the commit's name. Raises AccountingError."""
-        touched = {f.partition for f in self._files if f.numbers is None and f.stale}
+        touched = {f.partition for f in self._files if f.spans is None and f.stale}
         values = self._partitions.values
         for file in self._files:
-            touched |= {values[n] for n in file.numbers.unique().to_list()} if file.numbers is not None else set()
-        old = [f for f in self._files if f.numbers is None and f.partition in touched]
+            touched |= {values[n] for n in file.spans or ()}
+        old = [f for f in self._files if f.spans is None and f.partition in touched]
         self.replaced = [f.key for f in old]
-        new = [f for f in self._files if f.numbers is not None]
+        new = [f for f in self._files if f.spans is not None]
         types = {**self._types, **{n: t for f in old for n, t in self._schema(f).items() if n not in self._types}}
         types = {n: t for n, t in types.items() if n not in self._identity}
         self.columns = list(types)
         rows = sum(f.rows - sum(s.height for s in f.stale) for f in (*old, *new))
+        by_partition: dict[Values, list[_File]] = defaultdict(list)
+        for file in old:
+            by_partition[file.partition].append(file)
+        numbers = {partition: number for number, partition in enumerate(values)}
         for partition in sorted(touched, key=str):
             place = "/".join((table, folder(self._layout.partition_by, partition), commit))
-            pieces = (_conform(piece, types) for piece in self._pieces(partition, old, new))
+            pieces = (_conform(piece, types) for piece in self._pieces(numbers.get(partition, -1), by_partition[partition], new))
             tables = (sorted_by(plain_arrow(piece), list(self._keys.key)) for piece in _batched(pieces))
             for encoded in in_files(tables, size, f"{place}/{commit}", list(partition)):
                 self.places[partition] = place
@@ -117,19 +128,16 @@ class Rewrite:
         if rows:
             raise AccountingError(f"the lake table {table}: rows do not add up: {rows}", hint="Nothing was published. Please report it.")
 
-    def _pieces(self, partition: Values, old: list[_File], new: list[_File]) -> Iterator[pl.DataFrame]:
+    def _pieces(self, number: int, old: list[_File], new: list[_File]) -> Iterator[pl.DataFrame]:
+        """The rows of a partition, of its files and of this commit."""
         key = list(self._keys.key)
         for file in old:
-            if file.partition == partition:
-                parquet = pq.ParquetFile(reader(self._store, file.key))
-                for group in range(parquet.num_row_groups):
-                    yield file.fresh(self._whole(file, frame_of(parquet.read_row_group(group))), key)
-        number = self._partitions.values.index(partition) if partition in self._partitions.values else -1
+            parquet = pq.ParquetFile(reader(self._store, file.key))
+            for group in range(parquet.num_row_groups):
+                yield file.fresh(self._whole(file, frame_of(parquet.read_row_group(group))), key)
         for file in new:
-            assert file.numbers is not None
-            assert file.path is not None
-            if len(places := (file.numbers == number).arg_true()):
-                yield file.fresh(frame_of(read_table(file.path).take(places.to_arrow())), key)
+            if file.path and file.spans and (span := file.spans.get(number)):
+                yield file.fresh(frame_of(read_table(file.path).slice(*span)), key)
 
     def _holding(self, file: _File, units: pl.DataFrame) -> Iterator[pl.DataFrame]:
         """The parts of a file that hold any of the units; of the others little more than the keys is read."""
