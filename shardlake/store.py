@@ -21,6 +21,7 @@ _RETRY: Any = {
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=8), "base": 2},
 }
 """503 SlowDown, 500, resets and lost replies: every request here may be sent again."""
+_GONE = "If it was removed, `shardlake run --full` reads the shard anew."
 _AHEAD = 256 << 10
 """Bytes of a request of `reader`; one who wants more gets more."""
 _KEYS = timedelta(minutes=5)
@@ -69,14 +70,12 @@ def put(store: ObjectStore, key: str, data: Any) -> None:
 
 def get(store: ObjectStore, key: str) -> bytes:
     """Read an object. Raises LakeUnavailable."""
-    hint = "If it was removed, `shardlake run --full` reads the shard anew."
-    return _guarded(key, "be read", hint, lambda: bytes(obstore.get(store, key).bytes()))
+    return _guarded(key, "be read", _GONE, lambda: bytes(obstore.get(store, key).bytes()))
 
 
 def parquet_schema(store: ObjectStore, key: str) -> pa.Schema:
     """The schema of a Parquet object, of which its footer alone is read. Raises LakeUnavailable."""
-    hint = "If it was removed, `shardlake run --full` reads the shard anew."
-    return _guarded(key, "be read", hint, lambda: pq.read_schema(pa.BufferReader(_footer(store, key))))
+    return _guarded(key, "be read", _GONE, lambda: pq.read_schema(pa.BufferReader(_footer(store, key))))
 
 
 def _footer(store: ObjectStore, key: str, most: int = 64 << 10) -> bytes:
@@ -107,9 +106,8 @@ def _guarded(key: str, what: str, hint: str, call: Callable[[], T]) -> T:
 
 
 def reader(store: ObjectStore, key: str) -> io.BufferedReader:
-    """An object as a file of which only what is wanted is read. What fails later fails with obstore's own errors."""
-    hint = "If it was removed, `shardlake run --full` reads the shard anew."
-    size = _guarded(key, "be read", hint, lambda: int(obstore.head(store, key)["size"]))
+    """An object as a file of which only what is wanted is read. Raises LakeUnavailable, now and whenever it is read."""
+    size = _guarded(key, "be read", _GONE, lambda: int(obstore.head(store, key)["size"]))
     return io.BufferedReader(_Reader(store, key, size), _AHEAD)
 
 
@@ -134,7 +132,7 @@ class _Reader(io.RawIOBase):
         end = min(self._at + len(buffer), self._size)
         if end <= self._at:
             return 0
-        found = obstore.get_range(self._store, self._key, start=self._at, end=end)
+        found = _guarded(self._key, "be read", _GONE, lambda: obstore.get_range(self._store, self._key, start=self._at, end=end))
         size = len(found)
         buffer[:size] = memoryview(found)
         self._at += size

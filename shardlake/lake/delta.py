@@ -12,7 +12,6 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from shardlake.connection import Lake
 from shardlake.errors import LakeUnavailable
-from shardlake.lake.aws import keys
 from shardlake.lake.current import Keys, frame_of, plain_arrow
 from shardlake.lake.partition import values_of
 from shardlake.layout import Layout, folded
@@ -26,6 +25,8 @@ def storage(lake: Lake) -> dict[str, str]:
     """delta-rs's settings for the lake, with the keys as they are now; nothing for a folder."""
     if not lake.url.startswith("s3://"):
         return {}
+    from shardlake.lake.aws import keys  # boto3 takes a tenth of a second
+
     found = {"aws_conditional_put": "etag"}
     found |= {"aws_region": lake.region} if lake.region else {}
     if lake.endpoint:
