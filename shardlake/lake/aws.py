@@ -9,7 +9,7 @@ from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
 from shardlake.connection import Lake
-from shardlake.errors import SpecError
+from shardlake.errors import LakeUnavailable, SpecError
 
 RETRIES: Any = Config(retries={"mode": "adaptive", "max_attempts": 6}, connect_timeout=10)
 """Of Glue: slower as it throttles; a step is tried again as a whole beyond that."""
@@ -61,12 +61,16 @@ class _Source:
 
 
 def keys(lake: Lake) -> tuple[str, str, str | None] | None:
-    """The keys as they are now: id, secret and token; None where AWS's own chain of credentials is meant."""
+    """The keys as they are now: id, secret and token; None where AWS's own chain of credentials is meant. Raises LakeUnavailable."""
     own = session(lake)
-    found = own.get_credentials() if own else None
-    if found is None:
+    if own is None:
         return None
-    frozen = found.get_frozen_credentials()
+    try:
+        frozen = own.get_credentials().get_frozen_credentials()
+    except Exception as error:  # noqa: BLE001 - botocore's errors share no base, and may hold settings
+        raise LakeUnavailable(
+            f"the lake's AWS keys cannot be had ({type(error).__name__})", hint="Check the role, who may assume it, and the way to STS."
+        ) from None
     return str(frozen.access_key), str(frozen.secret_key), frozen.token
 
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from shardlake.connection import Lake
-from shardlake.errors import SpecError
+from shardlake.errors import LakeUnavailable, SpecError
 from shardlake.lake.aws import keys, session
 from shardlake.store import open_store
 from tests.s3_proxy import s3_proxy
@@ -110,6 +110,14 @@ def test_the_engine_does_not_go_on_without_the_credentials_that_it_was_promised(
     for use in (session, open_store):
         with pytest.raises(SpecError, match="the lake's credentials are the block aws-credentials/lake, and nobody has loaded it"):
             use(lake)
+
+
+def test_a_role_that_cannot_be_assumed_is_said_without_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    lake = Lake.model_validate({"url": "s3://bucket/x", "region": "eu-west-1", **KEYS, "role": {"arn": f"{ROLE}-of-nobody"}})
+    with pytest.raises(LakeUnavailable, match=r"the lake's AWS keys cannot be had \(EndpointConnectionError\)"):
+        keys(lake)
 
 
 def test_a_profile_that_is_not_there_is_named_by_its_kind_alone() -> None:
