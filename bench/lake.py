@@ -33,6 +33,10 @@ from bench.servers import PASSWORD, Servers, running
 
 LAYOUTS = [{"table": "orders", "partition_by": ["day(updated_at)"]}, {"table": "orders_by_city", "partition_by": ["city"]}]
 MERGED = {"delta": [{"table": "now", "format": "delta"}], "iceberg": [{"table": "now", "format": "iceberg"}]}
+ALONE = {
+    "a thousand partitions in one commit": [{"table": "many", "partition_by": ["bucket(1000, id)"]}],
+    "current rows in plain Parquet, by day": [{"table": "anew", "write": "replace", "partition_by": ["day(updated_at)"]}],
+}
 BUCKET = "bench-lake"
 TYPES = {"id": "BIGINT", "status": "VARCHAR", "amount": "DECIMAL(12,2)", "created_at": "TIMESTAMP", "updated_at": "TIMESTAMP"}
 COPY = """
@@ -77,6 +81,9 @@ class LakeBench:
                 self._copy(typed, number)
                 self._write("shardlake, from raw, S3 emulator", LAYOUTS, _lake(address), number)
                 self._wrangler(typed, address, number)
+        for name, layouts in ALONE.items():
+            for number in range(self.rounds):
+                self._write(f"{name}, local disk", layouts, {"url": str(self.state / "lake")}, number)
         for format_, layouts in MERGED.items():
             self._clear()
             self._write("", layouts, {"url": str(self.state / "lake")}, 0)

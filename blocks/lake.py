@@ -1,7 +1,11 @@
 """The block for the lake: `athena-lake/main`."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from prefect_aws import AwsCredentials
+from pydantic import Field, FieldSerializationInfo, SerializerFunctionWrapHandler, field_serializer
+
+from blocks.aws import as_plain
 from blocks.connection_block import ConnectionBlock
 from shardlake import connection
 
@@ -11,3 +15,19 @@ class AthenaLake(ConnectionBlock, connection.Lake):
 
     _block_type_name: ClassVar[str] = "Athena Lake"
     _block_type_slug: ClassVar[str] = "athena-lake"
+    credentials: AwsCredentials | None = Field(  # type: ignore[assignment]  # the engine has a reference in its place
+        None, description="AWS credentials, in place of the keys here.", repr=False
+    )
+
+    @field_serializer("credentials", mode="wrap")
+    def _masked(self, value: Any, handler: SerializerFunctionWrapHandler, info: FieldSerializationInfo) -> Any:
+        """prefect-aws takes a session's token for no secret."""
+        found = handler(value)
+        if isinstance(found, dict) and found.get("aws_session_token") and not (info.context or {}).get("include_secrets"):
+            found["aws_session_token"] = "*" * 8
+        return found
+
+    def spec(self) -> connection.Lake:
+        """The connection as a plain value, with what the credentials hold in it."""
+        own = {name: getattr(self, name) for name in connection.Lake.model_fields if name != "credentials"}
+        return as_plain(connection.Lake.model_validate(own), self.credentials)

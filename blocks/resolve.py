@@ -1,10 +1,14 @@
 """Which connections a run takes: those of the file that SHARDLAKE_CONNECTIONS names, or else Prefect's blocks."""
 
+from typing import Any
+
 from prefect.blocks.core import Block
+from prefect_aws import AwsCredentials
 
 import blocks  # noqa: F401 - makes the block types known to Block.load
+from blocks.aws import as_plain
 from blocks.connection_block import ConnectionBlock
-from shardlake.connection import KINDS, Connection
+from shardlake.connection import KINDS, Connection, Lake
 from shardlake.connection_file import load_connection
 from shardlake.errors import SpecError
 from shardlake.places import connections_file
@@ -13,14 +17,27 @@ from shardlake.places import connections_file
 def connect(reference: str) -> Connection:
     """The connection of that name, as a plain value. Raises SpecError."""
     if file := connections_file():
-        return load_connection(file, reference)
+        found = load_connection(file, reference)
+        return _with_keys(found) if isinstance(found, Lake) and found.credentials else found
     kind = reference.partition("/")[0]
     if kind not in KINDS:
         raise SpecError(f"there is no kind of connection {kind!r}; there are: {', '.join(KINDS)}")
-    try:
-        block = Block.load(reference)
-    except ValueError:
-        raise SpecError(f"Prefect has no block {reference}", hint="Save one under that name, or give a file with --connections.") from None
+    block = _block(reference, "Save one under that name, or give a file with --connections.")
     if not isinstance(block, ConnectionBlock):
         raise SpecError(f"the block {reference} is not one of Shardlake's")
     return block.spec()
+
+
+def _with_keys(lake: Lake) -> Lake:
+    """A lake of the file whose credentials are a block."""
+    block = _block(str(lake.credentials), "Save one under that name, of the kind AWS Credentials.")
+    if not isinstance(block, AwsCredentials):
+        raise SpecError(f"the block {lake.credentials} holds no AWS credentials")
+    return as_plain(lake, block)
+
+
+def _block(reference: str, hint: str) -> Any:
+    try:
+        return Block.load(reference)
+    except ValueError:
+        raise SpecError(f"Prefect has no block {reference}", hint=hint) from None

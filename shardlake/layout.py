@@ -95,7 +95,8 @@ class Layout(Spec):
     """One table of the lake.
 
     `append` is a history, with a view `<table>_latest` of its newest rows; `merge` holds the current rows alone, and needs
-    Iceberg or Delta; `replace` is written anew by each run.
+    Iceberg or Delta; `replace` is written anew: as a whole by each run of a view that replaces, and else the partitions that
+    have changed, which hold the current rows, too.
     """
 
     table: LakeName
@@ -131,6 +132,10 @@ class Layout(Spec):
     def mode(self) -> Literal["append", "merge", "replace"]:
         """How it is written: as declared, or append for Parquet and merge for the others."""
         return self.write or ("append" if self.format == "parquet" else "merge")
+
+    def mode_in(self, write: str) -> Literal["append", "merge", "replace", "rewrite"]:
+        """How it is written for a view that is written so to its warehouse: `rewrite` is `replace` by partitions."""
+        return "rewrite" if self.mode == "replace" and write == "merge" else self.mode
 
 
 class RawTable(Spec):
@@ -176,7 +181,15 @@ def check_layouts(lake: LakeTarget, types: dict[str, Type], write: str) -> None:
                 raise ValueError(
                     f"lake: {layout.table}: the partition {transform} is named {transform.name!r}, as a column is; rename the column"
                 )
-        if (write == "replace") != (layout.mode == "replace"):
-            raise ValueError(f"lake: {layout.table}: `write: replace` goes with `warehouse.write: replace`, each with the other alone")
+        if (write == "replace") != (layout.mode == "replace") and layout.mode_in(write) != "rewrite":
+            raise ValueError(
+                f"lake: {layout.table}: a view with `warehouse.write: {write}` cannot have `{layout.mode}` layouts;"
+                f" give {'`write: replace`' if write == 'replace' else 'another `write`'}"
+            )
+        if layout.mode_in(write) == "rewrite" and (not layout.partition_by or layout.projection):
+            raise ValueError(
+                f"lake: {layout.table}: `write: replace` of a view that merges writes whole partitions anew; it needs `partition_by`,"
+                " and no `projection`, since a projected partition cannot move"
+            )
         if layout.mode == "merge" and write != "merge":
             raise ValueError(f"lake: {layout.table}: `merge` needs a view whose warehouse merges, too")

@@ -5,6 +5,7 @@
 
 import time
 from collections.abc import Iterable
+from threading import Lock
 from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
@@ -14,6 +15,7 @@ from shardlake.errors import ShardlakeError, SpecError
 from shardlake.extract.plan import drift
 from shardlake.extract.worker import warm_up
 from shardlake.job import Job
+from shardlake.lake import commit
 from shardlake.lake.commit import Written
 from shardlake.lake.raw_table import register_raw
 from shardlake.lake.sweep import sweep
@@ -40,6 +42,8 @@ class Run:
         self.report = RunReport(job.view.name, run_id or uuid4(), {n: ShardReport(n) for n in names})
         self._started = time.perf_counter()
         self._claims = Claims(job.warehouse, job.view.name)
+        self._put_off: set[str] = set()
+        self._reporting = Lock()
 
     @property
     def id(self) -> UUID:
@@ -120,9 +124,24 @@ class Run:
         """The lake tables that are to be written now. One that is replaced as a whole waits until every shard is there."""
         self._keep_raw()
         whole = len(self.free) == len(self.job.shards) and self.report.error is None
-        chosen = [layout.table for layout in self.job.view.lake.layouts if whole or layout.mode != "replace"]
-        self.report.lake = {table: LayoutReport(table) for table in chosen}
+        write = self.job.view.warehouse.write
+        chosen = [layout.table for layout in self.job.view.lake.layouts if whole or layout.mode_in(write) != "replace"]
+        self.report.lake = {table: self.report.lake.get(table, LayoutReport(table)) for table in chosen}
         return chosen
+
+    def due(self) -> list[str]:
+        """The lake tables for which a whole commit's worth waits, to be asked behind every merged window: a first load of many
+        windows comes into the lake as it goes, and its spool stays small. One that failed so waits for the run's end.
+        """
+        lake = self.job.view.lake.layouts
+        found = [t.table for t in lake if t.table not in self._put_off and commit.due(self.job, t)]
+        for table in found:
+            self.report.lake.setdefault(table, LayoutReport(table))
+        return found
+
+    def put_off(self, table: str) -> None:
+        """A table that was due could not be written: `layouts` has it once more, at the end."""
+        self._put_off.add(table)
 
     def _keep_raw(self) -> None:
         """Make `raw.<view>` known, and keep it to its retention."""
@@ -134,8 +153,9 @@ class Run:
 
     def wrote(self, table: str, written: list[Written]) -> None:
         """A lake table's commits were published."""
-        for one in written:
-            self.report.lake[table].wrote(one)
+        with self._reporting:
+            for one in written:
+                self.report.lake[table].wrote(one)
 
     def not_written(self, table: str, error: BaseException) -> None:
         """A lake table failed; the others, and the warehouse, go on. The next run writes what is missing."""

@@ -229,11 +229,16 @@ def switch(job: Job, run_id: UUID, arrived: list[str]) -> None:
         replace.swap(connection, job.view, run_id, columns, [s for s in job.shards if s not in arrived])
 
 
-def write(job: Job, run_id: UUID, table: str) -> list[Written]:
-    """Write every window that a layout does not hold yet, whoever read it, commit by commit. Raises ShardlakeError."""
-    found = []
-    while written := lake.write(job, run_id, job.view.lake.layout(table)):
-        found.append(written)
-        if not written.more:
+def write(job: Job, run_id: UUID, table: str, *, full: bool = False) -> list[Written]:
+    """Write every window that a layout does not hold yet, whoever read it, commit by commit; with `full` only as long as a
+    whole commit's worth of them waits, as a run does that has more to read. Raises ShardlakeError.
+    """
+    found: list[Written] = []
+    layout = job.view.lake.layout(table)
+    while not full or lake.due(job, layout):
+        written = lake.write(job, run_id, layout)
+        if written:
+            found.append(written)
+        if not written or not written.more:
             break
     return found

@@ -1,5 +1,6 @@
 """The lake's store: a folder or a bucket, one object whole or not at all. Where it fails, it says which object and why."""
 
+import io
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from shardlake.connection import Lake
-from shardlake.errors import LakeUnavailable
+from shardlake.errors import LakeUnavailable, SpecError
 
 T = TypeVar("T")
 _RETRY: Any = {
@@ -20,6 +21,11 @@ _RETRY: Any = {
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=8), "base": 2},
 }
 """503 SlowDown, 500, resets and lost replies: every request here may be sent again."""
+_GONE = "If it was removed, `shardlake run --full` reads the shard anew."
+_AHEAD = 256 << 10
+"""Bytes of a request of `reader`; one who wants more gets more."""
+_KEYS = timedelta(minutes=5)
+"""How long keys are kept before they are asked for again: botocore hands out keys that end in ten minutes."""
 
 
 def open_store(lake: Lake) -> ObjectStore:
@@ -31,6 +37,8 @@ def open_store(lake: Lake) -> ObjectStore:
             return LocalStore(folder, automatic_cleanup=False)
         bucket, _, prefix = lake.url.removeprefix("s3://").strip("/").partition("/")
         return S3Store(bucket, prefix=prefix or None, retry_config=_RETRY, **_options(lake))
+    except SpecError:
+        raise
     except Exception as error:  # noqa: BLE001 - obstore's errors share no base, and may hold settings
         raise LakeUnavailable(
             f"{lake.url} cannot be opened ({type(error).__name__})", hint="Check the folder or bucket and the rights to it."
@@ -47,17 +55,12 @@ def _options(lake: Lake) -> dict[str, Any]:
     if lake.endpoint:
         options |= {"endpoint": lake.endpoint, "client_options": {"allow_http": lake.endpoint.startswith("http://")}}
     if lake.kms_key:
-        options |= {"sse_type": "aws:kms", "sse_kms_key_id": lake.kms_key}
-    if lake.access_key_id and lake.secret_access_key:
-        options |= {
-            "access_key_id": lake.access_key_id.get_secret_value(),
-            "secret_access_key": lake.secret_access_key.get_secret_value(),
-        }
-    else:
-        from obstore.auth.boto3 import Boto3CredentialProvider
+        options |= {"server_side_encryption": "aws:kms", "sse_kms_key_id": lake.kms_key}
+    from obstore.auth.boto3 import Boto3CredentialProvider  # boto3 takes a tenth of a second
 
-        options["credential_provider"] = Boto3CredentialProvider()
-    return options
+    from shardlake.lake.aws import session
+
+    return {**options, "credential_provider": Boto3CredentialProvider(session(lake), ttl=_KEYS)}
 
 
 def put(store: ObjectStore, key: str, data: Any) -> None:
@@ -67,14 +70,12 @@ def put(store: ObjectStore, key: str, data: Any) -> None:
 
 def get(store: ObjectStore, key: str) -> bytes:
     """Read an object. Raises LakeUnavailable."""
-    hint = "If it was removed, `shardlake run --full` reads the shard anew."
-    return _guarded(key, "be read", hint, lambda: bytes(obstore.get(store, key).bytes()))
+    return _guarded(key, "be read", _GONE, lambda: bytes(obstore.get(store, key).bytes()))
 
 
 def parquet_schema(store: ObjectStore, key: str) -> pa.Schema:
     """The schema of a Parquet object, of which its footer alone is read. Raises LakeUnavailable."""
-    hint = "If it was removed, `shardlake run --full` reads the shard anew."
-    return _guarded(key, "be read", hint, lambda: pq.read_schema(pa.BufferReader(_footer(store, key))))
+    return _guarded(key, "be read", _GONE, lambda: pq.read_schema(pa.BufferReader(_footer(store, key))))
 
 
 def _footer(store: ObjectStore, key: str, most: int = 64 << 10) -> bytes:
@@ -102,3 +103,37 @@ def _guarded(key: str, what: str, hint: str, call: Callable[[], T]) -> T:
         return call()
     except Exception as error:  # noqa: BLE001 - obstore's errors share no base, and may hold addresses
         raise LakeUnavailable(f"{key} cannot {what} ({type(error).__name__})", hint=hint) from None
+
+
+def reader(store: ObjectStore, key: str) -> io.BufferedReader:
+    """An object as a file of which only what is wanted is read. Raises LakeUnavailable, now and whenever it is read."""
+    size = _guarded(key, "be read", _GONE, lambda: int(obstore.head(store, key)["size"]))
+    return io.BufferedReader(_Reader(store, key, size), _AHEAD)
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, store: ObjectStore, key: str, size: int) -> None:
+        self._store, self._key, self._size, self._at = store, key, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + (0, self._at, self._size)[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._at + len(buffer), self._size)
+        if end <= self._at:
+            return 0
+        found = _guarded(self._key, "be read", _GONE, lambda: obstore.get_range(self._store, self._key, start=self._at, end=end))
+        size = len(found)
+        buffer[:size] = memoryview(found)
+        self._at += size
+        return size

@@ -44,6 +44,15 @@ def _layout(run: Run, table: str) -> None:
         run.not_written(table, error)
 
 
+def _due(run: Run) -> None:
+    """Between windows: lake tables for which a whole commit waits. What fails here is tried again at the end."""
+    for table in run.due():
+        try:
+            run.wrote(table, steps.write(run.job, run.id, table, full=True))
+        except ShardlakeError:
+            run.put_off(table)
+
+
 def _shard(run: Run, planned: Planned) -> None:
     """One shard's windows, one after the other."""
     shard = planned.plan.shard
@@ -52,6 +61,7 @@ def _shard(run: Run, planned: Planned) -> None:
         outcome = persistent(lambda w=window: steps.merge_staged(run.job, run.id, shard, steps.stage_window(run.job, w.window_id, shard)))  # type: ignore[misc]
         if not run.merged(planned, outcome):
             return
+        _due(run)
         planned = steps.plan(run.job, shard, resume=outcome.resume)
         if not run.goes_on(planned):
             return

@@ -22,11 +22,13 @@ _UNEQUAL = """
 _UNWRITTEN = """
     SELECT c.commit_id, c.layout, c.view_rows, c.written, c.skipped, c.rejected, f.rows, r.of_lake
     FROM shardlake.lake_commits c
-    CROSS JOIN LATERAL (SELECT coalesce(sum(rows), 0) AS rows, count(*) AS files FROM shardlake.lake_files WHERE commit_id = c.commit_id) f
+    CROSS JOIN LATERAL (SELECT coalesce(sum(rows), 0) AS rows, count(*) AS files, bool_and(key ~ '/c[0-9]{8}/c[0-9]{8}-') AS anew
+                        FROM shardlake.lake_files WHERE commit_id = c.commit_id) f
+    CROSS JOIN LATERAL (SELECT count(*) AS windows FROM shardlake.lake_windows WHERE commit_id = c.commit_id) w
     CROSS JOIN LATERAL (SELECT count(*) AS of_lake FROM shardlake.rejects WHERE commit_id = c.commit_id) r
     WHERE c.status = 'published' AND NOT (
         c.view_rows = c.written + c.skipped + c.rejected AND least(c.written, c.skipped, c.rejected) >= 0 AND r.of_lake <= c.rejected
-        AND (f.files = 0 OR f.rows = c.written))
+        AND (f.files = 0 OR f.rows = c.written OR f.anew AND w.windows > 0))  -- partitions written anew hold older rows, too
 """
 
 

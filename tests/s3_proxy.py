@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import struct
 import threading
@@ -21,6 +22,8 @@ class Faults:
         self.upstream = urlsplit(address)
         self.script: dict[str, list[str]] = {}
         self.seen: list[str] = []
+        self.signers: set[tuple[str, bool]] = set()
+        """Of all requests: the id of the key that signed, and whether a session's token came with it."""
         self._lock = threading.Lock()
 
     def next(self, method: str, path: str) -> str | None:
@@ -43,6 +46,8 @@ def s3_proxy(address: str) -> Iterator[tuple[str, Faults]]:
 
         def _pass(self) -> None:
             body = self._body()
+            signed = re.search(r"Credential=([^/]+)/", self.headers.get("Authorization") or "")
+            faults.signers.add((signed[1] if signed else "", "X-Amz-Security-Token" in self.headers))
             fault = faults.next(self.command, self.path)
             if fault in ("slow", "500", "denied"):
                 self.send_response({"slow": 503, "500": 500, "denied": 403}[fault])

@@ -51,7 +51,7 @@ def register(
     for number, table in enumerate(tables):
         if outside and table.format != "iceberg":  # that one's library registers it itself
             outside.ensure(table, view)
-            if number == 0 and partitions and not table.projection:
+            if number == 0 and (partitions or (whole and table.partitions)) and not table.projection:
                 outside.add_partitions(table, partitions)
                 if whole:
                     outside.move_partitions(table, partitions)

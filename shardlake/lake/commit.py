@@ -7,11 +7,9 @@ next run finds the open commit, removes what its keys name, and begins it again 
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -20,32 +18,32 @@ import psycopg
 import pyarrow as pa
 from obstore.store import ObjectStore
 
-from shardlake.errors import AccountingError, LakeUnavailable, ShardlakeError
+from shardlake.errors import AccountingError, LakeUnavailable
 from shardlake.failpoints import failpoint
 from shardlake.job import Job
 from shardlake.lake.catalogue import register
 from shardlake.lake.current import CurrentTable, merge_batch, tombstones_of
-from shardlake.lake.files import Encoded, encode
+from shardlake.lake.files import encode
+from shardlake.lake.held import Held, put_all
 from shardlake.lake.partition import unfit
+from shardlake.lake.rewrite import Rewrite
 from shardlake.lake.rows import Tally, batches, chunks
-from shardlake.lake.spool import scratched
+from shardlake.lake.spool import MOST, scratched
 from shardlake.lake.tables import LakeTable, from_json, latest_of, planned
 from shardlake.layout import Layout
 from shardlake.ledger import lake as ledger
 from shardlake.ledger import windows
 from shardlake.ledger.lake import Commit, Counts, LakeFile
-from shardlake.load.target import target_columns
+from shardlake.load.target import TargetColumn, target_columns
 from shardlake.shape.query import version_type
-from shardlake.store import address, open_store, put, remove
+from shardlake.store import address, open_store, remove
 from shardlake.view import View
 
 Connection = psycopg.Connection[Any]
 LARGEST = 1 << 30
 """Bytes of raw files in a commit; a first load takes several."""
-MEMORY = 16 << 20
-"""Bytes of encoded files that wait in memory."""
-PUTS = 8
-"""Objects put at once."""
+SPOOLED = MOST // 2
+"""Bytes of the spool that wait for a layout until it is written: other chains go on filling it meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +57,28 @@ class Written:
     bytes: int
     seconds: float
     more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """What a commit changes: files that come and that go, and where partitions are from here on (with `whole` no others)."""
+
+    files: list[LakeFile] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+    places: dict[tuple[str | None, ...], str] = field(default_factory=dict)
+    columns: list[str] | None = None
+    whole: bool = False
+
+
+def due(job: Job, layout: Layout) -> bool:
+    """Whether as much waits for a layout as a commit holds, or as the spool should: a run that has more to read may write it now."""
+    mode = layout.mode_in(job.view.warehouse.write)
+    if mode == "replace":
+        return False
+    with job.warehouse.connection() as connection:
+        waiting = ledger.pending(connection, job.view.name, layout.table, merged=mode in ("merge", "rewrite"))
+    spooled = job.spool.held([w.window_id for w in waiting]) if job.spool else 0
+    return sum(w.raw_bytes for w in waiting) >= LARGEST or spooled >= SPOOLED
 
 
 def write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
@@ -86,16 +106,21 @@ def _write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
         failpoint("lake.opened")
         table = _table(connection, job, layout, commit)
         pa.default_memory_pool().release_unused()
-        tally, files = Tally(), []
-        if layout.mode == "merge":
+        tally, new = Tally(), New()
+        mode = layout.mode_in(job.view.warehouse.write)
+        if mode == "merge":
             counts = _merge(connection, job, layout, commit, tally)
+        elif mode == "rewrite":
+            counts, new = _rewrite(connection, job, layout, commit, tally)
         else:
-            files = _files(connection, job, layout, commit, tally)
-            counts = Counts(tally.view_rows, sum(f.rows for f in files), 0, tally.rejected)
-        _publish(connection, job, layout, table, commit, counts, files, tally, started)
+            new = _files(connection, job, layout, commit, tally)
+            counts = Counts(tally.view_rows, sum(f.rows for f in new.files), 0, tally.rejected)
+        _publish(connection, job, layout, table, commit, counts, new, tally, started)
+        if job.spool:
+            job.spool.drop(ledger.in_all(connection, job.view.name, [t.table for t in job.view.lake.layouts], commit))
     failpoint("lake.published")
     ids = tuple(w.window_id for w in commit.windows)
-    return Written(layout.table, ids, counts, len(files), sum(f.bytes for f in files), time.perf_counter() - started, more)
+    return Written(layout.table, ids, counts, len(new.files), sum(f.bytes for f in new.files), time.perf_counter() - started, more)
 
 
 def _merge(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> Counts:
@@ -133,30 +158,62 @@ def _current(job: Job, layout: Layout, folder: str) -> CurrentTable:
     return Iceberg(job.view, layout, job.lake, job.warehouse.spec, uri)
 
 
-def _files(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> list[LakeFile]:
+def _files(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> New:
     """Encode, record and put the commit's files. Those of a try that was broken off go first."""
-    store = open_store(job.lake)
-    stale = ledger.files_of(connection, commit.commit_id)
-    remove(store, [f.key for f in stale])
-    ledger.forget_files(connection, [f.key for f in stale])
+    store = _cleared(connection, job, commit)
     with scratched() as folder:
         held = Held(folder)
         found = list(chunks(job, commit, tally, folder))
         homes = ledger.homes(connection, job.view.name, layout.table) if layout.mode == "append" else {}
         for encoded in encode(job.view, layout, found, location(job, layout, commit), homes, f"c{commit.commit_id:08d}", tally):
             held.add(encoded)
-        failpoint("lake.encoded")
-        ledger.record_files(connection, job.view.name, layout.table, commit.commit_id, held.files)
-        failpoint("lake.recorded")
-        put_all(store, held)
+        _put(connection, job, layout, commit, store, held)
+    whole = layout.mode == "replace"
+    replaced = [f.key for f in ledger.live_files(connection, job.view.name, layout.table)] if whole else []
+    return New(held.files, replaced, {tuple(f.partition): f.key.rpartition("/")[0] for f in held.files}, whole=whole)
+
+
+def _rewrite(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> tuple[Counts, New]:
+    """Merge the commit's rows into partitions of plain Parquet, which are written anew where they change."""
+    store, counts = _cleared(connection, job, commit), Counts()
+    columns = _columns(connection, job, commit)
+    live = ledger.live_files(connection, job.view.name, layout.table)
+    with scratched() as folder:
+        table, held = Rewrite(job.view, layout, columns, store, live, folder), Held(folder)
+        for batch in batches(chunks(job, commit, tally, folder)):
+            fitting = _fit(job.view, layout, batch, tally)
+            counts += merge_batch(job.view, table, fitting, tombstones_of(connection, job.view, fitting))
+        for encoded in table.files(location(job, layout, commit), f"c{commit.commit_id:08d}", layout.file_size):
+            held.add(encoded)
+        _put(connection, job, layout, commit, store, held)
+    gone = set(table.replaced)
+    places = {tuple(f.partition): f.key.rpartition("/")[0] for f in live if f.key not in gone} | table.places
+    new = New(held.files, table.replaced, places, columns=table.columns, whole=bool(table.replaced))
+    return Counts(tally.view_rows, counts.written, counts.skipped, tally.rejected), new
+
+
+def _cleared(connection: Connection, job: Job, commit: Commit) -> ObjectStore:
+    """The store, without what a try of the commit that was broken off has left there."""
+    store = open_store(job.lake)
+    stale = [f.key for f in ledger.files_of(connection, commit.commit_id)]
+    remove(store, stale)
+    ledger.forget_files(connection, stale)
+    return store
+
+
+def _put(connection: Connection, job: Job, layout: Layout, commit: Commit, store: ObjectStore, held: Held) -> None:
+    failpoint("lake.encoded")
+    ledger.record_files(connection, job.view.name, layout.table, commit.commit_id, held.files)
+    failpoint("lake.recorded")
+    put_all(store, held)
     failpoint("lake.put")
-    return held.files
 
 
 def _next(connection: Connection, job: Job, run_id: UUID, layout: Layout) -> tuple[Commit | None, bool]:
     """The commit that was broken off, or else a new one of the oldest windows; and whether there are more."""
-    whole = layout.mode == "replace"
-    waiting = ledger.pending(connection, job.view.name, layout.table, of_run=run_id if whole else None, merged=layout.mode == "merge")
+    mode = layout.mode_in(job.view.warehouse.write)
+    whole = mode == "replace"
+    waiting = ledger.pending(connection, job.view.name, layout.table, of_run=run_id if whole else None, merged=mode in ("merge", "rewrite"))
     if commit := ledger.unfinished(connection, job.view.name, layout.table):
         return commit, bool(waiting)
     if not waiting:
@@ -178,43 +235,7 @@ def alone(job: Job, layout: Layout) -> Iterator[Connection | None]:
 def location(job: Job, layout: Layout, commit: Commit) -> str:
     """The folder of a layout's files, under the lake's URL; a replaced table has a new one each time."""
     home = f"{job.view.lake.database}/{layout.table}"
-    return f"{home}/v{commit.commit_id:08d}" if layout.mode == "replace" else home
-
-
-class Held:
-    """A commit's encoded files until all are there: in memory, and past MEMORY on the local disk."""
-
-    def __init__(self, folder: Path) -> None:
-        self.files: list[LakeFile] = []
-        self._folder, self._data, self._size = folder, dict[int, bytes](), 0
-
-    def add(self, encoded: Encoded) -> None:
-        """Keep a file."""
-        number = len(self.files)
-        self.files.append(encoded.file)
-        if self._size + len(encoded.data) > MEMORY:
-            (self._folder / str(number)).write_bytes(encoded.data)
-        else:
-            self._data[number] = encoded.data
-            self._size += len(encoded.data)
-
-    def data(self, number: int) -> bytes:
-        """A file's bytes."""
-        found = self._data.get(number)
-        return (self._folder / str(number)).read_bytes() if found is None else found
-
-
-def put_all(store: ObjectStore, held: Held) -> None:
-    """Put every file, several at once. Where one cannot be put, those that were go again."""
-    try:
-        with ThreadPoolExecutor(PUTS) as pool:
-            puts = [pool.submit(lambda n=n: put(store, held.files[n].key, held.data(n))) for n in range(len(held.files))]  # type: ignore[misc]
-            for done in puts:
-                done.result()
-    except ShardlakeError:
-        with suppress(ShardlakeError):
-            remove(store, [f.key for f in held.files])
-        raise
+    return f"{home}/v{commit.commit_id:08d}" if layout.mode_in(job.view.warehouse.write) == "replace" else home
 
 
 def _table(connection: Connection, job: Job, layout: Layout, commit: Commit) -> LakeTable:
@@ -222,14 +243,17 @@ def _table(connection: Connection, job: Job, layout: Layout, commit: Commit) -> 
     known = ledger.table(connection, job.view.lake.database, layout.table)
     if not commit.windows and known:  # a compaction that was broken off: its files go, and nothing comes
         return from_json(job.view.lake.database, layout.table, known[2])
+    return planned(connection, job.view, layout, _columns(connection, job, commit), location(job, layout, commit))
+
+
+def _columns(connection: Connection, job: Job, commit: Commit) -> tuple[TargetColumn, ...]:
     kind = windows.load(connection, commit.windows[0].window_id).window.kind
-    columns = target_columns(job.view, version_type(kind or ""))
-    return planned(connection, job.view, layout, columns, location(job, layout, commit))
+    return target_columns(job.view, version_type(kind or ""))
 
 
 def _publish(
     connection: Connection, job: Job, layout: Layout, table: LakeTable, commit: Commit,
-    counts: Counts, files: list[LakeFile], tally: Tally, started: float,
+    counts: Counts, new: New, tally: Tally, started: float,
 ) -> None:  # fmt: skip
     view = job.view
     if counts.view_rows != counts.written + counts.skipped + counts.rejected:
@@ -237,15 +261,12 @@ def _publish(
             f"{view.name}, lake table {layout.table}, commit {commit.commit_id}: rows do not add up: {counts}",
             hint="Nothing was published. Please report it.",
         )
-    replaced = [f.key for f in ledger.live_files(connection, view.name, layout.table)] if layout.mode == "replace" else []
     tables = [table, *([latest_of(view, layout, table)] if layout.mode == "append" else [])]
-    partitions = {tuple(f.partition): f.key.rpartition("/")[0] for f in files}
     rejects = [(w, s, r.row_key, r.column, r.value, r.reason) for w, s, r in tally.rejects]
     with connection.transaction():
-        whole = layout.mode == "replace"
-        register(connection, job.lake, view.name, layout.table, tables, partitions if layout.partition_by else {}, whole=whole)
+        register(connection, job.lake, view.name, layout.table, tables, new.places if layout.partition_by else {}, whole=new.whole)
         failpoint("lake.registered")
         ledger.record_rejects(connection, view.name, layout.table, commit.commit_id, rejects)
-        names = [n for n, _ in table.columns]
-        ledger.publish(connection, commit.commit_id, counts, names, time.perf_counter() - started, replaces=replaced)
+        names = [n for n, _ in table.columns] if new.columns is None else new.columns
+        ledger.publish(connection, commit.commit_id, counts, names, time.perf_counter() - started, replaces=new.replaced)
         failpoint("lake.before_publish")

@@ -16,9 +16,9 @@ from obstore.store import ObjectStore
 
 from shardlake.job import Job
 from shardlake.lake.catalogue import move_partitions
-from shardlake.lake.commit import Held, alone, put_all
-from shardlake.lake.current import frame_of, plain_arrow
-from shardlake.lake.files import GROUP, Encoded, by_key, in_files
+from shardlake.lake.commit import alone
+from shardlake.lake.files import GROUP, Encoded, in_files, sorted_by
+from shardlake.lake.held import Held, put_all
 from shardlake.lake.overview import SMALL
 from shardlake.lake.partition import folder
 from shardlake.lake.rows import BATCH
@@ -51,8 +51,6 @@ def compact(job: Job, layout: Layout, *, closed: timedelta = CLOSED) -> Compacte
 
         before, after = delta.compact(job.lake, address(job.lake, f"{job.view.lake.database}/{layout.table}"), layout.file_size)
         return Compacted(layout.table, 1, before, after)
-    if layout.format == "iceberg":
-        return Compacted(layout.table, note="run OPTIMIZE in Athena: pyiceberg writes no compaction yet")
     if layout.projection and job.lake.glue:
         return Compacted(layout.table, note="a projected partition has one place, which cannot be switched; declare it without projection")
     if not layout.partition_by and job.lake.glue:
@@ -60,6 +58,13 @@ def compact(job: Job, layout: Layout, *, closed: timedelta = CLOSED) -> Compacte
     with alone(job, layout) as connection:
         if connection is None:
             return Compacted(layout.table, note="another run is writing it")
+        if layout.format == "iceberg":
+            from shardlake.lake import iceberg_keep
+            from shardlake.lake.iceberg import Iceberg
+
+            table_ = Iceberg(job.view, layout, job.lake, job.warehouse.spec, "")
+            small = layout.file_size * SMALL
+            return Compacted(layout.table, *iceberg_keep.compact(table_, _key(job), small, layout.file_size, datetime.now(UTC) - closed))
         found = ledger.table(connection, job.view.lake.database, layout.table)
         waiting = _waiting(ledger.live_files_since(connection, job.view.name, layout.table), layout, datetime.now(UTC) - closed)
         if not found or not waiting:
@@ -69,12 +74,13 @@ def compact(job: Job, layout: Layout, *, closed: timedelta = CLOSED) -> Compacte
         store = open_store(job.lake)
         moved: dict[tuple[str | None, ...], str] = {}
         old = [f for files in waiting.values() for f in files]
+        schema = pa.unify_schemas([parquet_schema(store, f.key) for f in old], promote_options="permissive")
         with scratched() as scratch:
             held = Held(scratch)
             for values, files in waiting.items():
                 place = "/".join(filter(None, (table.location, folder(layout.partition_by, values), f"c{commit.commit_id:08d}")))
                 moved[values] = place
-                for encoded in _rewritten(job, layout, store, files, place, f"c{commit.commit_id:08d}"):
+                for encoded in _rewritten(job, layout, store, files, schema, place, f"c{commit.commit_id:08d}"):
                     held.add(encoded)
             ledger.record_files(connection, job.view.name, layout.table, commit.commit_id, held.files)
             put_all(store, held)
@@ -82,9 +88,12 @@ def compact(job: Job, layout: Layout, *, closed: timedelta = CLOSED) -> Compacte
         with connection.transaction():
             if layout.partition_by:
                 move_partitions(job.lake, table, moved)
-            names = [n for n, _ in table.columns]
-            ledger.publish(connection, commit.commit_id, Counts(rows, rows), names, 0.0, replaces=[f.key for f in old])
+            ledger.publish(connection, commit.commit_id, Counts(rows, rows), schema.names, 0.0, replaces=[f.key for f in old])
     return Compacted(layout.table, len(waiting), len(old), len(held.files))
+
+
+def _key(job: Job) -> list[str]:
+    return [folded(k) for k in job.view.key]
 
 
 def _waiting(files: list[tuple[LakeFile, datetime]], layout: Layout, before: datetime) -> dict[tuple[str | None, ...], list[LakeFile]]:
@@ -101,17 +110,12 @@ def _waiting(files: list[tuple[LakeFile, datetime]], layout: Layout, before: dat
     }  # fmt: skip
 
 
-def _rewritten(job: Job, layout: Layout, store: ObjectStore, files: list[LakeFile], place: str, stem: str) -> Iterator[Encoded]:
+def _rewritten(
+    job: Job, layout: Layout, store: ObjectStore, files: list[LakeFile], schema: pa.Schema, place: str, stem: str
+) -> Iterator[Encoded]:
     """The rows of files, in files of the layout's size; what fits into memory at a time is sorted by key."""
-    key = [folded(k) for k in job.view.key]
-    schema = pa.unify_schemas([parquet_schema(store, f.key) for f in files], promote_options="permissive")
-    tables = (_sorted(table, key) for table in _batches(store, files, schema))
+    tables = (sorted_by(table, _key(job)) for table in _batches(store, files, schema))
     yield from in_files(tables, layout.file_size, f"{place}/{stem}", files[0].partition)
-
-
-def _sorted(table: pa.Table, key: list[str]) -> pa.Table:
-    frame = frame_of(table)
-    return plain_arrow(frame[by_key(frame.select(k for k in key if k in frame.columns))])
 
 
 def _batches(store: ObjectStore, files: list[LakeFile], schema: pa.Schema) -> Iterator[pa.Table]:

@@ -1,5 +1,7 @@
 """A Delta table of current rows, written by delta-rs."""
 
+from datetime import timedelta
+from math import ceil
 from typing import Any
 
 import polars as pl
@@ -16,23 +18,23 @@ from shardlake.layout import Layout, folded
 from shardlake.view import View
 
 _GONE = "_shardlake_gone"
+_RETENTION = "delta.deletedFileRetentionDuration"
 
 
 def storage(lake: Lake) -> dict[str, str]:
-    """delta-rs's settings for the lake; nothing for a folder."""
+    """delta-rs's settings for the lake, with the keys as they are now; nothing for a folder."""
     if not lake.url.startswith("s3://"):
         return {}
+    from shardlake.lake.aws import keys  # boto3 takes a tenth of a second
+
     found = {"aws_conditional_put": "etag"}
     found |= {"aws_region": lake.region} if lake.region else {}
     if lake.endpoint:
         found |= {"aws_endpoint": lake.endpoint, "aws_allow_http": str(lake.endpoint.startswith("http://")).lower()}
     if lake.kms_key:
         found |= {"aws_server_side_encryption": "aws:kms", "aws_sse_kms_key_id": lake.kms_key}
-    if lake.access_key_id and lake.secret_access_key:
-        found |= {
-            "aws_access_key_id": lake.access_key_id.get_secret_value(),
-            "aws_secret_access_key": lake.secret_access_key.get_secret_value(),
-        }
+    if own := keys(lake):
+        found |= dict(zip(("aws_access_key_id", "aws_secret_access_key", "aws_session_token"), map(str, filter(None, own)), strict=False))
     return found
 
 
@@ -40,13 +42,13 @@ class Delta:
     """The table at `uri`; made, or given new columns, by the first batch. Raises LakeUnavailable."""
 
     def __init__(self, view: View, layout: Layout, lake: Lake, uri: str) -> None:
-        self._layout, self._uri, self._storage = layout, uri, storage(lake)
+        self._layout, self._uri, self._lake = layout, uri, lake
         self._keys = Keys.of(view)
         self._derived = {t.name: t for t in layout.partition_by if t.unit != "identity"}
 
     def _open(self) -> DeltaTable | None:
         try:
-            return DeltaTable(self._uri, storage_options=self._storage)
+            return DeltaTable(self._uri, storage_options=storage(self._lake))
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
@@ -79,7 +81,7 @@ class Delta:
             if table is None:
                 write_deltalake(
                     self._uri, plain_arrow(upserts), partition_by=[t.name for t in self._layout.partition_by] or None, mode="error",
-                    storage_options=self._storage, configuration={"delta.logRetentionDuration": "interval 7 days"},
+                    storage_options=storage(self._lake), configuration={"delta.logRetentionDuration": "interval 7 days"},
                 )  # fmt: skip
                 return
             source = pl.concat(
@@ -107,17 +109,30 @@ def files(lake: Lake, uri: str) -> list[tuple[str, int, int]]:
 
 
 def compact(lake: Lake, uri: str, size: int) -> tuple[int, int]:
-    """Compact the table by its own means; files before and after. What was replaced goes after the table's retention."""
+    """Compact the table by its own means; files before and after. What was replaced goes with a sweep."""
     try:
         table = DeltaTable(uri, storage_options=storage(lake))
         before = len(table.file_uris())
         table.optimize.compact(target_size=size)
-        table.vacuum(dry_run=False)
         return before, len(DeltaTable(uri, storage_options=storage(lake)).file_uris())
     except TableNotFoundError:
         return 0, 0
     except (DeltaError, OSError) as error:
         raise LakeUnavailable(f"the Delta table {uri} cannot be compacted ({type(error).__name__})", hint="It is tried again.") from None
+
+
+def vacuum(lake: Lake, uri: str, grace: timedelta) -> int:
+    """Remove the files that the newest version does not know, when they are older than the grace or than the table's own setting."""
+    try:
+        table = DeltaTable(uri, storage_options=storage(lake))
+        hours = None if _RETENTION in table.metadata().configuration else ceil(grace / timedelta(hours=1))
+        if not table.vacuum(hours, dry_run=True, enforce_retention_duration=False, full=True):
+            return 0  # nothing is written down where nothing goes
+        return len(table.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True))
+    except TableNotFoundError:
+        return 0
+    except (DeltaError, OSError) as error:
+        raise LakeUnavailable(f"the Delta table {uri} cannot be swept ({type(error).__name__})", hint="It is tried again.") from None
 
 
 def _unfolded(frame: pl.DataFrame, column: str) -> pl.DataFrame:

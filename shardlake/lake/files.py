@@ -110,6 +110,15 @@ def by_key(key: pl.DataFrame) -> pl.Series:
     return key.rechunk().select(pl.arg_sort_by(key.columns)).to_series()
 
 
+def sorted_by(table: pa.Table, key: list[str]) -> pa.Table:
+    """Rows by their key, as far as the table has its columns."""
+    inside = [k for k in key if k in table.column_names]
+    if not inside:  # the partition's folder holds all of it
+        return table
+    frame = frame_of(table)
+    return plain_arrow(frame[by_key(frame.select(inside))])
+
+
 def stored(layout: Layout, frame: pl.DataFrame) -> pl.DataFrame:
     """Rows as they lie in a file: folded names, and without the columns that the partition's folder holds."""
     kept = frame.drop([t.column for t in layout.partition_by if t.unit == "identity"])

@@ -5,19 +5,16 @@ import json
 from contextlib import suppress
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shardlake.connection import Lake
 from shardlake.errors import AccessRefused, CatalogueUnavailable, ContractError, ShardlakeError
+from shardlake.lake.aws import RETRIES, client
 from shardlake.lake.partition import DEFAULT
 from shardlake.lake.tables import LakeTable
 
 _BATCH = 100
 """Partitions in a request, the most that Glue takes."""
-_ATTEMPTS = 6
-"""Tries of a request, slower as Glue throttles; a step is tried again as a whole beyond that."""
 _MARK = "shardlake.view"
 _PRESTO = {"string": "varchar", "int": "integer", "float": "real", "binary": "varbinary", "timestamp": "timestamp(3)"}
 _PARQUET = {
@@ -32,16 +29,7 @@ class Glue:
 
     def __init__(self, lake: Lake) -> None:
         self._root = lake.url.rstrip("/")
-        keys = {}
-        if lake.access_key_id and lake.secret_access_key:
-            keys = {
-                "aws_access_key_id": lake.access_key_id.get_secret_value(),
-                "aws_secret_access_key": lake.secret_access_key.get_secret_value(),
-            }
-        retries: Any = {"mode": "adaptive", "max_attempts": _ATTEMPTS}
-        self._client: Any = boto3.client(
-            "glue", region_name=lake.region, endpoint_url=lake.glue_endpoint, config=Config(retries=retries, connect_timeout=10), **keys
-        )
+        self._client: Any = client(lake, "glue", endpoint_url=lake.glue_endpoint, config=RETRIES)
 
     def ensure(self, table: LakeTable, view: str) -> None:
         """Create the database and the table, or bring the table to what it is to be."""

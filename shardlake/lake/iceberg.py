@@ -9,9 +9,10 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
+from obstore.exceptions import BaseError
 from pyiceberg import expressions
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, NoSuchTableError, RESTError
+from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, NoSuchTableError, RESTError, ValidationException
 from pyiceberg.expressions import And, BooleanExpression, Or
 from pyiceberg.table import Table
 from pyiceberg.transforms import BucketTransform, DayTransform, HourTransform, IdentityTransform, MonthTransform, Transform, YearTransform
@@ -20,7 +21,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shardlake.connection import Lake, PostgresWarehouse
 from shardlake.errors import LakeUnavailable
+from shardlake.lake.aws import RETRIES, client
 from shardlake.lake.current import Keys, frame_of, plain_arrow
+from shardlake.lake.iceberg_store import properties
 from shardlake.layout import Layout, folded
 from shardlake.source.postgres import conninfo
 from shardlake.view import View
@@ -36,21 +39,11 @@ _TIMES: dict[str, type[Transform[Any, Any]]] = {"year": YearTransform, "month": 
 @cache
 def catalog(lake: Lake, warehouse: PostgresWarehouse) -> Catalog:
     """The Iceberg catalogue: Glue, or tables in the warehouse's `shardlake` schema."""
-    settings: dict[str, str] = {}
-    if lake.region:
-        settings["s3.region"] = settings["glue.region"] = lake.region
-    if lake.endpoint:
-        settings["s3.endpoint"] = lake.endpoint
-    if lake.glue_endpoint:
-        settings["glue.endpoint"] = lake.glue_endpoint
-    if lake.access_key_id and lake.secret_access_key:
-        for service in ("s3", "glue"):
-            settings[f"{service}.access-key-id"] = lake.access_key_id.get_secret_value()
-            settings[f"{service}.secret-access-key"] = lake.secret_access_key.get_secret_value()
+    settings = properties(lake)
     if lake.glue:
         from pyiceberg.catalog.glue import GlueCatalog
 
-        return GlueCatalog("shardlake", **settings)
+        return GlueCatalog("shardlake", client(lake, "glue", endpoint_url=lake.glue_endpoint, config=RETRIES), **settings)
     from pyiceberg.catalog.sql import SqlCatalog
 
     shard = warehouse.shard()
@@ -60,38 +53,49 @@ def catalog(lake: Lake, warehouse: PostgresWarehouse) -> Catalog:
     return SqlCatalog("shardlake", uri=url.render_as_string(hide_password=False), pool_pre_ping="true", **settings)
 
 
+@contextmanager
+def named(table: tuple[str, str]) -> Iterator[None]:
+    """Failures of the store and of the catalogue as one of ours; they may hold addresses."""
+    try:
+        yield
+    except (
+        CommitFailedException,
+        ValidationException,
+        RESTError,
+        OSError,
+        BaseError,
+        SQLAlchemyError,
+        ClientError,
+        BotoCoreError,
+    ) as error:
+        raise LakeUnavailable(
+            f"the Iceberg table {'.'.join(table)} cannot be read or written ({type(error).__name__})", hint="It is tried again."
+        ) from None
+
+
 class Iceberg:
     """The table `database.name` at `uri`; made, or given new columns, by the first batch. Raises LakeUnavailable."""
 
     def __init__(self, view: View, layout: Layout, lake: Lake, warehouse: PostgresWarehouse, uri: str) -> None:
         self._catalog = catalog(lake, warehouse)
-        self._name = (view.lake.database, layout.table)
+        self.name = (view.lake.database, layout.table)
         self._layout, self._keys = layout, Keys.of(view)
         self._uri = uri if uri.startswith("s3://") else f"file://{uri}"
 
-    def _open(self) -> Table | None:
+    def open(self) -> Table | None:
+        """The table as it is; None where there is none yet."""
         try:
-            return self._catalog.load_table(self._name)
+            return self._catalog.load_table(self.name)
         except NoSuchTableError:
             return None
 
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        """Failures of the store and of the catalogue as one of ours; they may hold addresses."""
-        try:
-            yield
-        except (CommitFailedException, RESTError, OSError, SQLAlchemyError, ClientError, BotoCoreError) as error:
-            raise LakeUnavailable(
-                f"the Iceberg table {'.'.join(self._name)} cannot be read or written ({type(error).__name__})", hint="It is tried again."
-            ) from None
-
     def rows_of(self, units: pl.DataFrame) -> pl.DataFrame | None:
         """As `CurrentTable` has it."""
-        with self._named():
+        with named(self.name):
             return self._rows_of(units)
 
     def _rows_of(self, units: pl.DataFrame) -> pl.DataFrame | None:
-        table = self._open()
+        table = self.open()
         if table is None:
             return None
         first = next(k for k in self._keys.unit if k != "_shard")
@@ -107,7 +111,7 @@ class Iceberg:
     def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame) -> None:
         """As `CurrentTable` has it."""
         rows, keys = _wide(plain_arrow(upserts)), pl.concat([upserts.select(*self._keys.key), gone])
-        with self._named():
+        with named(self.name):
             for left in reversed(range(_TRIES)):
                 try:
                     self._commit(rows, keys)
@@ -119,7 +123,7 @@ class Iceberg:
 
     def _commit(self, rows: pa.Table, keys: pl.DataFrame) -> None:
         """One commit: the rows of these keys go, and the new ones come."""
-        table = self._open() or self._create(rows.schema)
+        table = self.open() or self._create(rows.schema)
         self._evolve(table, rows.schema)
         with table.transaction() as transaction:
             if table.current_snapshot() is not None:
@@ -130,10 +134,10 @@ class Iceberg:
 
     def _create(self, schema: pa.Schema) -> Table:
         with suppress(NamespaceAlreadyExistsError):
-            self._catalog.create_namespace(self._name[0])
+            self._catalog.create_namespace(self.name[0])
         # one transaction: a table that was made without its partitions would stay without
         with (
-            self._catalog.create_table_transaction(self._name, schema, location=self._uri) as made_at_once,
+            self._catalog.create_table_transaction(self.name, schema, location=self._uri) as made_at_once,
             made_at_once.update_spec() as update,
         ):
             for transform in self._layout.partition_by:
@@ -143,7 +147,7 @@ class Iceberg:
                 )  # fmt: skip
                 name = transform.name if transform.unit != "identity" else None
                 update.add_field(folded(transform.column), made, name)
-        return self._catalog.load_table(self._name)
+        return self._catalog.load_table(self.name)
 
     @staticmethod
     def _evolve(table: Table, schema: pa.Schema) -> None:

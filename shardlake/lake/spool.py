@@ -94,6 +94,18 @@ class Spool:
                 return None
         return sorted((self._folder / str(window_id)).iterdir())
 
+    def held(self, window_ids: list[int]) -> int:
+        """Bytes that are kept of windows."""
+        with self._lock:
+            return sum(self._sizes.get(window_id, 0) for window_id in window_ids)
+
+    def drop(self, window_ids: list[int]) -> None:
+        """Windows that nobody will ask for again; their room is free."""
+        for window_id in window_ids:
+            with self._lock:
+                self._sizes.pop(window_id, None)
+            shutil.rmtree(self._folder / str(window_id), ignore_errors=True)
+
     def fill(self, window_ids: list[int], make: Callable[[int], Iterator[Split]]) -> None:
         """Keep windows that are not kept yet, each made once: layouts that are written at the same time share the work."""
         for wait in (False, True):

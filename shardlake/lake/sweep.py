@@ -8,8 +8,10 @@ import obstore
 
 from shardlake.errors import LakeUnavailable
 from shardlake.job import Job
+from shardlake.lake.commit import alone
+from shardlake.layout import Layout
 from shardlake.ledger import lake as ledger
-from shardlake.store import open_store, remove
+from shardlake.store import address, open_store, remove
 
 GRACE = timedelta(hours=24)
 """How long a file stays that was replaced, or that no line of the ledger knows: longer than any query or write takes."""
@@ -27,12 +29,17 @@ class Swept:
 
 
 def sweep(job: Job, *, grace: timedelta = GRACE, orphans: bool = True) -> Swept:
-    """Remove raw files past the view's retention that every layout has, files that were replaced, and files that no line of
-    the ledger knows. Raises LakeUnavailable; what was not removed is so by the next sweep.
+    """Remove raw files past the view's retention that every layout has, files that were replaced, and with `orphans` what no
+    line of the ledger knows, and what in Delta and Iceberg tables only old versions know. Raises LakeUnavailable; what was not removed is so by the next sweep.
     """
     now = datetime.now(UTC)
     store = open_store(job.lake)
-    return Swept(_raw(job, store, now), _replaced(job, store, now - grace), _orphans(job, store, now - grace) if orphans else 0)
+    raw, replaced = _raw(job, store, now), _replaced(job, store, now - grace)
+    if not orphans:
+        return Swept(raw, replaced)
+    return Swept(
+        raw, replaced + sum(_versions(job, store, layout, grace) for layout in job.view.lake.layouts), _orphans(job, store, now - grace)
+    )
 
 
 def _raw(job: Job, store: obstore.store.ObjectStore, now: datetime) -> int:
@@ -54,6 +61,24 @@ def _replaced(job: Job, store: obstore.store.ObjectStore, before: datetime) -> i
         remove(store, keys)
         ledger.forget_files(connection, keys)
     return len(keys)
+
+
+def _versions(job: Job, store: obstore.store.ObjectStore, layout: Layout, grace: timedelta) -> int:
+    """Files of an open format's table that only old versions of it know. One that is being written is left for the next sweep."""
+    if layout.format == "parquet":
+        return 0
+    place = f"{job.view.lake.database}/{layout.table}"
+    with alone(job, layout) as connection:
+        if connection is None:
+            return 0
+        if layout.format == "delta":
+            from shardlake.lake import delta
+
+            return delta.vacuum(job.lake, address(job.lake, place), grace)
+        from shardlake.lake.iceberg import Iceberg
+        from shardlake.lake.iceberg_keep import expire
+
+        return expire(Iceberg(job.view, layout, job.lake, job.warehouse.spec, ""), store, address(job.lake, ""), place, grace)
 
 
 def _orphans(job: Job, store: obstore.store.ObjectStore, before: datetime) -> int:

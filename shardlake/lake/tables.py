@@ -65,7 +65,7 @@ def table_of(view: View, layout: Layout, columns: tuple[TargetColumn, ...], loca
     identity = set() if hidden else {t.column for t in layout.partition_by if t.unit == "identity"}
     own = [(folded(c.name), glue_type(arrow_type(c.type))) for c in columns if c.name not in (*identity, "_shard")]
     system = [("_op", "string"), ("_seq", "bigint"), *([] if "_shard" in identity else [("_shard", "string")]), ("_window", "bigint")]
-    if layout.mode == "merge":
+    if layout.mode_in(view.warehouse.write) in ("merge", "rewrite"):
         system = [s for s in system if s[0] == "_shard"]
     types = {c.name: c.type for c in columns}
     partitions = () if hidden else tuple((t.name, _partition_type(t, types)) for t in layout.partition_by)

@@ -72,6 +72,16 @@ def pending(connection: Connection, view: str, layout: str, *, of_run: UUID | No
         return cursor.execute(f"{_PENDING}{own} ORDER BY w.window_id", {"view": view, "layout": layout, "run": of_run}).fetchall()
 
 
+def in_all(connection: Connection, view: str, layouts: list[str], commit: Commit) -> list[int]:
+    """Those windows of a commit that every layout holds."""
+    rows = connection.execute(
+        "SELECT l.window_id FROM shardlake.lake_windows l JOIN shardlake.lake_commits c USING (commit_id) WHERE l.view = %s"
+        " AND l.window_id = ANY(%s) AND l.layout = ANY(%s) AND c.status = 'published' GROUP BY l.window_id HAVING count(*) = %s",
+        (view, [w.window_id for w in commit.windows], layouts, len(layouts)),
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
 def unfinished(connection: Connection, view: str, layout: str) -> Commit | None:
     """The commit that was broken off, if one was."""
     row = connection.execute(

@@ -14,12 +14,19 @@ import pytest
 import yaml
 from prefect.blocks.core import Block
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect_aws import AwsCredentials
+from prefect_aws.assume_role_parameters import AssumeRoleParameters
+from prefect_aws.client_parameters import AwsClientParameters
 from pydantic import SecretStr
 
 import blocks
 from blocks.connection_block import ConnectionBlock
+from blocks.resolve import connect as connect_in_flows
+from cli.connect import connect as connect_in_commands
+from shardlake import connection
 from shardlake.connection import KINDS
 from shardlake.connection_file import connection_names, load_connection
+from shardlake.errors import SpecError
 from tests.prefect_api import PrefectApi
 from tests.world import ORDERS_TABLE, ROOT, World, WorldMaker
 
@@ -132,10 +139,11 @@ def test_every_field_that_holds_a_secret_is_a_secret_to_prefect() -> None:
     }
     assert secret == {
         "mysql-shards": ["password"], "postgres-shards": ["password"], "postgres-warehouse": ["password"],
-        "athena-lake": ["access_key_id", "secret_access_key"],
+        "athena-lake": ["access_key_id", "secret_access_key", "session_token"],
     }  # fmt: skip
+    nested = {"overrides": ["overrides.*"], "credentials": ["credentials.aws_secret_access_key"]}
     for slug, kind in BLOCKS.items():
-        own = ["overrides.*"] if "overrides" in kind.model_fields else []
+        own = [n for field, names in nested.items() if field in kind.model_fields for n in names]
         assert kind.model_json_schema()["secret_fields"] == sorted([*secret[slug], *own])
 
 
@@ -150,6 +158,76 @@ def test_a_block_refuses_what_the_file_refuses() -> None:
     with pytest.raises(ValueError, match="a URL holds a password") as refused:
         block_of("postgres-warehouse/main", {"url": "postgresql://u:hunter2@h/db"})
     assert "hunter2" not in str(refused.value)
+
+
+AWS = AwsCredentials(
+    aws_access_key_id="AKIA0", aws_secret_access_key=SecretStr("open sesame"), aws_session_token="open barley", region_name="eu-west-1",
+    assume_role_arn="arn:aws:iam::123456789012:role/lake", assume_role_kwargs=AssumeRoleParameters(ExternalId="e1", DurationSeconds=900),
+    aws_client_parameters=AwsClientParameters(endpoint_url="http://s3.example:9000"),
+)  # fmt: skip
+PLAIN = connection.Lake.model_validate(
+    {
+        "url": "s3://bucket/lake", "access_key_id": "AKIA0", "secret_access_key": "open sesame", "session_token": "open barley",
+        "region": "eu-west-1", "role": {"arn": "arn:aws:iam::123456789012:role/lake", "external_id": "e1", "seconds": 900},
+        "endpoint": "http://s3.example:9000",
+    }
+)  # fmt: skip
+
+
+def test_aws_credentials_within_the_lakes_block_become_plain_values(here: PrefectApi) -> None:
+    AWS.save("lake", overwrite=True)
+    blocks.AthenaLake(url="s3://bucket/lake", credentials=AwsCredentials.load("lake")).save("with-keys", overwrite=True)
+    loaded = Block.load("athena-lake/with-keys")
+    assert isinstance(loaded, blocks.AthenaLake)
+    assert loaded.spec() == PLAIN
+    shown = [repr(loaded), str(loaded), loaded.model_dump_json(), str(loaded.model_dump()), repr(loaded.spec())]
+    assert [s for s in SECRETS if s in "".join(shown)] == []
+    (document,) = [d for d in here.all("block_documents") if d["name"] == "with-keys"]
+    assert document["data"]["credentials"]["assume_role_arn"] == "arn:aws:iam::123456789012:role/lake"
+    document["data"]["credentials"].pop("aws_session_token")  # prefect-aws keeps it as plain text: the server cannot know
+    assert [s for s in SECRETS if s in json.dumps(document)] == []
+
+
+def test_aws_credentials_that_the_file_refers_to_are_taken_from_prefect(
+    here: PrefectApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    AWS.save("lake", overwrite=True)
+    file = tmp_path / "connections.yaml"
+    monkeypatch.setenv("SHARDLAKE_CONNECTIONS", str(file))
+    for name, region in (("lake", None), ("lake", "us-east-1")):
+        file.write_text(
+            yaml.safe_dump({"athena-lake/main": {"url": "s3://bucket/lake", "region": region, "credentials": f"aws-credentials/{name}"}})
+        )
+        for connect in (connect_in_flows, connect_in_commands):
+            assert connect("athena-lake/main") == PLAIN.model_copy(update={"region": region or "eu-west-1"})
+    file.write_text(yaml.safe_dump({"athena-lake/main": {"url": "s3://bucket/lake", "credentials": "aws-credentials/nobody"}}))
+    with pytest.raises(
+        SpecError, match=r"Prefect has no block aws-credentials/nobody\. Save one under that name, of the kind AWS Credentials"
+    ):
+        connect_in_commands("athena-lake/main")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"assume_role_kwargs": AssumeRoleParameters(Policy="{}")},
+            "the AWS credentials of the lake set Policy, which a run cannot take over",
+        ),
+        (
+            {"aws_client_parameters": AwsClientParameters(verify=False)},
+            "the AWS credentials of the lake set verify, which a run cannot take over",
+        ),
+    ],
+)
+def test_what_a_run_cannot_take_over_of_aws_credentials_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        blocks.AthenaLake(url="s3://bucket/lake", credentials=AWS.model_copy(update=changes)).spec()
+
+
+def test_a_lake_has_one_kind_of_credentials() -> None:
+    with pytest.raises(ValueError, match="give either `credentials`, or keys, `profile` and `role` here"):
+        blocks.AthenaLake(url="s3://bucket/lake", credentials=AWS, profile="p")
 
 
 def with_table(w: World) -> World:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 
+from shardlake.lake.compact import compact
+from shardlake.lake.sweep import sweep
 from tests.shardlake.lake.test_append import BY_CITY, BY_DAY, COLUMNS, order, shop
 from tests.world import World, WorldMaker
 
@@ -109,7 +113,7 @@ def test_a_table_that_is_somebody_elses_is_left_alone(world: WorldMaker, s3_emul
 def test_a_glue_that_cannot_be_reached_publishes_nothing(
     world: WorldMaker, s3_emulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shardlake.lake.glue._ATTEMPTS", 1)
+    monkeypatch.setattr("shardlake.lake.glue.RETRIES", Config(retries={"max_attempts": 1}))
     w = glue_shop(world, s3_emulator, tmp_path, [BY_DAY])
     order(w, "shop_00", 1, 1)
     w.lake |= {"glue_endpoint": "http://127.0.0.1:9"}
@@ -129,7 +133,12 @@ def test_tables_of_open_formats_in_glue(world: WorldMaker, s3_emulator: str, tmp
     w.must_sync()
     order(w, "shop_00", 1, city="Oslo")
     w.must_sync()
-    assert w.query("SELECT id, city FROM orders") == [(1, "Oslo")]
+    order(w, "shop_01", 2, city="Rome")
+    w.must_sync()
+    job = w.job()
+    assert compact(job, job.view.lake.layouts[0], closed=timedelta(0)).after == 1
+    assert sweep(job, grace=timedelta(0)).replaced > 1
+    assert w.query("SELECT id, city FROM orders ORDER BY id") == [(1, "Oslo"), (2, "Rome")]
     assert glue.get_table(DatabaseName=database(w), Name="orders")["Table"]["Parameters"]["table_type"] == format_.upper()
 
 

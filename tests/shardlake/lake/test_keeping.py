@@ -12,9 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
+from shardlake.errors import LakeUnavailable
+from shardlake.lake import iceberg_keep
 from shardlake.lake.compact import compact
+from shardlake.lake.iceberg import catalog
 from shardlake.lake.overview import overview
-from shardlake.lake.sweep import sweep
+from shardlake.lake.sweep import Swept, sweep
 from shardlake.ledger import lake as ledger
 from shardlake.ledger.lake import LakeFile
 from shardlake.view import View
@@ -53,6 +56,21 @@ def test_small_files_of_a_partition_become_one_in_a_step_and_the_old_ones_go_lat
     assert compacted(w, "orders_by_city") == (1, 2, 1)
 
 
+def test_files_that_lack_a_column_or_their_key_are_compacted_too(world: WorldMaker) -> None:
+    by_id = {"table": "by_id", "partition_by": ["id"]}
+    w = shop(world, None, [BY_CITY, by_id])
+    for n in range(2):
+        order(w, "shop_00", 1, city="Rome", status=f"s{n}", email="a@b")
+        w.must_sync()
+    w.view["columns"] = {**COLUMNS, "email": {"type": "text", "from": "payload.email"}}
+    order(w, "shop_00", 2, city="Oslo", email="c@d")
+    w.must_sync()
+    before = w.query("SELECT id, city, status, email FROM orders_by_city ORDER BY id, status")
+    assert (compacted(w, "orders_by_city"), compacted(w, "by_id")) == ((1, 2, 1), (1, 2, 1))
+    for table in ("orders_by_city", "by_id"):
+        assert w.query(f"SELECT id, city, status, email FROM {table} ORDER BY id, status") == before
+
+
 def test_a_compaction_that_was_broken_off_is_cleared_away_by_the_next_run(world: WorldMaker) -> None:
     columns = {k: v for k, v in COLUMNS.items() if k != "updated_at"}  # the cursor is no column: `_cursor` holds it
     w = shop(world, None, [BY_CITY], columns=columns)
@@ -89,6 +107,85 @@ def test_delta_is_compacted_by_its_own_means(world: WorldMaker) -> None:
         w.must_sync()
     assert compacted(w, "orders") == (1, 4, 1)
     assert w.query("SELECT id FROM orders ORDER BY id") == [(0,), (1,), (2,), (3,)]
+
+
+@pytest.mark.parametrize("partition_by", [[], ["city"], ["bucket(2, id)"], ["day(updated_at)"]], ids=str)
+def test_small_files_of_iceberg_become_one_a_partition_in_one_commit(world: WorldMaker, partition_by: list[str]) -> None:
+    w = shop(world, None, [{"table": "orders", "format": "iceberg", "partition_by": partition_by}])
+    for n in range(6):
+        order(w, "shop_00", n, 1 + n % 2, city=["Rome", None][n % 2], items=[{"n": n}])
+        if n == 3:
+            w.view["columns"] = {**COLUMNS, "n": {"type": "integer", "from": "payload.items[0].n"}}
+        w.must_sync(full=True)
+    before = w.query("SELECT * EXCLUDE (n), n FROM orders ORDER BY id")
+    files_before, snapshots = overview(w.job())[0].files, snapshots_of(w)
+    partitions, old, new = compacted(w, "orders")
+    assert (partitions, new) == ((1, 1) if not partition_by else (2, 2))
+    assert overview(w.job())[0].files == files_before - old + new == new
+    assert snapshots_of(w) == snapshots + 1
+    assert w.query("SELECT * EXCLUDE (n), n FROM orders ORDER BY id") == before
+    assert compacted(w, "orders") == (0, 0, 0)
+    order(w, "shop_00", 0, city="Oslo")
+    w.must_sync()
+    assert w.query("SELECT id, city FROM orders ORDER BY id") == w.target("id, city")
+
+
+def test_a_partition_of_iceberg_that_was_just_written_is_left_for_later(world: WorldMaker) -> None:
+    w = shop(world, None, [{"table": "orders", "format": "iceberg"}])
+    for n in range(2):
+        order(w, "shop_00", n)
+        w.must_sync()
+    job = w.job()
+    assert compact(job, job.view.lake.layout("orders")).partitions == 0
+
+
+def test_a_compaction_of_iceberg_that_another_writer_overtakes_changes_nothing(world: WorldMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    w = shop(world, None, [{"table": "orders", "format": "iceberg"}])
+    for n in range(3):
+        order(w, "shop_00", n)
+        w.must_sync()
+    rewritten = iceberg_keep._rewritten
+
+    def overtaken(table: Any, *rest: Any) -> Any:
+        yield from rewritten(table, *rest)
+        table.catalog.load_table(table.name()).delete("id = 1")  # another writer, between the reading and the commit
+
+    monkeypatch.setattr(iceberg_keep, "_rewritten", overtaken)
+    with pytest.raises(LakeUnavailable, match=r"the Iceberg table analytics.orders cannot be read or written \(ValidationException\)"):
+        compacted(w, "orders")
+    assert w.query("SELECT id FROM orders ORDER BY id") == [(0,), (2,)]
+
+
+def snapshots_of(w: World) -> int:
+    lake, warehouse = w.connect("athena-lake/main"), w.connect("postgres-warehouse/main")
+    return len(catalog(lake, warehouse).load_table(("analytics", "orders")).metadata.snapshots)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("format_", ["iceberg", "delta"])
+def test_old_versions_of_an_open_format_go_after_the_grace_with_the_files_that_only_they_knew(world: WorldMaker, format_: str) -> None:
+    w = shop(world, None, [{"table": "orders", "format": format_, "partition_by": ["city"]}])
+    for n in range(4):
+        order(w, "shop_00", n % 2, city="Rome", status=f"s{n}")
+        w.must_sync()
+    compacted(w, "orders")
+    root = w.folder / "lake" / "analytics" / "orders"
+    stray = root / ("data" if format_ == "iceberg" else "city=Rome") / "left-by-a-crash.parquet"
+    stray.write_text("half of it")
+    foreign = root / "README.md"
+    foreign.write_text("not ours")
+    lying = len(list(root.rglob("*.parquet")))
+    assert lying > 4
+    assert sweep(w.job()) == Swept()  # younger than a day
+    assert sweep(w.job(), orphans=False, grace=NOW) == Swept()  # as runs call it
+    assert sweep(w.job(), grace=NOW).replaced >= lying - 1
+    assert len(files(w, "orders")) == len(list(root.rglob("*.parquet"))) == overview(w.job())[0].files == 1
+    assert w.query("SELECT id, status FROM orders ORDER BY id") == [(0, "s2"), (1, "s3")]
+    if format_ == "iceberg":
+        assert snapshots_of(w) == 1
+        assert foreign.exists()  # Delta's own vacuum takes whatever its log does not know
+    order(w, "shop_00", 9, city="Oslo")
+    w.must_sync()
+    assert w.query("SELECT id FROM orders ORDER BY id") == [(0,), (1,), (9,)]
 
 
 def test_raw_is_a_table_and_goes_after_its_retention_when_every_layout_has_it(world: WorldMaker) -> None:
@@ -201,12 +298,24 @@ def bad(layouts: list[dict[str, Any]], **view: Any) -> str:
         ({"table": "t", "partition_by": ["city", "city"]}, "lake: t is partitioned by two columns named 'city'; take one of them away"),
         ({"table": "t", "write": "merge"}, "lake: t: plain Parquet cannot merge; use `format: iceberg` or `format: delta`, or `write: append`"),
         ({"table": "t", "format": "delta", "write": "append"}, "lake: t: `append` is for Parquet; delta holds the current rows, `write: merge`"),
-        ({"table": "t", "write": "replace"}, "lake: t: `write: replace` goes with `warehouse.write: replace`, each with the other alone"),
+        ({"table": "t", "write": "replace"}, "lake: t: `write: replace` of a view that merges writes whole partitions anew; it needs `partition_by`, and no `projection`, since a projected partition cannot move"),
+        ({"table": "t", "write": "replace", "partition_by": ["city"], "projection": True}, "lake: t: `write: replace` of a view that merges writes whole partitions anew; it needs `partition_by`, and no `projection`, since a projected partition cannot move"),
         ({"table": "t", "projection": True}, "lake: t: `projection` is for partitioned Parquet"),
     ],
 )  # fmt: skip
 def test_a_layout_that_cannot_be_is_refused_with_what_to_write(layout: dict[str, Any], message: str) -> None:
     assert bad([layout]) == message
+
+
+def test_a_layout_goes_with_how_the_warehouse_is_written() -> None:
+    append = {"warehouse": {"write": "append"}, "source": {"cursor": "id", "lookback": "0"}}
+    assert bad([{"table": "t", "write": "replace", "partition_by": ["city"]}], **append) == (
+        "lake: t: a view with `warehouse.write: append` cannot have `replace` layouts; give another `write`"
+    )
+    replace = {"warehouse": {"write": "replace"}, "source": {"cursor": None}}
+    assert bad([{"table": "t"}], **replace) == (
+        "lake: t: a view with `warehouse.write: replace` cannot have `append` layouts; give `write: replace`"
+    )
 
 
 def test_names_that_athena_cannot_tell_apart_are_refused() -> None:
