@@ -50,7 +50,10 @@ lock: ## Resolve pyproject.toml anew into requirements.lock, for every platform,
 	@tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && \
 	"$(PYTHON)" -m venv "$$tool" && "$$tool/bin/pip" install -qq uv && \
 	"$$tool/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --no-strip-extras --extra dev --allow-unsafe pyproject.toml -o requirements.lock
+		--no-emit-index-url --no-header --no-strip-extras --extra dev --allow-unsafe pyproject.toml -o requirements.lock && \
+	cp requirements.lock requirements.runtime.lock && \
+	"$$tool/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-strip-extras --allow-unsafe pyproject.toml -o requirements.runtime.lock
 
 # -qq: errors only. pip would also print which package registries this machine uses.
 $(STAMP): requirements.lock pyproject.toml
