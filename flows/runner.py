@@ -8,7 +8,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 def task_runner() -> Any:
     """Threads; or the Dask cluster at SHARDLAKE_DASK, as in tcp://scheduler:8786, whose workers have this project installed
-    (with its extra `dask`), its views and its connections.
+    (with its extra `dask`), its views and its connections, and are no daemons (DASK_DISTRIBUTED__WORKER__DAEMON=false): they
+    start processes that read.
     """
     address = os.environ.get("SHARDLAKE_DASK")
     if not address:

@@ -9,9 +9,10 @@ from prefect.futures import as_completed
 
 from flows.fan_out import fan_out
 from flows.late import superfluous
+from flows.layouts import Layouts
 from flows.progress import Progress
 from flows.runner import RUNNER, TIMEOUT
-from flows.shown import arrived, final_state, publish_report, run_name, written
+from flows.shown import arrived, final_state, publish_report, run_name
 from shardlake.errors import ShardlakeError
 from shardlake.job import Job
 from shardlake.report import RunReport
@@ -23,7 +24,6 @@ from tasks.merge import merge
 from tasks.plan import plan
 from tasks.stage import stage
 from tasks.view_job import view_job
-from tasks.write import write
 
 
 @flow(name="sync-view", flow_run_name=run_name, task_runner=RUNNER, persist_result=False, timeout_seconds=TIMEOUT)
@@ -65,7 +65,7 @@ def _run(job: Job, shards: list[str] | None, full: bool, report: RunReport) -> R
         run = Run(job, shards, report.run_id)
         ends = Progress(view, len(run.report.shards), f"Shards of {view} that have come to their end")
         with run, ends as progress:
-            report = run.report
+            report, layouts = run.report, Layouts(view, run)
             plans = {shard: plan.submit(view, run.id, shard, full) for shard in run.free}
             planned = {shard: future.result() for shard, future in plans.items() if arrived(run, shard, future)}
             chains = dict(_chain(view, run, p) for p in run.begin(planned))
@@ -75,13 +75,12 @@ def _run(job: Job, shards: list[str] | None, full: bool, report: RunReport) -> R
                 done, *stages = chains.pop(merged)
                 shard = done.plan.shard
                 if arrived(run, shard, *stages, merged) and run.merged(done, outcome := merged.result()):
+                    layouts.between()
                     again = plan.submit(view, run.id, shard, resume=outcome.resume)
                     if arrived(run, shard, again) and run.goes_on(again.result()):
                         chains.update([_chain(view, run, again.result())])
             run.finish()
-            writes: dict[str, Any] = {table: write.submit(view, run.id, table) for table in run.layouts()}
-            for table, future in writes.items():
-                written(run, table, future)
+            layouts.finish()
     except ShardlakeError as error:
         report.error = str(error)
     return report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dask
 from distributed import LocalCluster
 
 from tests.prefect_api import PrefectApi
@@ -16,7 +17,8 @@ def test_a_run_on_a_dask_cluster_merges_and_writes_the_same(world: WorldMaker, p
         w.on(shard, "INSERT INTO orders VALUES (%s, 'new', 1.50, '2026-01-01', '{\"customer\": {\"name\": \"Ada\"}}')", number)
     w.write_files()
     environment = {**w.environment(), **prefect_api.environment()}
-    with LocalCluster(n_workers=2, threads_per_worker=4, dashboard_address=None, env=environment) as cluster:
+    not_daemons = dask.config.set({"distributed.worker.daemon": False})  # a daemon may not start the process that reads
+    with not_daemons, LocalCluster(n_workers=2, threads_per_worker=4, dashboard_address=None, env=environment) as cluster:
         done = prefect_api.command(w, "run", "orders", SHARDLAKE_DASK=cluster.scheduler_address)
         assert done.returncode == 0, done.stdout + done.stderr
     assert w.target("id, customer_name, _shard") == [(n, "Ada", shard) for n, shard in enumerate(shards)]
