@@ -21,7 +21,7 @@ RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.crt set -eu; \
     sed -n '/^setuptools==/,/# via/p' requirements.lock > tools.lock; \
     /build/tools/bin/pip install -qq --require-hashes --no-deps -r tools.lock; \
     python3 -m venv --without-pip /opt/shardlake; \
-    /build/tools/bin/pip --python /opt/shardlake/bin/python install -qq --no-compile --only-binary :all: --require-hashes -r requirements.runtime.lock
+    /build/tools/bin/pip --python /opt/shardlake/bin/python install -qq --no-compile --only-binary :all: --no-deps --require-hashes -r requirements.runtime.lock
 # What only a compiler, a test or a symbolic debugger reads. Nothing here speaks Arrow Flight.
 RUN set -eu; cd /opt/shardlake/lib/python3*/site-packages; \
     rm -rf pyarrow/include pyarrow/src pyarrow/tests pyarrow/*.pyx pyarrow/*.pxi pyarrow/*.pxd pyarrow/includes; \
@@ -65,6 +65,7 @@ ENV PATH=/opt/shardlake/bin:/usr/local/bin:/usr/bin:/bin \
     PREFECT_HOME=/scratch/prefect \
     PREFECT_SERVER_ANALYTICS_ENABLED=false \
     DO_NOT_TRACK=1 \
+    PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER=json \
     SHARDLAKE_VIEWS=/app/views \
     SHARDLAKE_CONNECTIONS=/app/deployments/connections.yaml
 VOLUME ["/scratch"]

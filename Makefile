@@ -50,17 +50,18 @@ lock: ## Resolve pyproject.toml anew into requirements.lock, for every platform,
 	@tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && \
 	"$(PYTHON)" -m venv "$$tool" && "$$tool/bin/pip" install -qq uv && \
 	"$$tool/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --no-strip-extras --extra dev --allow-unsafe pyproject.toml -o requirements.lock && \
+		--no-emit-index-url --no-header --extra dev --allow-unsafe pyproject.toml -o requirements.lock && \
 	cp requirements.lock requirements.runtime.lock && \
 	"$$tool/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --no-strip-extras --allow-unsafe pyproject.toml -o requirements.runtime.lock
+		--no-emit-index-url --no-header --allow-unsafe pyproject.toml -o requirements.runtime.lock
 
-# -qq: errors only. pip would also print which package registries this machine uses.
+# -qq: errors only. pip would also print which package registries this machine uses. --no-deps: the lock is whole, and pip, which
+# would resolve it anew, takes newer versions of what stands in it without an extra and is asked for with one.
 $(STAMP): requirements.lock pyproject.toml
 	@$(need_python)
 	@echo "Installing $$(grep -c '^[a-z].*==' requirements.lock) locked packages into $(VENV): about a minute"
 	@"$(PYTHON)" -m venv $(VENV)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

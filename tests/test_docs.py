@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.world import ROOT
 
@@ -104,12 +103,3 @@ def test_the_pages_name_the_stacks_own_parameters_and_outputs() -> None:
     for name in ("RepositoryUri", "LakeUrl", "SubmitPolicyArn"):
         assert name in text
         assert re.search(rf"^  {name}: ", stack, re.M), name
-
-
-def test_the_automation_that_a_page_creates_names_real_states() -> None:
-    automation = yaml.safe_load((ROOT / "deployments" / "zombie-runs.yaml").read_text("utf-8"))
-    from prefect.events.schemas.automations import AutomationCore
-
-    made = AutomationCore.model_validate(automation)
-    assert made.trigger.type == "event"
-    assert made.actions[0].type == "change-flow-run-state"
