@@ -55,6 +55,7 @@ RUN set -eu; \
 COPY --from=builder /opt/shardlake /opt/shardlake
 WORKDIR /app
 COPY views views
+COPY prefect.yaml prefect.yaml
 COPY deployments/connections.yaml deployments/connections.yaml
 # All that is written goes to /scratch: spooled rows, Prefect's home, the readers' sockets. The root can be read-only.
 ENV PATH=/opt/shardlake/bin:/usr/local/bin:/usr/bin:/bin \
@@ -67,7 +68,8 @@ ENV PATH=/opt/shardlake/bin:/usr/local/bin:/usr/bin:/bin \
     DO_NOT_TRACK=1 \
     PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER=json \
     SHARDLAKE_VIEWS=/app/views \
-    SHARDLAKE_CONNECTIONS=/app/deployments/connections.yaml
+    SHARDLAKE_CONNECTIONS=/app/deployments/connections.yaml \
+    SHARDLAKE_PROJECT=/app/prefect.yaml
 VOLUME ["/scratch"]
 USER 10001:10001
 ARG VERSION=unknown

@@ -95,6 +95,5 @@ def stop_workers() -> None:
     import sys
 
     worker = sys.modules.get("shardlake.extract.worker")
-    if worker is not None and worker.pool.cache_info().currsize:
-        worker.pool().stop()
-        worker.pool().join(timeout=2)
+    if worker is not None:
+        worker.stop()

@@ -12,7 +12,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelled
 
 from shardlake.job import Job
-from shardlake.ledger.alarms import last_start
+from shardlake.ledger.alarms import completed_since
 from shardlake.view import View
 from shardlake.view_set import group_of
 
@@ -26,8 +26,7 @@ def superfluous(job: Job) -> bool:
     if job.view.late == "queue":
         return False
     with job.warehouse.connection() as connection:
-        began = last_start(connection, job.view.name, completed=True)
-    return began is not None and began > run.expected_start_time
+        return completed_since(connection, job.view.name, len(job.shards), run.expected_start_time)
 
 
 def leave_out_late(views: Mapping[str, View]) -> int:

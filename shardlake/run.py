@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from shardlake import steps
 from shardlake.errors import ShardlakeError, SpecError
 from shardlake.extract.plan import drift
+from shardlake.extract.worker import stop as stop_readers
 from shardlake.extract.worker import warm_up
 from shardlake.job import Job
 from shardlake.lake import commit
@@ -67,6 +68,7 @@ class Run:
         if self.job.spool:
             self.job.spool.close()
         if error is not None:
+            stop_readers()  # nobody waits for what they read, and they may hang for as long as the shard does
             self.report.error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__}: the run was broken off"
         self.report.seconds = time.perf_counter() - self._started
         try:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -107,6 +109,17 @@ class Fleet(Project):
         done = self.run("prefect", "deployment", "run", deployment, *given)
         assert done.returncode == 0, done.stdout + done.stderr
         return next(line.split(":", 1)[1].strip() for line in done.stdout.splitlines() if "UUID" in line)
+
+    def due(self, full_name: str, when: datetime) -> str:
+        """A run that was due at a time; its id."""
+        state = {"type": "SCHEDULED", "state_details": {"scheduled_time": when.isoformat()}}
+        made = self.api.post(f"deployments/{self.deployment(full_name)['id']}/create_flow_run", {"state": state})
+        return str(made["id"])
+
+    def as_if_scheduled(self) -> None:
+        """Make the runs that wait such as the server's scheduler makes; its API makes none. On SQLite alone."""
+        with closing(sqlite3.connect(Path(str(self.prefect.home)) / "prefect.db", timeout=30)) as connection, connection:
+            connection.execute("UPDATE flow_run SET auto_scheduled = 1 WHERE state_type = 'SCHEDULED'")
 
     def runs(self, full_name: str) -> list[dict[str, Any]]:
         """A deployment's runs, in the order in which they were to start."""

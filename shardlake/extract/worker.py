@@ -48,6 +48,16 @@ def warm_up() -> None:
         _schedule(os.getpid)
 
 
+def stop() -> None:
+    """End the readers, whatever they do, if any were started. The next extraction starts new ones."""
+    with _making:
+        if pool.cache_info().currsize:
+            ending = pool()
+            pool.cache_clear()
+            ending.stop()  # type: ignore[no-untyped-call]
+            ending.join(timeout=2)
+
+
 def extract_in_worker(request: Request) -> Extracted:
     """`extract` in a process of its own. Raises what it raises, SourceTimeout at the deadline, and WorkerDied."""
     deadline = request.view.source.deadline.total_seconds()

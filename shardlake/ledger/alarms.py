@@ -53,12 +53,19 @@ def watched_since(connection: Connection, view: str) -> datetime:
     return row[0]  # type: ignore[no-any-return]
 
 
-def last_start(connection: Connection, view: str, *, completed: bool = False) -> datetime | None:
-    """When the view's last run began, or the last that completed on all shards that it was for."""
-    row = connection.execute(
-        "SELECT max(started_at) FROM shardlake.runs WHERE view = %s AND (NOT %s OR state = 'completed')", (view, completed)
-    ).fetchone()
+def last_start(connection: Connection, view: str) -> datetime | None:
+    """When the view's last run began."""
+    row = connection.execute("SELECT max(started_at) FROM shardlake.runs WHERE view = %s", (view,)).fetchone()
     return row[0] if row else None
+
+
+def completed_since(connection: Connection, view: str, shards: int, since: datetime) -> bool:
+    """Whether a run that began after `since` has completed on as many shards as the view has."""
+    row = connection.execute(
+        "SELECT 1 FROM shardlake.runs r WHERE view = %s AND state = 'completed' AND started_at > %s"
+        " AND (SELECT count(*) FROM shardlake.run_shards s WHERE s.run_id = r.run_id) >= %s LIMIT 1", (view, since, shards)
+    ).fetchone()  # fmt: skip
+    return row is not None
 
 
 def news(connection: Connection, view: str) -> list[News]:

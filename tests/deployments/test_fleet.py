@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, ClassVar
 
@@ -105,6 +106,38 @@ def test_a_worker_that_is_killed_in_mid_run(it: Fleet) -> None:
     assert rows(it) == before
     assert it.warehouse("SELECT count(*) FROM shardlake.windows WHERE status IN ('open', 'extracted')") == [(0,)]
     assert it.until(lambda: [r for r in it.runs("check-freshness/check-freshness") if r["state_type"] in ("COMPLETED", "FAILED")])
+
+
+def test_a_run_that_takes_too_long_is_ended_and_the_next_goes_on(it: Fleet) -> None:
+    it.view(
+        run={"timeout": "5s"},
+        warehouse={"connection": "postgres-warehouse/main", "table": "analytics.orders", "key": ["id"], "lock_timeout": "8s"},
+    )
+    it.publish()
+    it.ended(it.start("sync-view/orders"))
+    with it.held("analytics.orders"):
+        run = it.start("sync-view/orders", full=True)
+        name, message = it.ended(run, 60)
+    assert (name, "exceeded timeout of 5" in message) == ("TimedOut", True), message
+    assert it.warehouse("SELECT state FROM shardlake.runs ORDER BY started_at DESC LIMIT 1") == [("failed",)]
+    it.view()
+    it.publish()
+    assert it.ended(it.start("sync-view/orders"))[0] == "Completed"
+
+
+def test_late_runs_that_piled_up_are_left_out_but_the_newest(it: Fleet) -> None:
+    """While no worker is there runs pile up; check-freshness leaves the newest, and a run that finds a later one done ends Skipped."""
+    it.worker.stop()
+    began = datetime.now(UTC)
+    runs = [it.due("sync-view/orders", began - timedelta(minutes=minutes)) for minutes in (50, 40, 30, 20)]
+    it.as_if_scheduled()
+    check = "from flows.check_freshness import check_freshness as c; print(c(return_state=True).message)"
+    assert "3 late runs left out" in it.run("python", "-c", check).stdout
+    assert [it.flow_run(run)["state_type"] for run in runs] == ["CANCELLED", "CANCELLED", "CANCELLED", "SCHEDULED"]
+    done = it.run("shardlake", "run", "orders")
+    assert done.returncode == 0, done.stderr
+    it.worker.start()
+    assert it.ended(runs[-1]) == ("Skipped", "left out: a run that began after this one was due has read what it would have")
 
 
 def test_each_shard_as_a_run_of_its_own(it: Fleet) -> None:

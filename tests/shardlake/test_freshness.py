@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shardlake.freshness import alarms
-from shardlake.ledger.alarms import Alarm, record
+from shardlake.ledger.alarms import Alarm, completed_since, record
 from shardlake.operation import short
 from tests.world import ORDERS_TABLE, World, WorldMaker, orders_view
 
@@ -119,6 +119,17 @@ def test_an_alarm_is_new_once_and_over_once(shop: World) -> None:
         assert record(connection, ["orders"], []) == ([], [late])
         assert record(connection, ["orders"], [late]) == ([late], [])
     assert [row[0] for row in shop.warehouse("SELECT ended_at IS NULL FROM shardlake.alarms ORDER BY alarm_id")] == [False, True]
+
+
+def test_only_a_run_of_every_shard_makes_those_before_it_superfluous(shop: World) -> None:
+    before = datetime.now(UTC)
+    assert shop.sync(shards=["shop_01"]).ok
+    with shop.job().warehouse.connection() as connection:
+        assert not completed_since(connection, "orders", 2, before)
+    shop.must_sync()
+    with shop.job().warehouse.connection() as connection:
+        assert completed_since(connection, "orders", 2, before)
+        assert not completed_since(connection, "orders", 2, datetime.now(UTC))
 
 
 @pytest.mark.parametrize(("minutes", "text"), [(5, "5m"), (90, "90m"), (120, "2h"), (2880, "2d")])
