@@ -102,7 +102,7 @@ def test_no_result_is_kept_and_a_command_that_has_ended_has_told_prefect_all(wor
     w.on("shop_00", "INSERT INTO orders VALUES (1, 'new', 1, '2026-01-01', NULL)")
     done = prefect_api.command(w, "run", "orders")
     assert (done.returncode, done.stderr) == (0, "")
-    last = max(prefect_api.all("flow_runs"), key=lambda r: str(r["start_time"]))
+    last = max(prefect_api.all("flow_runs"), key=lambda r: str(r["start_time"] or ""))
     assert (last["state_type"], last["state"]["message"]) == ("COMPLETED", "1/1 shards merged")
     tasks = prefect_api.task_runs(last["id"], 4)
     assert {t["state_type"] for t in tasks.values()} == {"COMPLETED"}
