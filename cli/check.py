@@ -69,5 +69,5 @@ def _standing() -> list[str]:
     from shardlake.view_file import read_yaml
 
     file = project_file()
-    found = read_yaml(file).get("deployments", []) if file.is_file() else []
+    found = (read_yaml(file).get("deployments") or []) if file.is_file() else []
     return [str(item.get("name")).replace("-", "_") for item in found]

@@ -13,7 +13,10 @@ from shardlake.view_set import expected_period
 
 ARRIVED = "shardlake.view.arrived"
 """The event that a run emits when every shard of a view has arrived."""
-_ENDS = ["prefect.flow-run.Completed", "prefect.flow-run.Failed", "prefect.flow-run.Cancelled", "prefect.flow-run.Crashed"]
+_ENDS = [f"prefect.flow-run.{name}" for name in ("Completed", "Skipped", "Failed", "TimedOut", "Cancelled", "Crashed")]
+"""A run's ends, by the names of the states that Prefect and Shardlake end them in."""
+_UNBORN = "00000000-0000-0000-0000-000000000000"
+"""The id of a deployment that is not there yet: what names it differs from what will be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,9 @@ def _sorted(value: Any) -> Any:
 def automations(views: Mapping[str, View], project: Project, ids: Mapping[str, str]) -> list[Automation]:
     """Those that the project wants. `ids` are its deployments' by full name."""
     found = [_after(view, views, project, ids) for view in views.values() if view.after and not view.group]
-    alarm = ids.get("check-freshness/check-freshness")
-    return [*found, _zombies(project), *([_crashes(project, alarm)] if alarm else [])]
+    if "check_freshness" in project.names:
+        found.append(_crashes(project, ids.get("check-freshness/check-freshness", _UNBORN)))
+    return [*found, _zombies(project)]
 
 
 def _after(view: View, views: Mapping[str, View], project: Project, ids: Mapping[str, str]) -> Automation:
@@ -71,7 +75,7 @@ def _after(view: View, views: Mapping[str, View], project: Project, ids: Mapping
         f"{project.name}: {view.name} after {', '.join(view.after)}",
         f"Runs {view.name} when {', '.join(view.after)} have arrived.",
         trigger,
-        {"type": "run-deployment", "source": "selected", "deployment_id": ids.get(f"sync-view/{view.name}"), "parameters": None},
+        {"type": "run-deployment", "source": "selected", "deployment_id": ids.get(f"sync-view/{view.name}", _UNBORN), "parameters": None},
     )
 
 
@@ -81,7 +85,7 @@ def _arrived(view: str) -> dict[str, Any]:
 
 def _completed(name: str, ids: Mapping[str, str]) -> dict[str, Any]:
     """A deployment of prefect.yaml, by its name; any flow run of it that completes."""
-    wanted = next((key for full, key in ids.items() if full.split("/")[1].replace("-", "_") == name), None)
+    wanted = next((key for full, key in ids.items() if full.split("/")[1].replace("-", "_") == name), _UNBORN)
     return {
         "type": "event", "posture": "Reactive", "expect": ["prefect.flow-run.Completed"], "match": {"prefect.resource.id": "prefect.flow-run.*"},
         "match_related": {"prefect.resource.role": "deployment", "prefect.resource.id": f"prefect.deployment.{wanted}"},
@@ -109,10 +113,12 @@ def _zombies(project: Project) -> Automation:
 def _crashes(project: Project, alarm: str) -> Automation:
     return Automation.of(
         f"{project.name}: runs that crashed",
-        "Looks at once what a run that crashed has left behind; what is late by it raises the alarm.",
+        "Looks at once what a run that crashed has left behind; what is late by it raises the alarm. Its own crashes are left to the next.",
         {
             "type": "event", "posture": "Reactive", "expect": ["prefect.flow-run.Crashed"],
-            "match": {"prefect.resource.id": "prefect.flow-run.*"}, "match_related": _of_project(project), "threshold": 1, "within": 0,
+            "match": {"prefect.resource.id": "prefect.flow-run.*"},
+            "match_related": [_of_project(project), {"prefect.resource.role": "deployment", "prefect.resource.id": f"!prefect.deployment.{alarm}"}],
+            "threshold": 1, "within": 0,
         },
         {"type": "run-deployment", "source": "selected", "deployment_id": alarm, "parameters": None},
     )  # fmt: skip

@@ -11,6 +11,9 @@ from prefect.utilities.callables import parameter_schema
 
 from shardlake.errors import SpecError
 
+HEARTBEAT = 30
+"""Seconds between a run's signs of life; automations notice the runs that give none any more."""
+
 
 @cache
 def flow_at(entrypoint: str) -> Flow[..., Any]:
@@ -33,7 +36,7 @@ def _schema(entrypoint: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """One deployment: its flow, its name, its fields as the API has them, and its schedules that somebody has paused."""
+    """One deployment: its flow, its name, its fields as the API has them, and its schedules that do not run: paused by somebody, or declared so."""
 
     flow: str
     name: str
@@ -51,6 +54,7 @@ class Deployed:
         parameters: dict[str, Any], schedules: list[dict[str, Any]], job_variables: dict[str, Any], limit: dict[str, Any] | None,
     ) -> Self:  # fmt: skip
         """A deployment that is wanted. `limit` holds `limit` and `collision_strategy`."""
+        env = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT), **job_variables.get("env", {})}
         strategy = {"collision_strategy": limit["collision_strategy"]} if limit else None
         return cls(
             flow.name,
@@ -62,12 +66,13 @@ class Deployed:
                 "parameters": parameters,
                 "schedules": sorted((_plain(s) for s in schedules), key=lambda s: str(s["slug"])),
                 "work_pool_name": pool,
-                "job_variables": job_variables,
+                "job_variables": {**job_variables, "env": env},
                 "concurrency_limit": limit["limit"] if limit else None,
                 "concurrency_options": strategy,
                 "parameter_openapi_schema": _schema(entrypoint),
                 "enforce_parameter_schema": True,
             },
+            frozenset(s["slug"] for s in schedules if not s.get("active", True)),
         )
 
     @classmethod
@@ -103,6 +108,8 @@ def _plain(schedule: dict[str, Any]) -> dict[str, Any]:
     """A schedule without what the server adds; times as instants, so that two spellings of one are equal."""
     given = schedule["schedule"]
     kept = {k: given[k] for k in ("cron", "rrule", "timezone") if given.get(k) is not None}
+    if given.get("day_or") is False:
+        kept["day_or"] = False
     if given.get("interval") is not None:
         kept["interval"] = float(given["interval"])
         kept["anchor_date"] = datetime.fromisoformat(given["anchor_date"]).astimezone().timestamp()

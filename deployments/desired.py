@@ -12,8 +12,6 @@ from shardlake.view import View
 from shardlake.view_set import described, groups
 
 ONE_VIEW, MANY_VIEWS = "flows.sync_view.sync_view", "flows.sync_views.sync_views"
-HEARTBEAT = 30
-"""Seconds between a run's signs of life; automations notice the runs that give none any more."""
 
 
 def desired(views: Mapping[str, View], project: Project, pool: Pool) -> list[Deployed]:
@@ -102,10 +100,10 @@ def _schedule(schedule: Schedule, name: str) -> dict[str, Any]:
 def _job(pool: Pool, name: str, views: list[View]) -> dict[str, Any]:
     """The job variables: nothing secret is in them, since `prefect deployment inspect` shows them."""
     timeouts = [v.run.timeout for v in views if v.run.timeout]
-    env = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT)}
+    env: dict[str, str] = {}
     if len(timeouts) == len(views):
         env["SHARDLAKE_TIMEOUT"] = str(int(sum(timeouts, timedelta()).total_seconds()))
-    found: dict[str, Any] = {"env": env}
+    found: dict[str, Any] = {"env": env} if env else {}
     if pool.is_ecs:
         found["family"] = f"shardlake-{name.replace('.', '-')}"
         cpu, memory = [v.run.cpu for v in views if v.run.cpu], [v.run.memory_mib for v in views if v.run.memory_mib]

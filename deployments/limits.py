@@ -12,7 +12,7 @@ from tasks.limits import limit_name
 
 
 def source_limits(views: Iterable[View]) -> Mapping[str, int]:
-    """A limit for each source of the views, by its name. A source that is not known yet has none. No secret is read."""
+    """A limit for each source of the views, by its name. A source that is not known yet has none. Of a file no secret is read."""
     found = {}
     for reference in sorted({view.source.connection for view in views}):
         if (limit := _max_connections(reference)) is not None:

@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from deployments.deployed import Deployed, flow_at
 from shardlake.errors import SpecError
+from shardlake.schedule import EPOCH
 from shardlake.view_file import read_yaml
 
 
@@ -56,7 +57,7 @@ class Project:
         return [str(item["name"]).replace("-", "_") for item in self.standing]
 
     def pool(self, name: str | None) -> Pool:
-        """The pool of that name, or the first. One that prefect.yaml does not know is taken as it is on the server."""
+        """The pool of that name, or the first. One that prefect.yaml does not know has no type yet: the server knows it."""
         return next((p for p in self.pools if name in (None, p.name)), Pool(str(name), ""))
 
     def deployed(self, pool: Pool) -> list[Deployed]:
@@ -75,23 +76,37 @@ def read_project(file: Path) -> Project:
     return Project(
         content["name"],
         tuple(Pool(p["name"], p["type"], file.parent / p["base_job_template"] if "base_job_template" in p else None) for p in pools),
-        tuple(content.get("deployments", [])),
+        tuple(_declared(file, content)),
         timedelta(seconds=content["definitions"].get("silence", 180)),
     )
 
 
+def _declared(file: Path, content: dict[str, Any]) -> list[dict[str, Any]]:
+    found = content.get("deployments") or []
+    if not isinstance(found, list) or not all(isinstance(item, dict) and item.get("name") for item in found):
+        raise SpecError(f"{file}: deployments: is a list of mappings, each with a name")
+    return found
+
+
 def _standing(item: dict[str, Any], project: Project, pool: Pool) -> Deployed:
-    flow = flow_at(item["entrypoint"])
+    name = str(item["name"])
     limit = item.get("concurrency_limit")
-    limit = limit if isinstance(limit, dict) or limit is None else {"limit": limit, "collision_strategy": "ENQUEUE"}
-    own = item.get("work_pool", {}).get("job_variables", {})
+    limit = limit if isinstance(limit, dict) or limit is None else {"limit": limit}
     return Deployed.of(
-        flow, item["name"], item["entrypoint"], pool.name,
-        description=item.get("description", ""), tags=[*project.tags, *item.get("tags", [])], parameters=item.get("parameters", {}),
-        schedules=[_schedule(s) for s in item.get("schedules", [])], job_variables=own, limit=limit,
+        flow_at(str(item.get("entrypoint"))), name, str(item.get("entrypoint")), pool.name,
+        description=item.get("description") or "", tags=[*project.tags, *item.get("tags", [])], parameters=item.get("parameters") or {},
+        schedules=[_schedule(name, s) for s in item.get("schedules") or []],
+        job_variables=item.get("work_pool", {}).get("job_variables") or {},
+        limit={"collision_strategy": "ENQUEUE", **limit} if limit else None,
     )  # fmt: skip
 
 
-def _schedule(item: dict[str, Any]) -> dict[str, Any]:
-    given = {k: v for k, v in item.items() if k in ("cron", "interval", "anchor_date", "timezone", "day_or", "rrule")}
-    return {"slug": item["slug"], "schedule": given, "parameters": item.get("parameters", {})}
+def _schedule(deployment: str, item: dict[str, Any]) -> dict[str, Any]:
+    """A schedule as `prefect deploy` reads it; it needs a slug, without which its changes could not be told from another."""
+    if not item.get("slug"):
+        raise SpecError(f"prefect.yaml: {deployment}: schedules: one has no slug", hint="Give it one, as in `slug: nightly`.")
+    given = {k: v for k, v in item.items() if k in ("cron", "interval", "timezone", "day_or", "rrule")}
+    if "interval" in item:
+        anchor = item.get("anchor_date", EPOCH)
+        given["anchor_date"] = anchor.isoformat() if isinstance(anchor, datetime) else str(anchor)
+    return {"slug": item["slug"], "schedule": given, "parameters": item.get("parameters") or {}, "active": item.get("active", True)}

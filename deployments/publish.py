@@ -1,7 +1,7 @@
 """publish: make what a Prefect server has of the project match the views, and say what differs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deployments.automations import automations
@@ -48,7 +48,7 @@ def publish(views: Mapping[str, View], project: Project, pool: Pool, *, write: b
         raise SpecError(f"{name}: {why}")
     done = Published()
     with Server.reached(project.tags) as server:
-        _pool(server, pool, done, write)
+        pool = _pool(server, pool, done, write)
         _limits(server, source_limits(views.values()), done, write)
         ids = _deployments(server, views, project, pool, done, write)
         _automations(server, views, project, ids, done, write)
@@ -56,7 +56,8 @@ def publish(views: Mapping[str, View], project: Project, pool: Pool, *, write: b
     return done
 
 
-def _pool(server: Server, pool: Pool, done: Published, write: bool) -> None:
+def _pool(server: Server, pool: Pool, done: Published, write: bool) -> Pool:
+    """The work pool, made or kept to its template; its type is the server's where there is one."""
     found = server.pool(pool.name)
     if found is None and not pool.type:
         raise PublishRefused(f"there is no work pool {pool.name!r}", hint="Create it, or declare it in prefect.yaml.")
@@ -65,10 +66,11 @@ def _pool(server: Server, pool: Pool, done: Published, write: bool) -> None:
     differs = found is not None and pool.template is not None and found["base_job_template"] != pool.template
     if found is not None and not differs:
         done.same += 1
-        return
+        return replace(pool, type=found["type"])
     done.changes.append(Change("change" if found else "create", "work pool", pool.name, ("base_job_template",) if found else ()))
     if write:
         server.write_pool(pool, new=found is None)
+    return pool
 
 
 def _limits(server: Server, limits: Mapping[str, int], done: Published, write: bool) -> None:

@@ -74,10 +74,19 @@ class Server:
         """Create or change a deployment; returns its id. A schedule that somebody paused stays paused."""
         flow_id = self._flows.get(deployed.flow) or self._call("POST", "/flows/", json={"name": deployed.flow})["id"]
         self._flows[deployed.flow] = flow_id
-        paused = was.paused if was else frozenset()
-        schedules = [{**s, "schedule": _spelt(s["schedule"]), "active": s["slug"] not in paused} for s in deployed.fields["schedules"]]
+        schedules = [
+            {**s, "schedule": _spelt(s["schedule"]), "active": self._active(s["slug"], deployed, was)} for s in deployed.fields["schedules"]
+        ]
         body = {**deployed.fields, "name": deployed.name, "flow_id": flow_id, "schedules": schedules, "path": None, "pull_steps": None}
         return str(self._call("POST", "/deployments/", json=body)["id"])
+
+    @staticmethod
+    def _active(slug: str, deployed: Deployed, was: Deployed | None) -> bool:
+        """Whether a schedule is to run: not one that somebody paused, nor what takes the place of those where all were paused."""
+        before = {s["slug"] for s in was.fields["schedules"]} if was else set()
+        if was is None or not before or (slug not in before and was.paused != before):
+            return slug not in deployed.paused
+        return slug in before and slug not in was.paused
 
     def remove(self, deployment_id: str) -> None:
         """Remove a deployment."""
@@ -90,8 +99,8 @@ class Server:
 
     def write_automation(self, automation: Automation, was: str | None) -> None:
         """Create or change an automation."""
-        body = {**automation.body, "tags": self.tags, "enabled": True}
-        self._call("PUT" if was else "POST", f"/automations/{was or ''}", json=body)
+        enabled = self._call("GET", f"/automations/{was}")["enabled"] if was else True  # what somebody switched off stays off
+        self._call("PUT" if was else "POST", f"/automations/{was or ''}", json={**automation.body, "tags": self.tags, "enabled": enabled})
 
     def remove_automation(self, automation_id: str) -> None:
         """Remove an automation."""

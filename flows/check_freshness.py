@@ -16,7 +16,7 @@ from flows.shown import outcome
 from shardlake.errors import ShardlakeError
 from shardlake.ledger.alarms import Alarm
 from shardlake.ledger.status import ShardStatus
-from tasks.freshness import check, record
+from tasks.freshness import Told, check
 from tasks.view_job import all_views
 
 
@@ -44,7 +44,8 @@ def check_freshness(views: list[str] | None = None, notify: list[str] | None = N
         else:
             lines, alarms = lines + result[0], alarms + result[1]
     alarms += [Alarm(name, "", "unknown", why) for name, why in unreadable.items()]
-    fresh, ended = record([n for n in known if n not in unasked], run_id, alarms)
+    ledgers = Told([n for n in known if n not in unasked], run_id)
+    fresh, ended = ledgers.record(alarms, sorted(unasked | unreadable.keys()), whole=not views)
     _show(lines, alarms)
     for alarm in fresh:
         _emit("shardlake.alarm.raised", alarm)
@@ -52,6 +53,8 @@ def check_freshness(views: list[str] | None = None, notify: list[str] | None = N
         _emit("shardlake.alarm.ended", alarm)
     left = leave_out_late(known)
     untold = alert(notify or [], fresh, ended)
+    if not untold:
+        ledgers.told(fresh, ended)
     if alarms or untold:
         return Failed(message="; ".join([*(f"{a.view}: {a.message}" for a in alarms[:20]), *untold]))
     return Completed(message=f"all {len(lines)} shards of {len(known)} views are fresh" + (f"; {left} late runs left out" if left else ""))

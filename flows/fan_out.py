@@ -1,12 +1,17 @@
 """fan_out: each shard, or group of shards, of a view as a flow run of its own, for a view that outgrows one container."""
 
 import time
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from prefect import runtime
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelled
 
 from shardlake.errors import ShardlakeError
 from shardlake.job import Job
@@ -15,6 +20,8 @@ from shardlake.report import RunReport, ShardReport
 
 POLL = 5.0
 """Seconds between looks at the runs under way."""
+PATIENCE = 1800.0
+"""Seconds without a run that began or ended, after which those that wait are given up."""
 
 
 class RunFailed(ShardlakeError):
@@ -25,31 +32,54 @@ def fan_out(job: Job, full: bool, report: RunReport) -> None:
     """Run every shard by the view's deployment for shards, wait for them all, and report what the ledger has of them.
 
     One that fails does not stop the others. A run of this flow that begins again finds the runs that it began: their
-    idempotency key is its own id and their shards.
+    idempotency key is its own id and their shards. Runs that find no room for `PATIENCE` are given up, since this run itself
+    takes a place in the pool: a pool needs one more than there are such views.
     """
-    began = time.time()
+    began = moved = time.time()
     names, size = list(job.shards), job.view.run.shards_per_run
-    parts = [names[n : n + size] for n in range(0, len(names), size)]
     report.shards = {name: ShardReport(name) for name in names}
-    waiting = {str(_begin(job.view.name, part, full).id): part for part in parts}
+    parts = [names[n : n + size] for n in range(0, len(names), size)]
+    waiting = {_begin(job.view.name, part, full): part for part in parts}
     with get_client(sync_client=True) as client:
         while waiting:
-            where: Any = {"id": {"any_": sorted(waiting)[:200]}}
-            for run in client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(where), limit=200):
-                if run.state and run.state.is_final():
-                    for shard in waiting.pop(str(run.id)):
-                        if not run.state.is_completed():
-                            report.shards[shard].failed(RunFailed(f"the run {run.name!r} is {run.state.name}: {run.state.message or ''}"))
-            if waiting:
+            found = {str(run.id): run for run in _read(client, waiting)}
+            for key in list(waiting):
+                state = found[key].state if key in found else None
+                if key not in found or (state and state.is_final()):
+                    moved = time.time()
+                    _end(report, waiting.pop(key), state)
+                elif state and not state.is_scheduled():
+                    moved = time.time()
+            if waiting and time.time() - moved > PATIENCE:
+                for key in waiting:
+                    client.set_flow_run_state(UUID(key), Cancelled(message="no worker had room for it"))
+            elif waiting:
                 time.sleep(POLL)
     with job.warehouse.connection() as connection:
-        for name, found in shard_reports(connection, job.view.name, began).items():
+        for name, done in shard_reports(connection, job.view.name, began).items():
             if name in report.shards and not report.shards[name].error:
-                report.shards[name] = found
+                report.shards[name] = done
     report.seconds = time.time() - began
 
 
-def _begin(view: str, shards: list[str], full: bool) -> Any:
+def _begin(view: str, shards: list[str], full: bool) -> str:
     key = f"{runtime.flow_run.id}-{','.join(shards)}"
     parameters = {"view": view, "shards": shards, "full": full}
-    return run_deployment(f"sync-view/{view}.shards", parameters=parameters, timeout=0, idempotency_key=key)
+    try:
+        made: Any = run_deployment(f"sync-view/{view}.shards", parameters=parameters, timeout=0, idempotency_key=key)
+    except ObjectNotFound:
+        raise RunFailed(f"there is no deployment sync-view/{view}.shards", hint="`shardlake publish` makes it.") from None
+    return str(made.id)
+
+
+def _read(client: SyncPrefectClient, waiting: Iterable[str]) -> list[FlowRun]:
+    keys = sorted(waiting)
+    pages = [keys[n : n + 200] for n in range(0, len(keys), 200)]
+    wheres: list[Any] = [{"id": {"any_": page}} for page in pages]
+    return [run for where in wheres for run in client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(where), limit=200)]
+
+
+def _end(report: RunReport, shards: list[str], state: State[Any] | None) -> None:
+    for shard in shards if state is None or not state.is_completed() else []:
+        why = f"its run is {state.name}: {state.message or ''}" if state else "its run was removed from the server"
+        report.shards[shard].failed(RunFailed(why))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from prefect import runtime
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
@@ -14,7 +15,6 @@ from prefect.states import Cancelled
 from shardlake.job import Job
 from shardlake.ledger.alarms import completed_since
 from shardlake.view import View
-from shardlake.view_set import group_of
 
 
 def superfluous(job: Job) -> bool:
@@ -36,11 +36,14 @@ def leave_out_late(views: Mapping[str, View]) -> int:
     """
     if not PREFECT_API_URL.value():
         return 0
-    names = {group_of(v) for v in views.values() if v.late == "skip"} | {v.name for v in views.values() if v.late == "skip"}
+    project = [tag for tag in runtime.flow_run.tags if tag.startswith("project:")]
+    if not project:  # a check by hand belongs to none
+        return 0
+    names = {v.name for v in views.values() if v.late == "skip"}
     with get_client(sync_client=True) as client:
         where: Any = {"state": {"name": {"any_": ["Late", "Scheduled"]}}, "expected_start_time": {"before_": datetime.now(UTC).isoformat()}}
         late: list[FlowRun] = client.read_flow_runs(
-            flow_run_filter=FlowRunFilter.model_validate({**where, "tags": {"all_": ["shardlake"]}}), limit=200
+            flow_run_filter=FlowRunFilter.model_validate({**where, "tags": {"all_": ["shardlake", *project]}}), limit=200
         )
         by_deployment: dict[Any, list[FlowRun]] = {}
         for run in late:

@@ -26,6 +26,8 @@ def publish_report(report: RunReport) -> None:
         )  # fmt: skip
     total = report.totals()
     next_step = f"Look at the rejects with `shardlake rejects {report.view}`." if total.rejected else ""
+    if not report.ok:
+        next_step += " Mend what stands under error; the next run goes on from where each shard is."
     create_table_artifact(rows, key=f"{_key(report.view)}-run", description=f"**{report.headline()}** {next_step}")
 
 

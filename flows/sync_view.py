@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import uuid4
 
-from prefect import flow
+from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 from prefect.futures import as_completed
 
@@ -45,7 +45,7 @@ def run_view(view: str, shards: list[str] | None, full: bool) -> RunReport:
         job = view_job(view, report.run_id)
         if not shards and superfluous(job):
             report.left_out = True
-        elif not shards and job.view.run.fan_out == "deployments":
+        elif not shards and job.view.run.fan_out == "deployments" and runtime.deployment.id:
             fan_out(job, full, report)
         else:
             report = _run(job, shards, full, report)

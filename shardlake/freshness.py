@@ -32,12 +32,13 @@ def alarms(job: Job, views: Mapping[str, View], now: datetime | None = None) -> 
     with job.warehouse.connection() as connection:
         since = ledger.watched_since(connection, view.name)
         lines = status(connection, view.name, list(job.shards), limit)
-        started = ledger.last_start(connection, view.name)
+        mates = [v.name for v in views.values() if v.group == view.group] if view.group else [view.name]
+        active = ledger.last_active(connection, mates)
         quiet = {n.shard: n for n in ledger.news(connection, view.name)}
         rates = ledger.rates(connection, view.name)
     young = limit is None or now - since < limit
     found = [_arrival(view, line, limit, young) for line in lines]
-    found.append(_start(view, started, since, now))
+    found.append(_start(view, active, since, now))
     found += [_silence(view, quiet[shard]) for shard in job.shards if shard in quiet]
     found += [_rejects(view, rate) for rate in rates if rate.shard in job.shards]
     return lines, [alarm for alarm in found if alarm]
@@ -54,12 +55,14 @@ def _arrival(view: View, line: ShardStatus, limit: timedelta | None, young: bool
     return None
 
 
-def _start(view: View, started: datetime | None, since: datetime, now: datetime) -> Alarm | None:
-    """A run that was due and never began. A view that runs after others begins when they have arrived, and is only late."""
+def _start(view: View, active: datetime | None, since: datetime, now: datetime) -> Alarm | None:
+    """A run that was due and never began, while none of the view (or its group) was under way either. A view that runs after
+    others begins when they have arrived, and is only late.
+    """
     if view.after and not view.group:
         return None
     due = max((s.last_due(group_of(view), now - START_GRACE) for s in view.schedule), default=None)
-    if due is None or due < since or (started is not None and started >= due - timedelta(seconds=1)):
+    if due is None or due < since or (active is not None and active >= due - timedelta(seconds=1)):
         return None
     return Alarm(view.name, "", "not started", f"the run that was due at {due:%Y-%m-%d %H:%M} UTC never began")
 

@@ -4,7 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -61,7 +61,7 @@ class Cron:
         >>> Cron("H 6 * * *").fields("orders")
         '28 6 * * *'
         """
-        return re.sub(r"^H\b", str(_hash(name) % 60), self.expression)
+        return re.sub(r"^H(?=\s)", str(_hash(name) % 60), self.expression)
 
     def last_due(self, name: str, now: datetime) -> datetime:
         """The last time that it was due, up to `now`."""
@@ -70,10 +70,12 @@ class Cron:
 
     @property
     def period(self) -> timedelta:
-        """The longest time from one run to the next, of the ten that follow a new year."""
-        runs = CronSim(self.fields(""), EPOCH)
-        times = [next(runs) for _ in range(11)]
-        return max(later - earlier for earlier, later in pairwise(times))
+        """The longest time from one run to the next: over nights and weekends, not in the busiest hour.
+
+        >>> str(Cron("*/15 8-18 * * 1-5").period)
+        '2 days, 13:15:00'
+        """
+        return _longest_gap(self.fields(""))
 
     def __str__(self) -> str:
         return f"{self.expression} {self.timezone}"
@@ -119,6 +121,18 @@ def _cron(expression: str, timezone: str) -> Cron:
     except (CronSimError, StopIteration) as error:
         raise ValueError(f"{expression!r} is no cron expression ({error}); it reads like `0 6 * * 1-5`") from None
     return made
+
+
+@cache
+def _longest_gap(fields: str) -> timedelta:
+    """The longest of the gaps of the fifteen days that follow a Thursday, and of the ten that follow it at least."""
+    longest, last = timedelta(0), EPOCH
+    for count, run in enumerate(CronSim(fields, EPOCH)):
+        longest = max(longest, run - last) if count else longest
+        last = run
+        if count >= 10 and run - EPOCH > timedelta(days=15):
+            break
+    return longest
 
 
 def _hash(name: str) -> int:

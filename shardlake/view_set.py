@@ -46,7 +46,11 @@ def contradictions(views: Mapping[str, View], others: Iterable[str] = ()) -> dic
             if view.group in views:
                 found[name] = f"group: {view.group!r} is a view's name; choose another"
     try:
-        in_order(views)
+        for name in in_order(views):
+            if views[name].after and promised(views[name], views) is None:
+                found.setdefault(
+                    name, "after: nothing says how often those before run; give `freshness` or `schedule`, or its silence is no alarm"
+                )
     except CycleError as error:
         cycle: list[str] = error.args[1]
         for name in cycle:
@@ -54,17 +58,17 @@ def contradictions(views: Mapping[str, View], others: Iterable[str] = ()) -> dic
     return found
 
 
-def promised(view: View, views: Mapping[str, View], periods: Mapping[str, timedelta] | None = None) -> timedelta | None:
+def promised(view: View, views: Mapping[str, View]) -> timedelta | None:
     """How old the view's data may become: its `freshness`, or twice its period; None where it promises nothing."""
-    period = expected_period(view, views, periods)
+    period = expected_period(view, views)
     return view.freshness or (None if period is None else 2 * period)
 
 
-def expected_period(view: View, views: Mapping[str, View], periods: Mapping[str, timedelta] | None = None) -> timedelta | None:
+def expected_period(view: View, views: Mapping[str, View]) -> timedelta | None:
     """The time from one run to the next: the view's own, or the longest of those that it runs after."""
     if view.period or not view.after:
         return view.period
-    before = [expected_period(views[a], views, periods) if a in views else (periods or {}).get(a) for a in view.after]
+    before = [expected_period(views[a], views) for a in view.after if a in views]
     return max((p for p in before if p), default=None)
 
 

@@ -1,4 +1,4 @@
-"""check and record: a view against its promises, and the alarms in the ledger."""
+"""check: a view against its promises; and what stands of alarms in the ledgers."""
 
 from uuid import UUID
 
@@ -19,21 +19,34 @@ def check(name: str, run_id: UUID) -> tuple[list[ShardStatus], list[Alarm]]:
     return freshness.alarms(view_job(name, run_id), all_views(run_id)[0])
 
 
-def record(views: list[str], run_id: UUID, alarms: list[Alarm]) -> tuple[list[Alarm], list[Alarm]]:
-    """Write the alarms into the ledgers of the views' warehouses. Returns what is new, and what has ended.
+class Told:
+    """The ledgers of a check's views: what is wrong is written there, and what people were told of."""
 
-    Alarms of views that could not be asked stand in the first of them; where there is none, all are new each time.
-    """
-    jobs: dict[int, tuple[Warehouse, list[str]]] = {}
-    for name in views:
-        job = view_job(name, run_id)
-        jobs.setdefault(id(job.warehouse), (job.warehouse, []))[1].append(name)
-    fresh: list[Alarm] = [] if jobs else list(alarms)
-    ended: list[Alarm] = []
-    others = {a.view for a in alarms} - set(views)
-    for warehouse, names in jobs.values():
-        names, others = [*names, *others], set()
-        with warehouse.connection() as connection:
-            new, over = ledger.record(connection, names, [a for a in alarms if a.view in names])
-        fresh, ended = fresh + new, ended + over
-    return fresh, ended
+    def __init__(self, asked: list[str], run_id: UUID) -> None:
+        self._ledgers: dict[int, tuple[Warehouse, list[str]]] = {}
+        for name in asked:
+            warehouse = view_job(name, run_id).warehouse
+            self._ledgers.setdefault(id(warehouse), (warehouse, []))[1].append(name)
+
+    def record(self, alarms: list[Alarm], others: list[str], *, whole: bool) -> tuple[list[Alarm], list[Alarm]]:
+        """Write the alarms down; returns what people do not know yet: alarms, and ends of alarms.
+
+        Alarms of `others`, which could not be asked, stand in the first ledger; where there is none, all are new each time.
+        """
+        fresh: list[Alarm] = [] if self._ledgers else list(alarms)
+        over: list[Alarm] = []
+        every = {name for _, names in self._ledgers.values() for name in names} | set(others)
+        first = True
+        for warehouse, names in self._ledgers.values():
+            mine = [a for a in alarms if a.view in names or (first and a.view in others)]
+            with warehouse.connection() as connection:
+                ledger.record(connection, names, sorted(every - set(names)), mine, whole=whole)
+                new, ended = ledger.untold(connection)
+            fresh, over, first = fresh + new, over + ended, False
+        return fresh, over
+
+    def told(self, fresh: list[Alarm], over: list[Alarm]) -> None:
+        """People know of these now."""
+        for warehouse, _ in self._ledgers.values():
+            with warehouse.connection() as connection:
+                ledger.told(connection, fresh, over)

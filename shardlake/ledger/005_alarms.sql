@@ -6,7 +6,9 @@ CREATE TABLE shardlake.alarms (
     kind        text NOT NULL,
     message     text NOT NULL,
     since       timestamptz NOT NULL DEFAULT now(),
-    ended_at    timestamptz
+    ended_at    timestamptz,
+    told_at     timestamptz,
+    end_told_at timestamptz
 );
 CREATE UNIQUE INDEX ON shardlake.alarms (view, shard, kind) WHERE ended_at IS NULL;
 

@@ -10,6 +10,8 @@ from psycopg.rows import class_row
 Connection = psycopg.Connection[Any]
 HISTORY = timedelta(days=28)
 """How far back the usual is looked for."""
+LONGEST = timedelta(hours=6)
+"""For how long a run without an end counts as under way; killed ones have none."""
 RECENT = timedelta(days=1)
 """What a rate of rejects is taken over, to be compared with the time before."""
 
@@ -53,19 +55,22 @@ def watched_since(connection: Connection, view: str) -> datetime:
     return row[0]  # type: ignore[no-any-return]
 
 
-def last_start(connection: Connection, view: str) -> datetime | None:
-    """When the view's last run began."""
-    row = connection.execute("SELECT max(started_at) FROM shardlake.runs WHERE view = %s", (view,)).fetchone()
+def last_active(connection: Connection, views: list[str]) -> datetime | None:
+    """When a run of one of the views was last under way; now, if one is. One that was killed counts for as long as `LONGEST`."""
+    row = connection.execute(
+        "SELECT max(CASE WHEN ended_at IS NOT NULL THEN ended_at WHEN started_at > now() - %s THEN now() ELSE started_at END)"
+        " FROM shardlake.runs WHERE view = ANY(%s)", (LONGEST, views)
+    ).fetchone()  # fmt: skip
     return row[0] if row else None
 
 
 def completed_since(connection: Connection, view: str, shards: int, since: datetime) -> bool:
-    """Whether a run that began after `since` has completed on as many shards as the view has."""
+    """Whether runs that began after `since` have completed on as many shards as the view has."""
     row = connection.execute(
-        "SELECT 1 FROM shardlake.runs r WHERE view = %s AND state = 'completed' AND started_at > %s"
-        " AND (SELECT count(*) FROM shardlake.run_shards s WHERE s.run_id = r.run_id) >= %s LIMIT 1", (view, since, shards)
+        "SELECT count(DISTINCT s.shard) FROM shardlake.runs r JOIN shardlake.run_shards s USING (run_id)"
+        " WHERE r.view = %s AND r.started_at > %s AND r.state = 'completed'", (view, since)
     ).fetchone()  # fmt: skip
-    return row is not None
+    return bool(row and row[0] >= shards)
 
 
 def news(connection: Connection, view: str) -> list[News]:
@@ -91,16 +96,20 @@ def rates(connection: Connection, view: str) -> list[Rates]:
         ).fetchall()  # fmt: skip
 
 
-def record(connection: Connection, views: list[str], alarms: list[Alarm]) -> tuple[list[Alarm], list[Alarm]]:
-    """Write down what is wrong with the views now. Returns the alarms that are new, and those that have ended."""
+def record(connection: Connection, asked: list[str], others: list[str], alarms: list[Alarm], *, whole: bool = False) -> None:
+    """Write down what is wrong now with the views of this ledger that were `asked`. Of `others` only whether they could be asked.
+
+    With `whole`, asked and others are all views that there are: alarms of those that are gone have ended.
+    """
     with connection.transaction():
         connection.execute("LOCK shardlake.alarms IN SHARE ROW EXCLUSIVE MODE")
         open_now = connection.execute(
-            "SELECT view, shard, kind, message FROM shardlake.alarms WHERE ended_at IS NULL AND view = ANY(%s)", (views,)
-        ).fetchall()
-        known = {row[:3]: Alarm(*row) for row in open_now}
+            "SELECT view, shard, kind FROM shardlake.alarms WHERE ended_at IS NULL"
+            " AND (view = ANY(%s) OR (kind = 'unknown' AND view = ANY(%s)) OR (%s AND view <> ALL(%s)))",
+            (asked, others, whole, [*asked, *others]),
+        ).fetchall()  # fmt: skip
         now = {(a.view, a.shard, a.kind): a for a in alarms}
-        for key in known.keys() - now.keys():
+        for key in set(open_now) - now.keys():
             connection.execute(
                 "UPDATE shardlake.alarms SET ended_at = now() WHERE view = %s AND shard = %s AND kind = %s AND ended_at IS NULL", key
             )
@@ -110,4 +119,25 @@ def record(connection: Connection, views: list[str], alarms: list[Alarm]) -> tup
                 " ON CONFLICT (view, shard, kind) WHERE ended_at IS NULL DO UPDATE SET message = excluded.message",
                 (alarm.view, alarm.shard, alarm.kind, alarm.message),
             )
-    return [now[key] for key in sorted(now.keys() - known.keys())], [known[key] for key in sorted(known.keys() - now.keys())]
+
+
+def untold(connection: Connection) -> tuple[list[Alarm], list[Alarm]]:
+    """The alarms that nobody was told of yet, and those that are over, which somebody was told of, and not yet of their end."""
+    with connection.cursor(row_factory=class_row(Alarm)) as cursor:
+        what = "SELECT view, shard, kind, message FROM shardlake.alarms WHERE"
+        order = "ORDER BY view, shard, kind"
+        fresh = cursor.execute(f"{what} ended_at IS NULL AND told_at IS NULL {order}").fetchall()
+        over = cursor.execute(f"{what} ended_at IS NOT NULL AND told_at IS NOT NULL AND end_told_at IS NULL {order}").fetchall()
+    return fresh, over
+
+
+def told(connection: Connection, fresh: list[Alarm], over: list[Alarm]) -> None:
+    """Whoever is to be told of these has been."""
+    with connection.transaction(), connection.cursor() as cursor:
+        where = "WHERE view = %s AND shard = %s AND kind = %s"
+        cursor.executemany(
+            f"UPDATE shardlake.alarms SET told_at = now() {where} AND ended_at IS NULL", [(a.view, a.shard, a.kind) for a in fresh]
+        )
+        cursor.executemany(
+            f"UPDATE shardlake.alarms SET end_told_at = now() {where} AND ended_at IS NOT NULL", [(a.view, a.shard, a.kind) for a in over]
+        )

@@ -131,7 +131,10 @@ def test_late_runs_that_piled_up_are_left_out_but_the_newest(it: Fleet) -> None:
     began = datetime.now(UTC)
     runs = [it.due("sync-view/orders", began - timedelta(minutes=minutes)) for minutes in (50, 40, 30, 20)]
     it.as_if_scheduled()
-    check = "from flows.check_freshness import check_freshness as c; print(c(return_state=True).message)"
+    check = (
+        "from flows.check_freshness import check_freshness as c; from prefect import tags\n"
+        "with tags('shardlake', 'project:shardlake'): print(c(return_state=True).message)"
+    )
     assert "3 late runs left out" in it.run("python", "-c", check).stdout
     assert [it.flow_run(run)["state_type"] for run in runs] == ["CANCELLED", "CANCELLED", "CANCELLED", "SCHEDULED"]
     done = it.run("shardlake", "run", "orders")
@@ -181,7 +184,9 @@ def test_silence_is_an_alarm(it: Fleet) -> None:
         "INSERT INTO shardlake.watched VALUES ('orders', now() - interval '1 hour') ON CONFLICT (view) DO UPDATE SET since = excluded.since"
     )
     it.warehouse("UPDATE shardlake.watermarks SET moved_at = now() - interval '10 minutes'")
-    it.warehouse("UPDATE shardlake.runs SET started_at = now() - interval '20 minutes' WHERE view = 'orders'")
+    it.warehouse(
+        "UPDATE shardlake.runs SET started_at = now() - interval '21 minutes', ended_at = now() - interval '20 minutes' WHERE view = 'orders'"
+    )
     check = "from flows.check_freshness import check_freshness as c; s = c(notify=['custom-webhook/team'], return_state=True); print(s.type.value, s.message)"
     first, second = it.run("python", "-c", check), it.run("python", "-c", check)
     for done in (first, second):

@@ -111,6 +111,56 @@ def test_what_somebody_changed_by_hand_is_drift_but_a_paused_schedule_stays_paus
     assert [s["active"] for s in after["schedules"]] == [False]
 
 
+def test_a_paused_schedule_stays_paused_when_it_is_changed_and_an_automation_that_is_off_stays_off(it: Project) -> None:
+    it.view("next", after=["orders"])
+    it.publish()
+    found = it.deployment("sync-view/orders")
+    it.api.patch(f"deployments/{found['id']}/schedules/{found['schedules'][0]['id']}", {"active": False})
+    order = next(a for a in it.api.all("automations") if a["name"] == "shardlake: next after orders")
+    it.api.patch(f"automations/{order['id']}", {"enabled": False})
+    it.view(schedule="every 30m")
+    it.view("next", after=["orders", "third"])
+    it.view("third", schedule="every 1h")
+    it.publish()
+    assert [(s["slug"], s["active"]) for s in it.deployment("sync-view/orders")["schedules"]] == [("every-30m", False)]
+    it.view("next", after=["orders"])
+    it.publish()
+
+
+def test_a_new_view_that_runs_after_another_is_shown_before_it_is_made(it: Project) -> None:
+    it.view("next", after=["orders", "refresh_users"])
+    found = it.publish("--dry-run")
+    assert ("create", "shardlake: next after orders, refresh_users", ()) in changes(found, "automation")
+    assert it.publish("--check", code=1)["ok"] is False
+
+
+def test_what_crashes_raises_the_alarm_but_not_by_its_own_crash(it: Project) -> None:
+    it.publish()
+    crashed = next(a for a in it.api.all("automations") if a["name"] == "shardlake: runs that crashed")
+    alarm = it.deployment("check-freshness/check-freshness")["id"]
+    assert crashed["trigger"]["match_related"] == [
+        {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.project:shardlake"},
+        {"prefect.resource.role": "deployment", "prefect.resource.id": f"!prefect.deployment.{alarm}"},
+    ]
+    assert it.deployment("check-freshness/check-freshness")["job_variables"] == {"env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        ({"cron": "0 3 * * *"}, "sync-views: schedules: one has no slug. Give it one, as in `slug: nightly`."),
+        ({"interval": 300, "slug": "x"}, ""),
+    ],
+)
+def test_the_schedules_of_prefect_yaml(it: Project, schedule: dict[str, Any], message: str) -> None:
+    project = {**it.project, "deployments": [{**it.project["deployments"][0], "schedules": [schedule]}]}
+    it.write_project(project)
+    done = it.run("shardlake", "publish")
+    assert (done.returncode, message in done.stderr, "Traceback" in done.stderr) == (bool(message), True, False), done.stderr
+    if not message:
+        assert it.publish("--check")["changes"] == []
+
+
 def test_what_is_somebody_elses_is_neither_taken_nor_removed(it: Project) -> None:
     flow = it.api.post("flows/", {"name": "sync-view"})["id"]
     theirs = it.api.post("deployments/", {"name": "orders", "flow_id": flow, "tags": ["shardlake", "project:other"]})["id"]

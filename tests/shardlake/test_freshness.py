@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shardlake.freshness import alarms
-from shardlake.ledger.alarms import Alarm, completed_since, record
+from shardlake.ledger.alarms import Alarm, completed_since, record, told, untold
 from shardlake.operation import short
 from tests.world import ORDERS_TABLE, World, WorldMaker, orders_view
 
@@ -58,8 +58,10 @@ def test_a_run_that_was_due_and_never_began(shop: World) -> None:
     later = datetime.now(UTC) + timedelta(minutes=16)
     assert ("", "not started") not in found(shop)
     assert ("", "not started") in found(shop, later)
-    shop.warehouse("UPDATE shardlake.runs SET started_at = now() + interval '12 minutes'")
+    shop.warehouse("UPDATE shardlake.runs SET ended_at = now() + interval '12 minutes'")  # one that was due before took its time
     assert ("", "not started") not in found(shop, later)
+    shop.warehouse("UPDATE shardlake.runs SET ended_at = NULL, state = 'running', started_at = now() - interval '7 hours'")
+    assert ("", "not started") in found(shop, later)  # a killed one
 
 
 def test_without_a_freshness_the_promise_is_twice_the_period(world: WorldMaker) -> None:
@@ -113,16 +115,25 @@ def test_an_alarm_is_new_once_and_over_once(shop: World) -> None:
     late = Alarm("orders", "shop_01", "late", "shop_01 is staler than 10m")
     job = shop.job()
     with job.warehouse.connection() as connection:
-        assert record(connection, ["orders"], [late]) == ([late], [])
-        assert record(connection, ["orders"], [late]) == ([], [])
-        assert record(connection, ["other"], []) == ([], [])
-        assert record(connection, ["orders"], []) == ([], [late])
-        assert record(connection, ["orders"], [late]) == ([late], [])
+        record(connection, ["orders"], [], [late])
+        assert untold(connection) == ([late], [])  # until somebody was told
+        assert untold(connection) == ([late], [])
+        told(connection, [late], [])
+        record(connection, ["orders"], [], [late])
+        record(connection, ["other"], ["orders"], [])
+        assert untold(connection) == ([], [])
+        record(connection, ["orders"], [], [])
+        assert untold(connection) == ([], [late])
+        told(connection, [], [late])
+        assert untold(connection) == ([], [])
+        record(connection, ["orders"], [], [late])
+        assert untold(connection) == ([late], [])
     assert [row[0] for row in shop.warehouse("SELECT ended_at IS NULL FROM shardlake.alarms ORDER BY alarm_id")] == [False, True]
 
 
 def test_only_a_run_of_every_shard_makes_those_before_it_superfluous(shop: World) -> None:
     before = datetime.now(UTC)
+    assert shop.sync(shards=["shop_01"]).ok
     assert shop.sync(shards=["shop_01"]).ok
     with shop.job().warehouse.connection() as connection:
         assert not completed_since(connection, "orders", 2, before)
@@ -130,6 +141,23 @@ def test_only_a_run_of_every_shard_makes_those_before_it_superfluous(shop: World
     with shop.job().warehouse.connection() as connection:
         assert completed_since(connection, "orders", 2, before)
         assert not completed_since(connection, "orders", 2, datetime.now(UTC))
+
+
+def test_a_view_that_could_not_be_asked_keeps_its_alarms_and_one_that_is_gone_has_none(shop: World) -> None:
+    late, unknown = Alarm("orders", "shop_01", "late", "late"), Alarm("orders", "", "unknown", "no secret")
+    gone = Alarm("removed", "shop_00", "late", "late")
+
+    def open_now() -> list[tuple[str, str]]:
+        return shop.warehouse("SELECT view, kind FROM shardlake.alarms WHERE ended_at IS NULL ORDER BY view, kind")
+
+    with shop.job().warehouse.connection() as connection:
+        record(connection, ["orders", "removed", "other"], [], [late, gone])
+        record(connection, ["other"], ["orders", "removed"], [unknown])
+        assert open_now() == [("orders", "late"), ("orders", "unknown"), ("removed", "late")]
+        record(connection, ["orders", "other"], [], [late])
+        assert open_now() == [("orders", "late"), ("removed", "late")]
+        record(connection, ["orders", "other"], [], [late], whole=True)
+        assert open_now() == [("orders", "late")]
 
 
 @pytest.mark.parametrize(("minutes", "text"), [(5, "5m"), (90, "90m"), (120, "2h"), (2880, "2d")])

@@ -38,6 +38,7 @@ def test_what_may_be_written(text: Any, found: list[Any]) -> None:
         ("every 40d", "a minute at least and 31 days at most"),
         ("every day", "'day' is not a duration; write 30s, 5m, 2h or 1d"),
         ("hourly", "is no schedule; write `every 15m`, or five cron fields"),
+        ("H/15 * * * *", "is no cron expression (Bad minute)"),
         ("0 25 * * *", "is no cron expression (Bad hour)"),
         ("0 6 31 2 *", "is no cron expression"),
         ("0 6 * * * Mars/Olympus", "'Mars/Olympus' is not a time zone; it reads like Europe/Berlin"),
