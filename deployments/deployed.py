@@ -107,7 +107,8 @@ class Deployed:
 def _plain(schedule: dict[str, Any]) -> dict[str, Any]:
     """A schedule without what the server adds; times as instants, so that two spellings of one are equal."""
     given = schedule["schedule"]
-    kept = {k: given[k] for k in ("cron", "rrule", "timezone") if given.get(k) is not None}
+    kept = {k: given[k] for k in ("cron", "rrule") if given.get(k) is not None}
+    kept["timezone"] = given.get("timezone") or "UTC"
     if given.get("day_or") is False:
         kept["day_or"] = False
     if given.get("interval") is not None:
