@@ -56,30 +56,34 @@ class PrefectApi:
         ):
             yield
 
-    def get(self, path: str) -> Any:
-        return self._client.get(path).raise_for_status().json()
-
-    def post(self, path: str, body: Any) -> Any:
-        return self._client.post(path, json=body).raise_for_status().json()
-
-    def patch(self, path: str, body: Any) -> None:
-        self._client.patch(path, json=body).raise_for_status()
-
-    def delete(self, path: str) -> None:
-        for _ in range(20):  # on SQLite a server says 503 while another writes
-            answer = self._client.delete(path)
+    def _ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        """An answer. On SQLite a server says 503 while another writes: that is asked again."""
+        for _ in range(40):
+            answer = self._client.request(method, path, json=body)
             if answer.status_code != 503:
                 break
             time.sleep(0.5)
-        answer.raise_for_status()
+        return answer.raise_for_status()
+
+    def get(self, path: str) -> Any:
+        return self._ask("GET", path).json()
+
+    def post(self, path: str, body: Any) -> Any:
+        return self._ask("POST", path, body).json()
+
+    def patch(self, path: str, body: Any) -> None:
+        self._ask("PATCH", path, body)
+
+    def delete(self, path: str) -> None:
+        self._ask("DELETE", path)
 
     def all(self, what: str, **filters: Any) -> list[dict[str, Any]]:
         """Every object of a kind: `flow_runs`, `task_runs`, `artifacts`, `logs`, `block_documents` …"""
         found: list[dict[str, Any]] = []
         while True:
-            answer = self._client.post(f"{what}/filter", json={"limit": 200, "offset": len(found), **filters}).raise_for_status()
-            found += answer.json()
-            if len(answer.json()) < 200:
+            answer = self.post(f"{what}/filter", {"limit": 200, "offset": len(found), **filters})
+            found += answer
+            if len(answer) < 200:
                 return found
 
     def flow_run(self, state: Any) -> dict[str, Any]:
@@ -118,9 +122,9 @@ class PrefectApi:
 
     def events(self) -> list[Any]:
         """Every event that the server has kept."""
-        answer = self._client.post("events/filter", json={"limit": 50}).raise_for_status().json()
+        answer = self.post("events/filter", {"limit": 50})
         events = list(answer["events"])
         while answer.get("next_page"):
-            answer = self._client.get(answer["next_page"]).raise_for_status().json()
+            answer = self.get(answer["next_page"])
             events += answer["events"]
         return events

@@ -15,14 +15,21 @@ import yaml
 
 from tests.fleet import Fleet, fleet
 
-pytestmark = pytest.mark.xdist_group("fleet")
-
 
 @pytest.fixture(scope="module")
 def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """A fleet with the view orders published; Prefect is on SQLite."""
     with fleet(tmp_path_factory.mktemp("fleet")) as made:
         yield made
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was(it: Fleet) -> Iterator[None]:
+    """Whatever a test did: the view as the demo has it, published, and a worker."""
+    yield
+    it.view()
+    it.publish()
+    it.worker.start()
 
 
 def rows(it: Fleet, table: str = "analytics.orders") -> int:

@@ -16,7 +16,6 @@ from tests.deployments.test_fleet import (
 )
 from tests.fleet import Fleet, fleet
 
-pytestmark = pytest.mark.xdist_group("fleet-on-postgres")
 __all__ = [
     "test_a_schedule_fires",
     "test_a_view_runs_after_another",
