@@ -56,13 +56,19 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectApi
 
 
 @pytest.fixture(scope="session")
-def s3_emulator() -> Iterator[str]:
-    """moto's S3 with one bucket, and its Glue; their address."""
+def moto_server() -> Iterator[str]:
+    """moto's S3 and Glue, an emulator; its address."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    client = boto3.client("s3", endpoint_url=address, region_name="eu-west-1", aws_access_key_id="k", aws_secret_access_key="s")
-    client.create_bucket(Bucket="lake-bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    yield address
+    yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture
+def s3_emulator(moto_server: str) -> str:
+    """The emulator with one bucket. Another of this process that stops takes all buckets with it: it is made where it is missing."""
+    client = boto3.client("s3", endpoint_url=moto_server, region_name="eu-west-1", aws_access_key_id="k", aws_secret_access_key="s")
+    if "lake-bucket" not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
+        client.create_bucket(Bucket="lake-bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    return moto_server

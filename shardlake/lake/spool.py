@@ -127,13 +127,14 @@ class Spool:
         self._end_of(window_id, place, size)
 
     def _begin(self, window_id: int) -> Path:
-        place = self._folder / f"{window_id}.part"
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
-        return place
+        """A folder of its own: a window may be passed on to the warehouse while a layout makes it of raw."""
+        return Path(tempfile.mkdtemp(prefix=f"{window_id}.", suffix=".part", dir=self._folder))
 
     def _end_of(self, window_id: int, place: Path, size: int) -> None:
         with self._lock:
+            if window_id in self._sizes:  # another was faster, with the same rows
+                shutil.rmtree(place, ignore_errors=True)
+                return
             place.replace(self._folder / str(window_id))
             self._sizes[window_id] = size
 

@@ -126,3 +126,18 @@ def test_a_table_that_is_replaced_as_a_whole_waits_for_the_end(world: WorldMaker
         order(w, "shop_00", n, 1, a="x" * 200)
     assert w.must_sync().shards["shop_00"].windows > 1
     assert len(commits(w)["orders"]) == 1
+
+
+def test_a_window_that_is_kept_and_made_of_raw_at_once_is_kept_once() -> None:
+    spool = Spool()
+    kept, made = spool._begin(7), spool._begin(7)
+    (kept / "000000.rows").write_text("kept")
+    (made / "000000.rows").write_text("made")
+    spool._end_of(7, made, 4)
+    spool._end_of(7, kept, 4)
+    files = spool.files(7)
+    assert files is not None
+    assert [file.read_text() for file in files] == ["made"]
+    assert spool.held([7]) == 4
+    assert len(list(files[0].parent.parent.iterdir())) == 1
+    spool.close()
