@@ -23,7 +23,7 @@ def _tell(name: str, subject: str, body: str) -> str | None:
         block: Any = Block.load(name)
         if not isinstance(block, NotificationBlock):
             return f"{name} is no notification block"
-        block.notify(body, subject)  # type: ignore[unused-coroutine]
+        block.notify(body, subject)  # type: ignore[unused-coroutine]  # it is none without an event loop
     except Exception as error:  # noqa: BLE001 - a webhook's URL is a secret, and its errors hold it
         return f"{name} could not be told ({type(error).__name__})"
     return None

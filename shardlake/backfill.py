@@ -221,7 +221,7 @@ class Backfill:
             for name, (count, sums, seconds) in backfills.merged(connection, self.id).items():
                 shard = self.report.shards[name]
                 rows, size = sums.pop("raw_rows"), sums.pop("raw_bytes")
-                shard.merged_window(rows, size, Merged(**sums), seconds)  # type: ignore[arg-type]
+                shard.merged_window(rows, size, Merged(**sums), seconds)  # type: ignore[arg-type]  # the columns are named as the counts are
                 shard.windows = count
             left, total = backfills.slices(connection, self.id)
             self.report.done = total - len(left)
@@ -257,7 +257,7 @@ def _part(run: Backfill, part: Part) -> None:
     try:
         while more:
             window = persistent(lambda: read_part(run.job, part))
-            more = window is not None and persistent(lambda w=window: merge_part(run.job, part, w))  # type: ignore[misc]
+            more = window is not None and persistent(lambda w=window: merge_part(run.job, part, w))  # type: ignore[misc]  # mypy infers no type of a lambda's default
         if not run.out(part):
             run.merged(part)
     except ShardlakeError as error:

@@ -61,7 +61,7 @@ def parse_transform(text: str) -> Transform:
     ('day(updated_at)', 'dt')
     """
     if found := re.fullmatch(r"\s*(year|month|day|hour)\(\s*(.+?)\s*\)\s*", text):
-        return Transform(found[1], found[2])  # type: ignore[arg-type]
+        return Transform(found[1], found[2])  # type: ignore[arg-type]  # the pattern allows no other unit
     if found := re.fullmatch(r"\s*bucket\(\s*(\d+)\s*,\s*(.+?)\s*\)\s*", text):
         if not 1 <= int(found[1]) <= 10_000:
             raise ValueError(f"{text!r}: a bucket transform has 1 to 10000 buckets")

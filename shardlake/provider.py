@@ -90,7 +90,7 @@ class Provider:
     def ask(self, id: str) -> Answer:
         """Ask for one id, up to five times."""
         try:
-            return self._retrying.copy()(self._once, id)  # type: ignore[attr-defined,no-any-return]
+            return self._retrying.copy()(self._once, id)  # type: ignore[attr-defined,no-any-return]  # tenacity's copy is untyped
         except _Again as last:
             return Answer(id, None, f"{last}, {ATTEMPTS} times")
 

@@ -57,8 +57,8 @@ def _shard(run: Run, planned: Planned) -> None:
     """One shard's windows, one after the other."""
     shard = planned.plan.shard
     while True:
-        window = persistent(lambda p=planned: steps.extract(run.job, run.id, p))  # type: ignore[misc]
-        outcome = persistent(lambda w=window: steps.merge_staged(run.job, run.id, shard, steps.stage_window(run.job, w.window_id, shard)))  # type: ignore[misc]
+        window = persistent(lambda p=planned: steps.extract(run.job, run.id, p))  # type: ignore[misc]  # mypy infers no type of a lambda's default
+        outcome = persistent(lambda w=window: steps.merge_staged(run.job, run.id, shard, steps.stage_window(run.job, w.window_id, shard)))  # type: ignore[misc]  # mypy infers no type of a lambda's default
         if not run.merged(planned, outcome):
             return
         _due(run)

@@ -121,7 +121,7 @@ class _Reader:
             if not isinstance(failure, SourceFailed):
                 raise failure from None
             table = self._rowwise(sql)
-        except BaseException as error:
+        except BaseException as error:  # connectorx's panics are no Exceptions
             if type(error).__name__ != "PanicException":
                 raise
             table = self._rowwise(sql)

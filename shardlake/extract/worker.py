@@ -37,7 +37,7 @@ def _schedule(function: Callable[..., Any], *args: Any, deadline: float | None =
         if not pool().active:
             broken = pool()
             pool.cache_clear()
-            broken.stop()  # type: ignore[no-untyped-call]
+            broken.stop()  # type: ignore[no-untyped-call]  # pebble's is untyped
             broken.join()
         return pool().schedule(function, args=args, timeout=deadline)
 
@@ -54,7 +54,7 @@ def stop() -> None:
         if pool.cache_info().currsize:
             ending = pool()
             pool.cache_clear()
-            ending.stop()  # type: ignore[no-untyped-call]
+            ending.stop()  # type: ignore[no-untyped-call]  # pebble's is untyped
             ending.join(timeout=2)
 
 

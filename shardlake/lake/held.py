@@ -44,7 +44,7 @@ def put_all(store: ObjectStore, held: Held) -> None:
     """Put every file, several at once. Where one cannot be put, those that were go again."""
     try:
         with ThreadPoolExecutor(PUTS) as pool:
-            puts = [pool.submit(lambda n=n: put(store, held.files[n].key, held.data(n))) for n in range(len(held.files))]  # type: ignore[misc]
+            puts = [pool.submit(lambda n=n: put(store, held.files[n].key, held.data(n))) for n in range(len(held.files))]  # type: ignore[misc]  # mypy infers no type of a lambda's default
             for done in puts:
                 done.result()
     except ShardlakeError:

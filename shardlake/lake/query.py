@@ -56,7 +56,7 @@ class _Reads:
             self.bytes[key] = self.bytes.get(key, 0) + size
 
 
-class _Counting(AbstractFileSystem):  # type: ignore[misc]
+class _Counting(AbstractFileSystem):  # type: ignore[misc]  # fsspec is untyped
     """The lake's store as a file system for DuckDB that counts what is read."""
 
     protocol = _SCHEME
@@ -92,7 +92,7 @@ class _Counting(AbstractFileSystem):  # type: ignore[misc]
         return bytes(obstore.get_range(self._store, key, start=start, end=end))
 
 
-class _File(AbstractBufferedFile):  # type: ignore[misc]
+class _File(AbstractBufferedFile):  # type: ignore[misc]  # fsspec is untyped
     def _fetch_range(self, start: int, end: int) -> bytes:
         found: bytes = self.fs.read(self.path, start, end)
         return found

@@ -52,7 +52,8 @@ def watched_since(connection: Connection, view: str) -> datetime:
     connection.execute("INSERT INTO shardlake.watched (view) VALUES (%s) ON CONFLICT DO NOTHING", (view,))
     row = connection.execute("SELECT since FROM shardlake.watched WHERE view = %s", (view,)).fetchone()
     assert row is not None
-    return row[0]  # type: ignore[no-any-return]
+    since: datetime = row[0]
+    return since
 
 
 def last_active(connection: Connection, views: list[str]) -> datetime | None:
@@ -74,24 +75,24 @@ def completed_since(connection: Connection, view: str, shards: int, since: datet
 
 
 def news(connection: Connection, view: str) -> list[News]:
-    """For each shard, how long it went without a changed row, in windows merged since `HISTORY`."""
+    """For each shard, how long it went without a changed row, in windows of regular runs merged since `HISTORY`."""
     with connection.cursor(row_factory=class_row(News)) as cursor:
         return cursor.execute(
             "WITH changed AS (SELECT shard, merged_at, merged_at - lag(merged_at) OVER (PARTITION BY shard ORDER BY merged_at) AS gap"
-            " FROM shardlake.windows WHERE view = %s AND status = 'merged' AND merged > 0 AND merged_at > now() - %s)"
+            " FROM shardlake.windows WHERE view = %s AND status = 'merged' AND backfill_id IS NULL AND merged > 0 AND merged_at > now() - %s)"
             " SELECT shard, count(*) AS windows, coalesce(max(gap), interval '0') AS longest, now() - max(merged_at) AS current"
             " FROM changed GROUP BY shard ORDER BY shard", (view, HISTORY)
         ).fetchall()  # fmt: skip
 
 
 def rates(connection: Connection, view: str) -> list[Rates]:
-    """For each shard, rows and rejects of the last day and of the time before it."""
+    """For each shard, rows and rejects of regular runs in the last day and in the time before it."""
     with connection.cursor(row_factory=class_row(Rates)) as cursor:
         return cursor.execute(
             "SELECT shard, coalesce(sum(rows) FILTER (WHERE late), 0)::bigint AS rows, coalesce(sum(bad) FILTER (WHERE late), 0)::bigint AS rejected,"
             " coalesce(sum(rows) FILTER (WHERE NOT late), 0)::bigint AS rows_before, coalesce(sum(bad) FILTER (WHERE NOT late), 0)::bigint AS rejected_before"
             " FROM (SELECT shard, merged_at > now() - %s AS late, view_rows + shape_rejected AS rows, rejected + shape_rejected AS bad"
-            " FROM shardlake.windows WHERE view = %s AND status = 'merged' AND merged_at > now() - %s) w GROUP BY shard ORDER BY shard",
+            " FROM shardlake.windows WHERE view = %s AND status = 'merged' AND backfill_id IS NULL AND merged_at > now() - %s) w GROUP BY shard ORDER BY shard",
             (RECENT, view, HISTORY),
         ).fetchall()  # fmt: skip
 

@@ -111,6 +111,21 @@ def test_a_rate_of_rejects_that_jumped(past: World) -> None:
     assert found(past) == {("shop_00", "rejects")}
 
 
+def test_a_backfill_is_no_news_and_no_rate(past: World) -> None:
+    """What is read again says nothing of whether the shard still comes."""
+    history(past, "shop_00", [6 + n / 2 for n in range(30)])
+    history(past, "shop_00", [0.1], rejected=50, merged=50)
+    backfill = past.warehouse(
+        "INSERT INTO shardlake.backfills (backfill_id, view, kind, lower_bound, upper_bound, step, shards)"
+        " VALUES (gen_random_uuid(), 'orders', 'datetime', 'a', 'b', '1d', '{shop_00}') RETURNING backfill_id"
+    )[0][0]
+    past.warehouse(f"INSERT INTO shardlake.backfill_slices VALUES ('{backfill}', 0, 'shop_00', 'a', 'b')")
+    past.warehouse(
+        f"UPDATE shardlake.windows SET backfill_id = '{backfill}', slice = 0 WHERE run_id = '{GHOST}' AND merged_at > now() - interval '1 hour'"
+    )
+    assert found(past) == {("shop_00", "silent")}
+
+
 def test_an_alarm_is_new_once_and_over_once(shop: World) -> None:
     late = Alarm("orders", "shop_01", "late", "shop_01 is staler than 10m")
     job = shop.job()
