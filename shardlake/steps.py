@@ -189,7 +189,11 @@ def merge_window(job: Job, run_id: UUID, shard: str, staged: Staged, *, replay: 
         into = _prepare_target(job, run_id, columns)
     sql = MergeSql(job.view, staged.window_id, shard, columns, into, job.source.timezone)
     mark = None if replay or found.backfill else found.window.next_watermark()
-    given = partial(_straight, job, found, Straight(into, shard)) if staged.put_off else staged
+    given = (
+        partial(_straight, job, found, Straight(into, {c.name: c.type for c in columns}, job.source.timezone, shard))
+        if staged.put_off
+        else staged
+    )
     merged = merge(job.warehouse, sql, given, mark, first_load=staged.put_off, again=replay)
     until = found.window.until
     return Outcome(

@@ -20,6 +20,7 @@ from shardlake.load.target import TargetColumn
 from shardlake.shape.chunk import Shaped, duck
 from shardlake.shape.query import name
 from shardlake.types import Type
+from shardlake.values import Unread, values
 from shardlake.view import View
 
 Connection = psycopg.Connection[Any]
@@ -55,6 +56,25 @@ def split(columns: tuple[TargetColumn, ...], shaped: Shaped, base: int, zone: st
     """Type a shaped chunk. `base` is the place of its first raw row in the window; `zone` that of times without an offset."""
     rows = shaped.rows.append_column(PLACE, pc.add(shaped.places.cast(pa.int64()), base))
     own = [c for c in columns if c.name != "_shard"]
+    try:
+        return _at_once(own, rows, lake_schema(columns), zone)
+    except Unread:
+        return _by_sql(own, rows, lake_schema(columns), zone)
+
+
+def _at_once(own: list[TargetColumn], rows: pa.Table, schema: pa.Schema, zone: str) -> Split:
+    """The ordinary case, in which text stays where it is. Raises Unread."""
+    if any(odd(c.type, "") or c.type.name == "time" for c in own):
+        raise Unread
+    doubt = pc.is_valid(rows.column("_suspect"))
+    sure = rows.filter(pc.invert(doubt)) if pc.any(doubt).as_py() else rows
+    found = [values(c.type, sure.column(c.name), zone).cast(schema.field(c.name).type) for c in own]
+    doubtful = rows.filter(doubt).select([*(c.name for c in own), "_op", "_suspect", PLACE])
+    return Split(pa.table([*found, sure.column("_op"), sure.column(PLACE)], schema), doubtful)
+
+
+def _by_sql(own: list[TargetColumn], rows: pa.Table, schema: pa.Schema, zone: str) -> Split:
+    """What has to be judged or spelt anew, by DuckDB."""
     conditions = ["_suspect IS NOT NULL"]
     conditions += [f"coalesce({found}, false)" for c in own if (found := odd(c.type, name(c.name)))]
     connection = duck()
@@ -67,13 +87,13 @@ def split(columns: tuple[TargetColumn, ...], shaped: Shaped, base: int, zone: st
             sure = connection.sql(f"SELECT {items}, _op, {PLACE} FROM shaped WHERE NOT ({condition})").to_arrow_table()
         except duckdb.ConversionException:  # a text that looked certain was not: Postgres judges the whole chunk
             doubt = connection.sql(texts.replace("_suspect,", "'1' AS _suspect,")).to_arrow_table()
-            sure = lake_schema(columns).empty_table()
+            sure = schema.empty_table()
     finally:
         connection.unregister("shaped")
     sure, unsure = _in_zone(own, sure, zone)
     if unsure is not None:  # a time that the zone has twice or not at all
         doubt = pa.concat_tables([doubt, rows.filter(pc.is_in(rows.column(PLACE), unsure)).select(doubt.column_names).cast(doubt.schema)])
-    return Split(sure.cast(lake_schema(columns)), doubt)
+    return Split(sure.cast(schema), doubt)
 
 
 def _items(columns: list[TargetColumn], zone: str) -> list[str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from shardlake.load.names import cast, quoted, quoted_list, staging, staging_rejects, text
 from shardlake.load.target import TargetColumn
-from shardlake.shape.query import INDEXABLE_BYTES
+from shardlake.shape.suspect import INDEXABLE_BYTES
 from shardlake.types import Type
 from shardlake.view import View
 

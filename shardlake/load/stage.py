@@ -5,30 +5,30 @@ only the doubtful ones into staging. That saves a write and a read of every row,
 inside the merge's transaction, and is given up for the ordinary way at the first key that is there already.
 """
 
-import io
 import json
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 
 from shardlake.errors import ContractError
 from shardlake.failpoints import failpoint
 from shardlake.ledger.migrate import STAGING
+from shardlake.load.encode import HEADER, TRAILER, NotEncodable, can_encode, encode
 from shardlake.load.names import quoted, quoted_list, staging, staging_rejects
 from shardlake.shape.chunk import Shaped
+from shardlake.types import Type
 from shardlake.view import View
 
 Connection = psycopg.Connection[Any]
 _DOUBTFUL = 16 << 20
 """Bytes of doubtful rows that a window may hold back in memory while the others go straight."""
-_CSV = pa.csv.WriteOptions(include_header=False, quoting_style="needed", batch_size=8192)  # strings quoted, NULL not: '' and NULL differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,16 @@ class Staged:
 
 
 class NotStraight(Exception):
-    """A window cannot go straight into its target: too many of its rows are doubtful."""
+    """A window cannot go straight into its target: too many of its rows are doubtful, or one is beyond what is encoded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Straight:
-    """Where certain rows go at once: the table, and the shard that they are marked with."""
+    """Where certain rows go at once: the table, its columns' types, the zone of times without an offset, and the rows' shard."""
 
     into: str
+    types: Mapping[str, Type]
+    zone: str
     shard: str
 
 
@@ -69,8 +71,8 @@ def staging_columns(view: View) -> tuple[str, ...]:
 
 
 def can_go_straight(view: View) -> bool:
-    """Whether staged text is what COPY reads into the target's types: arrays and units need the merge's statements."""
-    return not (view.explode or (view.deletes and view.deletes.mode == "apply") or any(c.type.array for c in view.columns.values()))
+    """Whether its values can be sent as they are: arrays, units and a few rare types need the merge's statements."""
+    return not (view.explode or (view.deletes and view.deletes.mode == "apply")) and all(can_encode(c.type) for c in view.columns.values())
 
 
 def stage(connection: Connection, view: View, window_id: int, chunks: Iterable[Shaped], straight: Straight | None = None) -> Staged:
@@ -86,8 +88,8 @@ def stage(connection: Connection, view: View, window_id: int, chunks: Iterable[S
         columns = staging_columns(view)
         doubtful: list[pa.Table] = []
         own = tuple(c for c in columns if c not in ("_op", "_suspect"))
-        target = f"{straight.into} ({quoted_list((*own, '_shard'))})" if straight else f"{staging(window_id)} ({quoted_list(columns)})"
-        with connection.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN (FORMAT csv)") as copy:
+        into, names = (straight.into, (*own, "_shard")) if straight else (staging(window_id), columns)
+        with _copying(connection, into, names, straight) as write:
             for chunk in counted.through(chunks):
                 rows = chunk.rows
                 if straight:
@@ -99,14 +101,11 @@ def stage(connection: Connection, view: View, window_id: int, chunks: Iterable[S
                             raise NotStraight
                     counted.straight += rows.num_rows
                     rows = rows.select(own).append_column("_shard", pa.repeat(pa.scalar(straight.shard), rows.num_rows))
-                _write(copy, rows)
+                write(rows)
         if doubtful:
-            with (
-                connection.cursor() as cursor,
-                cursor.copy(f"COPY {staging(window_id)} ({quoted_list(columns)}) FROM STDIN (FORMAT csv)") as copy,
-            ):
+            with _copying(connection, staging(window_id), columns) as write:
                 for rows in doubtful:
-                    _write(copy, rows)
+                    write(rows)
         if counted.rejected:
             with connection.cursor() as cursor, cursor.copy(f"COPY {staging_rejects(window_id)} FROM STDIN") as copy:
                 for line in counted.reject_lines():
@@ -167,24 +166,24 @@ def create_staging(connection: Connection, view: View, window_id: int) -> None:
     connection.execute(f"CREATE UNLOGGED TABLE {staging_rejects(window_id)} (row_key jsonb, column_name text, value text, reason text)")
 
 
-def _write(copy: Any, rows: pa.Table) -> None:
-    """Rows as CSV, a few thousand at a time: a buffer that grows to a whole chunk costs more than the CSV itself."""
-    with pa.PythonFile(_Sink(copy), mode="w") as sink:
-        pa.csv.write_csv(rows, sink, _CSV)
+@contextmanager
+def _copying(
+    connection: Connection, table: str, columns: tuple[str, ...], straight: Straight | None = None
+) -> Iterator[Callable[[pa.Table], None]]:
+    """A COPY into a table of text, or straight into a target: what is called with rows of text in the order of `columns`."""
+    kinds, zone = (straight.types, straight.zone) if straight else ({}, "UTC")
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({quoted_list(columns)}) FROM STDIN (FORMAT binary)") as copy:
 
+        def write(rows: pa.Table) -> None:
+            for part in encode(rows, kinds, zone):
+                copy.write(part)
 
-class _Sink(io.RawIOBase):
-    """A COPY as a file that is written to."""
-
-    def __init__(self, copy: Any) -> None:
-        self._copy = copy
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._copy.write(data)
-        return len(data)
+        copy.write(HEADER)
+        try:
+            yield write
+        except NotEncodable:
+            raise NotStraight from None
+        copy.write(TRAILER)
 
 
 def drop_orphans(connection: Connection, view: View, shards: list[str]) -> None:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from shardlake.shape.poison import FINE, MALFORMED, SUSPICIOUS, examine, extract_exact, harmless, parse_exact, why_malformed
 from shardlake.shape.query import DOCUMENTS, ROW, TEXTS, JsonColumn, extraction, json_columns, name, shape_query
+from shardlake.shape.suspect import suspects
 from shardlake.view import JsonLimits, View
 
 _mine = threading.local()
@@ -65,7 +66,10 @@ def shape(view: View, table: pa.Table, kinds: dict[str, str]) -> Shaped:
             bad[row] = _first_malformed(view, table, row, documents)
         rows = rows.filter(pc.invert(malformed))
     rejects = [_reject(view, original, row, column, reason) for row, (column, reason) in sorted(bad.items())]
-    return Shaped(rows.drop_columns(ROW), table.num_rows - len(bad), rejects, rows.column(ROW))
+    places = rows.column(ROW)
+    marks = pc.if_else(suspects(view, rows, table.schema), "1", pa.scalar(None, pa.string()))
+    rows = rows.drop_columns(ROW).append_column("_suspect", marks)
+    return Shaped(rows, table.num_rows - len(bad), rejects, places)
 
 
 def duck() -> duckdb.DuckDBPyConnection:

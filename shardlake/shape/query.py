@@ -11,9 +11,6 @@ from shardlake.source.dialect import SourceColumn
 from shardlake.source.select import CURSOR
 from shardlake.view import Column, View
 
-INDEXABLE_BYTES = 2000
-"""Postgres refuses longer values in a B-tree."""
-
 
 @dataclass(frozen=True, slots=True)
 class JsonColumn:
@@ -117,25 +114,12 @@ def _unmarked(text: str) -> str:
     return f"regexp_replace({text}, '\"{MARK}([^\"]*)\"', '\\1', 'g')"
 
 
-def suspect(view: View) -> str:
-    """The condition that a row holds a value which Postgres must judge by itself."""
-    indexed = {c for group in (view.key, *view.warehouse.indexes) for c in group}
-    units = [f"{name(k)} IS NULL" for k in view.unit_key if k != "_shard"]
-    parts = units + [f"(_op IS NULL AND {name(k)} IS NULL)" for k in view.key if k not in (*view.unit_key, "_shard")]
-    for column_name, column in view.columns.items():
-        if column.type.certain is not None:
-            parts.append(f"NOT coalesce(regexp_full_match({name(column_name)}, {literal(column.type.certain)}), true)")
-        if column_name in indexed and column.type.name in ("text", "varchar", "jsonb", "bytea"):
-            parts.append(f"coalesce(strlen({name(column_name)}) > {INDEXABLE_BYTES}, false)")
-    return " OR ".join(parts) or "false"
-
-
 ROW = "_shardlake_row"
 """A raw row's place in its chunk."""
 
 
 def shape_query(view: View, raw: dict[str, pa.DataType], kinds: dict[str, str], *, extracted: str) -> str:
-    """View rows of `extracted` (raw columns, TEXTS and DOCUMENTS): the columns, `_cursor`, `_op`, `_suspect`, ROW.
+    """View rows of `extracted` (raw columns, TEXTS and DOCUMENTS): the columns, `_cursor`, `_op`, ROW.
 
     `_op` is 'd' for a unit that has no rows any more: deleted at its source, or exploded from an empty array. Such a
     row holds the unit's key and version, and NULLs. It is 'm' where a document is malformed, or has something else where
@@ -164,9 +148,7 @@ def shape_query(view: View, raw: dict[str, pa.DataType], kinds: dict[str, str], 
         f"{e} AS {name(n)}" if n in kept or gone == "false" else f"CASE WHEN {gone} THEN NULL ELSE {e} END AS {name(n)}"
         for n, e in columns.items()
     ]
-    inner = f"SELECT {', '.join([*selected, *version, op, ROW])} FROM {source}"
-    names = [name(n) for n in view.columns] + (["_cursor"] if version else []) + ["_op"]
-    return f"SELECT {', '.join(names)}, CASE WHEN {suspect(view)} THEN '1' END AS _suspect, {ROW} FROM ({inner})"
+    return f"SELECT {', '.join([*selected, *version, op, ROW])} FROM {source}"
 
 
 def _malformed(view: View) -> str:

@@ -1,0 +1,67 @@
+"""Texts that are certain (`Type.certain`) as Arrow values: what Postgres's cast would make of them, without asking it."""
+
+from typing import TypeAlias
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shardlake.types import Type
+
+Texts: TypeAlias = "pa.Array | pa.ChunkedArray"
+_OFFSET = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)$"
+_PLAIN = {
+    "smallint": pa.int16(), "integer": pa.int32(), "bigint": pa.int64(), "real": pa.float32(), "double precision": pa.float64(),
+    "date": pa.date32(), "timestamp": pa.timestamp("us"),
+}  # fmt: skip
+_AS_THEY_ARE = ("text", "varchar", "jsonb", "inet")
+
+
+class Unread(Exception):
+    """A text that may be right and is not read here: Postgres reads it."""
+
+
+def values(kind: Type, texts: Texts, zone: str = "UTC") -> Texts:
+    """The values of a column, as many as texts: numbers, times, bytes; of types that Arrow has none for, the texts.
+
+    Raises Unread: for arrays, intervals, UUIDs and numerics without a size; for a time without an offset where `zone` is not
+    UTC; for what Arrow does not take.
+    """
+    try:
+        return _values(kind, texts, zone)
+    except pa.ArrowInvalid as error:
+        raise Unread(f"{kind}: {error}") from None
+
+
+def _values(kind: Type, texts: Texts, zone: str) -> Texts:
+    if kind.array:
+        raise Unread(f"{kind}: an array")
+    if kind.name in _AS_THEY_ARE:
+        return texts
+    if wanted := _PLAIN.get(kind.name):
+        return texts.cast(wanted)
+    if kind.name == "numeric" and kind.sizes and kind.sizes[0] <= 38:
+        return texts.cast(pa.decimal128(kind.sizes[0], (*kind.sizes, 0)[1]))
+    if kind.name == "timestamptz":
+        return _instants(texts, zone)
+    if kind.name == "time":
+        return pc.binary_join_element_wise("1970-01-01", texts, " ").cast(pa.timestamp("us")).cast(pa.time64("us"))
+    if kind.name == "boolean":
+        return pc.if_else(texts.is_valid(), pc.is_in(texts, pa.array(["true", "t", "1"])), None)
+    if kind.name == "bytea":
+        return unhex(pc.utf8_slice_codeunits(texts, 2))
+    raise Unread(f"{kind}: no value of Arrow's")
+
+
+def _instants(texts: Texts, zone: str) -> Texts:
+    offset = pc.match_substring_regex(texts, _OFFSET)
+    if not pc.all(offset).as_py():
+        if zone != "UTC":
+            raise Unread(f"a time without an offset is in {zone}")
+        texts = pc.if_else(offset, texts, pc.binary_join_element_wise(texts, "Z", ""))
+    return texts.cast(pa.timestamp("us", "UTC"))
+
+
+def unhex(texts: Texts) -> pa.Array:
+    """Bytes that are spelt in hexadecimal."""
+    return pl.Series(values=pl.from_arrow(texts)).str.decode("hex").to_arrow().cast(pa.binary())
