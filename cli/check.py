@@ -14,9 +14,10 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print what a pro
 
         shardlake --views views --connections connections.yaml check
     """
+    from deployments.project import standing_names
     from shardlake.connection_file import connection_names, load_connection
     from shardlake.errors import ShardlakeError
-    from shardlake.places import connections_file, views_folder
+    from shardlake.places import connections_file, project_file, views_folder
     from shardlake.view_file import load_view, view_names
     from shardlake.view_set import contradictions
 
@@ -52,7 +53,12 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print what a pro
             problems.append(
                 f"{views_folder() / name / 'view.yaml'}: warehouse.table: {view.warehouse.table} is the table of the view {other} already"
             )
-    problems += [f"{views_folder() / name / 'view.yaml'}: {why}" for name, why in contradictions(views, [*names, *_standing()]).items()]
+    try:
+        standing = standing_names(project_file())
+    except ShardlakeError as error:
+        standing = []
+        problems.append(str(error))
+    problems += [f"{views_folder() / name / 'view.yaml'}: {why}" for name, why in contradictions(views, [*names, *standing]).items()]
     if as_json:
         show_json({"ok": not problems, "views": names, "problems": problems})
     else:
@@ -61,13 +67,3 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print what a pro
         console.print(f"{len(names)} views, {len(problems)} problems", style="red" if problems else "green", highlight=False)
     if problems:
         raise typer.Exit(1)
-
-
-def _standing() -> list[str]:
-    """The deployments of prefect.yaml, which views may run after."""
-    from shardlake.places import project_file
-    from shardlake.view_file import read_yaml
-
-    file = project_file()
-    found = (read_yaml(file).get("deployments") or []) if file.is_file() else []
-    return [str(item.get("name")).replace("-", "_") for item in found]

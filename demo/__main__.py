@@ -15,7 +15,7 @@ from rich.rule import Rule
 from rich.table import Table
 
 from demo.data import document
-from demo.servers import SHARDS, DemoServers, demo_servers, environment_without
+from demo.servers import SHARDS, DemoServers, demo_servers, environment_without, write_environment, write_project
 from embedded import NoServer
 from embedded.prefect_server import PrefectServer
 
@@ -57,11 +57,7 @@ def _start(stack: ExitStack, folder: Path, kind: str) -> tuple[PrefectServer, De
             console.print(f"[red]{error}[/]")
             raise SystemExit(1) from None
         count = servers.fill()
-        environment = servers.write_connections(folder / "connections.yaml")
-        views = folder / "views"
-        shutil.copytree(Path(__file__).parent / "views", views)
-        view = views / "orders" / "view.yaml"
-        view.write_text(view.read_text().replace("SOURCE/shop", f"{kind}-shards/shop"))
+        environment = write_project(servers, folder)
         beginning.join()
     console.print(f"[green]✓[/] Prefect server at {prefect.api_url}; {len(SHARDS)} {kind} shards with {count:,} rows; a Postgres warehouse")
     return prefect, servers, environment
@@ -151,9 +147,7 @@ class Story:
 def _next_steps(kept: bool, folder: Path, environment: dict[str, str]) -> None:
     here = folder.relative_to(HOUSE) if folder.is_relative_to(HOUSE) else folder
     if kept:
-        script = folder / "env.sh"
-        script.touch(mode=0o600)
-        script.write_text("".join(f"export {k}='{v}'\n" for k, v in sorted(environment.items())))
+        write_environment(folder, environment)
         console.print(f"In another terminal:  . {here}/env.sh\nthen, for example:")
     else:
         console.print("To try these yourself, run [bold]make demo KEEP=1[/], which leaves the servers up:")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -81,6 +82,23 @@ class DemoServers:
         }
         path.write_text(yaml.safe_dump(connections, sort_keys=False))
         return environment
+
+
+def write_project(servers: DemoServers, folder: Path) -> dict[str, str]:
+    """Write the demo's connections.yaml and views into a folder; returns the secrets that the connections refer to."""
+    secrets = servers.write_connections(folder / "connections.yaml")
+    views = folder / "views"
+    shutil.copytree(Path(__file__).parent / "views", views)
+    view = views / "orders" / "view.yaml"
+    view.write_text(view.read_text().replace("SOURCE/shop", f"{servers.kind}-shards/shop"))
+    return secrets
+
+
+def write_environment(folder: Path, environment: dict[str, str]) -> None:
+    """Write env.sh, for another terminal; only its owner may read it."""
+    script = folder / "env.sh"
+    script.touch(mode=0o600)
+    script.write_text("".join(f"export {k}='{v}'\n" for k, v in sorted(environment.items())))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.rule import Rule
 
-from demo.servers import SHARDS, DemoServers, demo_servers, environment_without
+from demo.servers import SHARDS, DemoServers, demo_servers, environment_without, write_environment, write_project
 from embedded import NoServer
 from embedded.prefect_server import PrefectServer
 from embedded.prefect_worker import PrefectWorker
@@ -58,14 +58,10 @@ def main() -> int:
 def prepare(servers: DemoServers, folder: Path) -> dict[str, str]:
     """Fill the shards, write connections and views; returns what a worker and the command need to know."""
     servers.fill()
-    secrets = servers.write_connections(folder / "connections.yaml")
-    views = folder / "views"
-    shutil.copytree(Path(__file__).parent / "views", views)
-    view = views / "orders" / "view.yaml"
-    view.write_text(view.read_text().replace("SOURCE/shop", f"{servers.kind}-shards/shop"))
+    secrets = write_project(servers, folder)
     kept = {k: v for k, v in environment_without("SHARDLAKE_").items() if k in ("PATH", "HOME", "LANG", "NO_PROXY")}
     files = {
-        "SHARDLAKE_VIEWS": str(views),
+        "SHARDLAKE_VIEWS": str(folder / "views"),
         "SHARDLAKE_CONNECTIONS": str(folder / "connections.yaml"),
         "SHARDLAKE_PROJECT": str(HOUSE / "prefect.yaml"),
     }
@@ -73,10 +69,8 @@ def prepare(servers: DemoServers, folder: Path) -> dict[str, str]:
 
 
 def _say(prefect: PrefectServer, folder: Path, environment: dict[str, str]) -> None:
-    script = folder / "env.sh"
-    script.touch(mode=0o600)
-    kept = {k: v for k, v in (environment | {"PREFECT_API_URL": prefect.api_url}).items() if k not in ("PATH", "HOME", "LANG")}
-    script.write_text("".join(f"export {k}='{v}'\n" for k, v in sorted(kept.items())))
+    told = environment | {"PREFECT_API_URL": prefect.api_url}
+    write_environment(folder, {k: v for k, v in told.items() if k not in ("PATH", "HOME", "LANG")})
     console.print(Rule("[bold]up", align="left"))
     console.print(f"Prefect's UI: [bold]{prefect.ui_url}[/]   {len(SHARDS)} shards, a warehouse and a lake in {folder.name}/")
     here = folder.relative_to(HOUSE) if folder.is_relative_to(HOUSE) else folder

@@ -6,6 +6,7 @@ from typing import Any
 
 from deployments.deployed import Deployed, flow_at
 from deployments.project import Pool, Project
+from deployments.standing import standing
 from shardlake.operation import short
 from shardlake.schedule import Every, Schedule
 from shardlake.view import View
@@ -19,7 +20,7 @@ def desired(views: Mapping[str, View], project: Project, pool: Pool) -> list[Dep
     found = [_view(view, project, pool) for view in views.values()]
     found += [_shards(view, project, pool) for view in views.values() if view.run.fan_out == "deployments"]
     found += [_group(name, [views[v] for v in names], project, pool) for name, names in groups(views).items()]
-    return [*found, *project.deployed(pool)]
+    return [*found, *standing(project, pool)]
 
 
 def shards_deployment(view: str) -> str:

@@ -1,14 +1,13 @@
 """prefect.yaml: the project's name, its work pools, and the deployments that stand whatever the views are."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from deployments.deployed import Deployed, flow_at
 from shardlake.errors import SpecError
-from shardlake.schedule import EPOCH
 from shardlake.view_file import read_yaml
 
 
@@ -54,15 +53,11 @@ class Project:
     @property
     def names(self) -> list[str]:
         """The standing deployments' names, as `after` in a view has them."""
-        return [str(item["name"]).replace("-", "_") for item in self.standing]
+        return _names(self.standing)
 
     def pool(self, name: str | None) -> Pool:
         """The pool of that name, or the first. One that prefect.yaml does not know has no type yet: the server knows it."""
         return next((p for p in self.pools if name in (None, p.name)), Pool(str(name), ""))
-
-    def deployed(self, pool: Pool) -> list[Deployed]:
-        """The standing deployments, on that pool."""
-        return [_standing(item, self, pool) for item in self.standing]
 
 
 def read_project(file: Path) -> Project:
@@ -81,32 +76,18 @@ def read_project(file: Path) -> Project:
     )
 
 
+def standing_names(file: Path) -> list[str]:
+    """The names of the standing deployments, as `after` in a view has them, whatever else the file says. Raises SpecError."""
+    content = read_yaml(file) if file.is_file() else None
+    return _names(_declared(file, content)) if isinstance(content, dict) else []
+
+
+def _names(standing: Iterable[dict[str, Any]]) -> list[str]:
+    return [str(item["name"]).replace("-", "_") for item in standing]
+
+
 def _declared(file: Path, content: dict[str, Any]) -> list[dict[str, Any]]:
     found = content.get("deployments") or []
     if not isinstance(found, list) or not all(isinstance(item, dict) and item.get("name") for item in found):
         raise SpecError(f"{file}: deployments: is a list of mappings, each with a name")
     return found
-
-
-def _standing(item: dict[str, Any], project: Project, pool: Pool) -> Deployed:
-    name = str(item["name"])
-    limit = item.get("concurrency_limit")
-    limit = limit if isinstance(limit, dict) or limit is None else {"limit": limit}
-    return Deployed.of(
-        flow_at(str(item.get("entrypoint"))), name, str(item.get("entrypoint")), pool.name,
-        description=item.get("description") or "", tags=[*project.tags, *item.get("tags", [])], parameters=item.get("parameters") or {},
-        schedules=[_schedule(name, s) for s in item.get("schedules") or []],
-        job_variables=item.get("work_pool", {}).get("job_variables") or {},
-        limit={"collision_strategy": "ENQUEUE", **limit} if limit else None,
-    )  # fmt: skip
-
-
-def _schedule(deployment: str, item: dict[str, Any]) -> dict[str, Any]:
-    """A schedule as `prefect deploy` reads it; it needs a slug, without which its changes could not be told from another."""
-    if not item.get("slug"):
-        raise SpecError(f"prefect.yaml: {deployment}: schedules: one has no slug", hint="Give it one, as in `slug: nightly`.")
-    given = {k: v for k, v in item.items() if k in ("cron", "interval", "timezone", "day_or", "rrule")}
-    if "interval" in item:
-        anchor = item.get("anchor_date", EPOCH)
-        given["anchor_date"] = anchor.isoformat() if isinstance(anchor, datetime) else str(anchor)
-    return {"slug": item["slug"], "schedule": given, "parameters": item.get("parameters") or {}, "active": item.get("active", True)}

@@ -8,15 +8,15 @@ from prefect.client.schemas.objects import State
 from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.layouts import write_all
 from flows.progress import Progress
-from flows.shown import final_state, outcome, publish_report, written
+from flows.shown import final_state, outcome, publish_report
 from shardlake.backfill import MOST_PARALLEL, PARALLEL, Backfill
 from shardlake.errors import ShardlakeError
 from shardlake.part import Part
 from shardlake.report import RunReport
 from tasks.backfill import backfill_part
 from tasks.view_job import view_job
-from tasks.write import write
 
 SLICES: Any = ThreadPoolTaskRunner(max_workers=MOST_PARALLEL)
 
@@ -50,9 +50,7 @@ def backfill(
             report = run.report
             with Progress(view, len(run.parts), f"Slices of the backfill of {view} that have come to their end") as progress:
                 _parts(view, run_id, run, progress)
-            writes: dict[str, Any] = {table: write.submit(view, run_id, table) for table in run.layouts()}
-            for table, future in writes.items():
-                written(run, table, future)
+            write_all(view, run_id, run)
     except ShardlakeError as error:
         report.error = str(error)
     publish_report(report)

@@ -13,7 +13,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelled
 
 from shardlake.job import Job
-from shardlake.ledger.alarms import completed_since
+from shardlake.ledger.runs import completed_since
 from shardlake.view import View
 
 

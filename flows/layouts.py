@@ -1,10 +1,23 @@
 """The lake tables of a run: written between its windows as soon as a commit's worth waits, and at its end."""
 
 from typing import Any
+from uuid import UUID
 
-from flows.shown import outcome, written
+from flows.shown import outcome
+from shardlake.backfill import Backfill
 from shardlake.run import Run
 from tasks.write import write
+
+
+def write_all(view: str, run_id: UUID, run: Run | Backfill) -> None:
+    """Every lake table that is to be written at a run's end, all at once; the failure of one is its own."""
+    last: dict[str, Any] = {table: write.submit(view, run_id, table) for table in run.layouts()}
+    for table, future in last.items():
+        done, error = outcome(future)
+        if error:
+            run.not_written(table, error)
+        else:
+            run.wrote(table, done)
 
 
 class Layouts:
@@ -28,9 +41,7 @@ class Layouts:
         """Behind the last window: everything that is left, all tables at once. What failed before is tried again."""
         for table in list(self._under_way):
             self._settle(table)
-        last = {table: write.submit(self._view, self._run.id, table) for table in self._run.layouts()}
-        for table, future in last.items():
-            written(self._run, table, future)
+        write_all(self._view, self._run.id, self._run)
 
     def _settle(self, table: str) -> None:
         done, error = outcome(self._under_way.pop(table))

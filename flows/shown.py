@@ -69,14 +69,5 @@ def arrived(run: Run, shard: str, *futures: PrefectFuture[Any]) -> bool:
     return True
 
 
-def written(run: Any, table: str, future: PrefectFuture[Any]) -> None:
-    """Wait for a lake table; its failure is its own."""
-    done, error = outcome(future)
-    if error:
-        run.not_written(table, error)
-    else:
-        run.wrote(table, done)
-
-
 def _key(view: str) -> str:
     return view.replace("_", "-")

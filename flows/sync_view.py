@@ -14,7 +14,6 @@ from flows.progress import Progress
 from flows.runner import RUNNER, TIMEOUT
 from flows.shown import arrived, final_state, publish_report, run_name
 from shardlake.errors import ShardlakeError
-from shardlake.job import Job
 from shardlake.report import RunReport
 from shardlake.run import Run
 from shardlake.steps import Planned
@@ -48,7 +47,9 @@ def run_view(view: str, shards: list[str] | None, full: bool) -> RunReport:
         elif not shards and job.view.run.fan_out == "deployments" and runtime.deployment.id:
             fan_out(job, full, report)
         else:
-            report = _run(job, shards, full, report)
+            run = Run(job, shards, report.run_id)
+            report = run.report
+            _stages(view, run, full)
     except ShardlakeError as error:
         report.error = str(error)
     if not report.left_out:
@@ -58,32 +59,25 @@ def run_view(view: str, shards: list[str] | None, full: bool) -> RunReport:
     return report
 
 
-def _run(job: Job, shards: list[str] | None, full: bool, report: RunReport) -> RunReport:
-    """The stages of all shards, in this run."""
-    view = job.view.name
-    try:
-        run = Run(job, shards, report.run_id)
-        ends = Progress(view, len(run.report.shards), f"Shards of {view} that have come to their end")
-        with run, ends as progress:
-            report, layouts = run.report, Layouts(view, run)
-            plans = {shard: plan.submit(view, run.id, shard, full) for shard in run.free}
-            planned = {shard: future.result() for shard, future in plans.items() if arrived(run, shard, future)}
-            chains = dict(_chain(view, run, p) for p in run.begin(planned))
-            while chains:
-                progress.left(len(chains))
-                merged = next(as_completed(list(chains)))
-                done, *stages = chains.pop(merged)
-                shard = done.plan.shard
-                if arrived(run, shard, *stages, merged) and run.merged(done, outcome := merged.result()):
-                    layouts.between()
-                    again = plan.submit(view, run.id, shard, resume=outcome.resume)
-                    if arrived(run, shard, again) and run.goes_on(again.result()):
-                        chains.update([_chain(view, run, again.result())])
-            run.finish()
-            layouts.finish()
-    except ShardlakeError as error:
-        report.error = str(error)
-    return report
+def _stages(view: str, run: Run, full: bool) -> None:
+    """The stages of all shards, in this flow run."""
+    with run, Progress(view, len(run.report.shards), f"Shards of {view} that have come to their end") as progress:
+        layouts = Layouts(view, run)
+        plans = {shard: plan.submit(view, run.id, shard, full) for shard in run.free}
+        planned = {shard: future.result() for shard, future in plans.items() if arrived(run, shard, future)}
+        chains = dict(_chain(view, run, p) for p in run.begin(planned))
+        while chains:
+            progress.left(len(chains))
+            merged = next(as_completed(list(chains)))
+            done, *stages = chains.pop(merged)
+            shard = done.plan.shard
+            if arrived(run, shard, *stages, merged) and run.merged(done, outcome := merged.result()):
+                layouts.between()
+                again = plan.submit(view, run.id, shard, resume=outcome.resume)
+                if arrived(run, shard, again) and run.goes_on(again.result()):
+                    chains.update([_chain(view, run, again.result())])
+        run.finish()
+        layouts.finish()
 
 
 def _chain(view: str, run: Run, planned: Planned) -> tuple[Any, tuple[Any, ...]]:

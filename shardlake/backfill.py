@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
 
-from shardlake import steps
 from shardlake.connection import Connection
 from shardlake.errors import (
     AccessRefused,
@@ -23,8 +22,10 @@ from shardlake.errors import (
     SpecError,
     WarehouseBusy,
     WarehouseUnavailable,
+    shown,
 )
 from shardlake.extract.plan import Reach, drift, reach
+from shardlake.extract.worker import stop as stop_readers
 from shardlake.extract.worker import warm_up
 from shardlake.job import Job, open_job
 from shardlake.lake.commit import Written
@@ -35,7 +36,7 @@ from shardlake.load.merge import Merged
 from shardlake.part import Part, merge_part, read_part
 from shardlake.report import BackfillReport, LayoutReport, ShardReport
 from shardlake.slices import before, read_range
-from shardlake.sync import persistent
+from shardlake.sync import persistent, write_layout
 from shardlake.view import View
 from shardlake.window import Watermark
 
@@ -90,6 +91,7 @@ class Backfill:
         if self.job.spool:
             self.job.spool.close()
         if error is not None:
+            stop_readers()  # as a run does
             self.report.error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__}: the backfill was broken off"
         try:
             if self._known:
@@ -185,7 +187,7 @@ class Backfill:
         """A part has failed; others go on."""
         if isinstance(error, _OF_THE_SHARD):
             self._out.add(part.shard)
-        text = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__} in Shardlake itself"
+        text = shown(error)
         shard = self.report.shards[part.shard]
         shard.error = shard.error or f"{part.shard}: {part.slice}: {text.removeprefix(part.shard).lstrip(':, ')}"
         with self.job.warehouse.connection() as connection:
@@ -214,7 +216,7 @@ class Backfill:
 
     def not_written(self, table: str, error: BaseException) -> None:
         """A lake table failed; the next run of whatever kind writes what is missing."""
-        self.report.lake[table].error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__} in Shardlake itself"
+        self.report.lake[table].failed(error)
 
     def _sum_up(self) -> None:
         with self.job.warehouse.connection() as connection:
@@ -247,7 +249,7 @@ def backfill(
     run = Backfill(open_job(view, connect), start, end, shards=shards, step=step, parallel=parallel)
     with run, ThreadPoolExecutor(run.parallel) as pool:
         list(pool.map(lambda part: _part(run, part), run.parts))
-        list(pool.map(lambda table: _layout(run, table), run.layouts()))
+        list(pool.map(lambda table: write_layout(run, table), run.layouts()))
     return run.report
 
 
@@ -262,11 +264,3 @@ def _part(run: Backfill, part: Part) -> None:
             run.merged(part)
     except ShardlakeError as error:
         run.failed(part, error)
-
-
-def _layout(run: Backfill, table: str) -> None:
-    """One lake table's commits."""
-    try:
-        run.wrote(table, persistent(lambda: steps.write(run.job, run.id, table)))
-    except ShardlakeError as error:
-        run.not_written(table, error)

@@ -16,6 +16,11 @@ class ShardlakeError(Exception):
         return (_rebuild, (type(self), self.message, self.hint))
 
 
+def shown(error: BaseException) -> str:
+    """What a report says of an error. Of a fault in Shardlake itself no more than its name: its message may hold a secret."""
+    return str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__} in Shardlake itself"
+
+
 def _rebuild(kind: type["ShardlakeError"], message: str, hint: str) -> "ShardlakeError":
     return kind(message, hint=hint)
 

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from shardlake.job import Job
 from shardlake.ledger import alarms as ledger
 from shardlake.ledger.alarms import Alarm, News, Rates
+from shardlake.ledger.runs import last_active
 from shardlake.ledger.status import ShardStatus, status
 from shardlake.operation import short
 from shardlake.view import View
-from shardlake.view_set import group_of, promised
+from shardlake.view_set import promised, run_of
 
 START_GRACE = timedelta(minutes=5)
 """How long after it was due a run may begin: a container takes its time."""
@@ -33,7 +34,7 @@ def alarms(job: Job, views: Mapping[str, View], now: datetime | None = None) -> 
         since = ledger.watched_since(connection, view.name)
         lines = status(connection, view.name, list(job.shards), limit)
         mates = [v.name for v in views.values() if v.group == view.group] if view.group else [view.name]
-        active = ledger.last_active(connection, mates)
+        active = last_active(connection, mates)
         quiet = {n.shard: n for n in ledger.news(connection, view.name)}
         rates = ledger.rates(connection, view.name)
     young = limit is None or now - since < limit
@@ -61,7 +62,7 @@ def _start(view: View, active: datetime | None, since: datetime, now: datetime) 
     """
     if view.after and not view.group:
         return None
-    due = max((s.last_due(group_of(view), now - START_GRACE) for s in view.schedule), default=None)
+    due = max((s.last_due(run_of(view), now - START_GRACE) for s in view.schedule), default=None)
     if due is None or due < since or (active is not None and active >= due - timedelta(seconds=1)):
         return None
     return Alarm(view.name, "", "not started", f"the run that was due at {due:%Y-%m-%d %H:%M} UTC never began")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 from uuid import UUID
 
-from shardlake.errors import ShardlakeError
+from shardlake.errors import shown
 from shardlake.lake.commit import Written
 from shardlake.load.merge import Merged
 from shardlake.window import Window
@@ -59,7 +59,7 @@ class ShardReport:
 
     def failed(self, error: BaseException) -> None:
         """The shard failed; the run goes on with the others."""
-        self.error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__} in Shardlake itself"
+        self.error = shown(error)
 
     @classmethod
     def of_json(cls, found: dict[str, Any]) -> Self:
@@ -101,6 +101,10 @@ class LayoutReport:
         self.files += written.files
         self.bytes += written.bytes
         self.seconds += written.seconds
+
+    def failed(self, error: BaseException) -> None:
+        """The table could not be written; the others, and the warehouse, go on."""
+        self.error = shown(error)
 
     def as_json(self) -> dict[str, Any]:
         """The report as a program reads it."""

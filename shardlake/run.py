@@ -161,7 +161,7 @@ class Run:
 
     def not_written(self, table: str, error: BaseException) -> None:
         """A lake table failed; the others, and the warehouse, go on. The next run writes what is missing."""
-        self.report.lake[table].error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__} in Shardlake itself"
+        self.report.lake[table].failed(error)
 
     def _check_drift(self, planned: dict[str, Planned]) -> None:
         """Fail the shards whose columns are not like the others', before anything of them moves."""

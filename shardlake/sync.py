@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Protocol, TypeVar
+from uuid import UUID
 
 from shardlake import steps
 from shardlake.connection import Connection
 from shardlake.errors import Retryable, ShardlakeError
-from shardlake.job import open_job
+from shardlake.job import Job, open_job
+from shardlake.lake.commit import Written
 from shardlake.report import RunReport
 from shardlake.run import Run
 from shardlake.steps import Planned
@@ -17,6 +19,25 @@ from shardlake.view import View
 T = TypeVar("T")
 PAUSES = (0.5, 2.0)
 """Seconds before a step is tried again."""
+
+
+class Writing(Protocol):
+    """A run or a backfill that has come to its lake tables."""
+
+    job: Job
+
+    @property
+    def id(self) -> UUID:
+        """Its id in the ledger."""
+        ...
+
+    def wrote(self, table: str, written: list[Written]) -> None:
+        """A lake table's commits were published."""
+        ...
+
+    def not_written(self, table: str, error: BaseException) -> None:
+        """A lake table failed."""
+        ...
 
 
 def sync(
@@ -32,11 +53,11 @@ def sync(
         planned = {p.plan.shard: p for p in plans if p is not None}
         list(pool.map(lambda p: _guarded(run, p.plan.shard, lambda: _shard(run, p)), run.begin(planned)))
         run.finish()
-        list(pool.map(lambda table: _layout(run, table), run.layouts()))
+        list(pool.map(lambda table: write_layout(run, table), run.layouts()))
     return run.report
 
 
-def _layout(run: Run, table: str) -> None:
+def write_layout(run: Writing, table: str) -> None:
     """One lake table's commits."""
     try:
         run.wrote(table, persistent(lambda: steps.write(run.job, run.id, table)))

@@ -23,8 +23,8 @@ def in_order(views: Mapping[str, View]) -> list[str]:
     return list(TopologicalSorter(graph).static_order())
 
 
-def group_of(view: View) -> str:
-    """What the view's start is spread by: those of a group start as one."""
+def run_of(view: View) -> str:
+    """The name of the run that the view shares with those of its group, or has alone; starts are spread by it."""
     return view.group or view.name
 
 

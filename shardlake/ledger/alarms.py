@@ -10,8 +10,6 @@ from psycopg.rows import class_row
 Connection = psycopg.Connection[Any]
 HISTORY = timedelta(days=28)
 """How far back the usual is looked for."""
-LONGEST = timedelta(hours=6)
-"""For how long a run without an end counts as under way; killed ones have none."""
 RECENT = timedelta(days=1)
 """What a rate of rejects is taken over, to be compared with the time before."""
 
@@ -54,24 +52,6 @@ def watched_since(connection: Connection, view: str) -> datetime:
     assert row is not None
     since: datetime = row[0]
     return since
-
-
-def last_active(connection: Connection, views: list[str]) -> datetime | None:
-    """When a run of one of the views was last under way; now, if one is. One that was killed counts for as long as `LONGEST`."""
-    row = connection.execute(
-        "SELECT max(CASE WHEN ended_at IS NOT NULL THEN ended_at WHEN started_at > now() - %s THEN now() ELSE started_at END)"
-        " FROM shardlake.runs WHERE view = ANY(%s)", (LONGEST, views)
-    ).fetchone()  # fmt: skip
-    return row[0] if row else None
-
-
-def completed_since(connection: Connection, view: str, shards: int, since: datetime) -> bool:
-    """Whether runs that began after `since` have completed on as many shards as the view has."""
-    row = connection.execute(
-        "SELECT count(DISTINCT s.shard) FROM shardlake.runs r JOIN shardlake.run_shards s USING (run_id)"
-        " WHERE r.view = %s AND r.started_at > %s AND r.state = 'completed'", (view, since)
-    ).fetchone()  # fmt: skip
-    return bool(row and row[0] >= shards)
 
 
 def news(connection: Connection, view: str) -> list[News]:

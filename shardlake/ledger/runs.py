@@ -1,5 +1,6 @@
 """The ledger's runs: what each did on each shard, and what the shards' columns were when all was well."""
 
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,8 @@ from psycopg.types.json import Jsonb
 from shardlake.report import RunReport, ShardReport
 
 Connection = psycopg.Connection[Any]
+LONGEST = timedelta(hours=6)
+"""For how long a run without an end counts as under way; killed ones have none."""
 
 
 def open_run(connection: Connection, run_id: UUID, view: str) -> None:
@@ -46,6 +49,24 @@ def shard_reports(connection: Connection, view: str, since: float) -> dict[str, 
         " ORDER BY shard, ended_at DESC", (view, since)
     )  # fmt: skip
     return {shard: ShardReport.of_json(report) for shard, report in rows.fetchall()}
+
+
+def last_active(connection: Connection, views: list[str]) -> datetime | None:
+    """When a run of one of the views was last under way; now, if one is. One that was killed counts for as long as `LONGEST`."""
+    row = connection.execute(
+        "SELECT max(CASE WHEN ended_at IS NOT NULL THEN ended_at WHEN started_at > now() - %s THEN now() ELSE started_at END)"
+        " FROM shardlake.runs WHERE view = ANY(%s)", (LONGEST, views)
+    ).fetchone()  # fmt: skip
+    return row[0] if row else None
+
+
+def completed_since(connection: Connection, view: str, shards: int, since: datetime) -> bool:
+    """Whether runs that began after `since` have completed on as many shards as the view has."""
+    row = connection.execute(
+        "SELECT count(DISTINCT s.shard) FROM shardlake.runs r JOIN shardlake.run_shards s USING (run_id)"
+        " WHERE r.view = %s AND r.started_at > %s AND r.state = 'completed'", (view, since)
+    ).fetchone()  # fmt: skip
+    return bool(row and row[0] >= shards)
 
 
 def contract(connection: Connection, view: str) -> dict[str, str] | None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from shardlake.freshness import alarms
-from shardlake.ledger.alarms import Alarm, completed_since, record, told, untold
+from shardlake.ledger.alarms import Alarm, record, told, untold
+from shardlake.ledger.runs import completed_since
 from shardlake.operation import short
 from tests.world import ORDERS_TABLE, World, WorldMaker, orders_view
 

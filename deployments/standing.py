@@ -1,0 +1,38 @@
+"""The deployments that stand in prefect.yaml, whatever the views are, in the words of Prefect's API."""
+
+from datetime import datetime
+from typing import Any
+
+from deployments.deployed import Deployed, flow_at
+from deployments.project import Pool, Project
+from shardlake.errors import SpecError
+from shardlake.schedule import EPOCH
+
+
+def standing(project: Project, pool: Pool) -> list[Deployed]:
+    """The deployments that stand in prefect.yaml, on that pool. Raises SpecError."""
+    return [_deployed(item, project, pool) for item in project.standing]
+
+
+def _deployed(item: dict[str, Any], project: Project, pool: Pool) -> Deployed:
+    name = str(item["name"])
+    limit = item.get("concurrency_limit")
+    limit = limit if isinstance(limit, dict) or limit is None else {"limit": limit}
+    return Deployed.of(
+        flow_at(str(item.get("entrypoint"))), name, str(item.get("entrypoint")), pool.name,
+        description=item.get("description") or "", tags=[*project.tags, *item.get("tags", [])], parameters=item.get("parameters") or {},
+        schedules=[_schedule(name, s) for s in item.get("schedules") or []],
+        job_variables=item.get("work_pool", {}).get("job_variables") or {},
+        limit={"collision_strategy": "ENQUEUE", **limit} if limit else None,
+    )  # fmt: skip
+
+
+def _schedule(deployment: str, item: dict[str, Any]) -> dict[str, Any]:
+    """A schedule as `prefect deploy` reads it; it needs a slug, without which its changes could not be told from another."""
+    if not item.get("slug"):
+        raise SpecError(f"prefect.yaml: {deployment}: schedules: one has no slug", hint="Give it one, as in `slug: nightly`.")
+    given = {k: v for k, v in item.items() if k in ("cron", "interval", "timezone", "day_or", "rrule")}
+    if "interval" in item:
+        anchor = item.get("anchor_date", EPOCH)
+        given["anchor_date"] = anchor.isoformat() if isinstance(anchor, datetime) else str(anchor)
+    return {"slug": item["slug"], "schedule": given, "parameters": item.get("parameters") or {}, "active": item.get("active", True)}
