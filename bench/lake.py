@@ -1,7 +1,8 @@
 """`python -m bench.lake`: a million rows from raw to two layouts, next to DuckDB and awswrangler; merges; what layouts cost a run.
 
 awswrangler writes to S3 alone, so it and we are compared on moto's S3, an emulator; DuckDB's COPY and we on the local disk.
-The peers begin with typed rows in one Parquet file. We begin with raw: JSON is taken apart, and every row is counted.
+The peers begin with typed rows in one Parquet file, and DuckDB once more with raw, as we do: there JSON is taken apart first.
+We count every row besides. dlt writes one table without partitions.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ ALONE = {
     "current rows in plain Parquet, by day": [{"table": "anew", "write": "replace", "partition_by": ["day(updated_at)"]}],
 }
 BUCKET = "bench-lake"
+_FIELDS = ", ".join(f"payload ->> '$.{p}' AS {p.replace('customer.address.city', 'city').replace('.', '_')}" for p in seed.VIEW_PATHS)
 TYPES = {"id": "BIGINT", "status": "VARCHAR", "amount": "DECIMAL(12,2)", "created_at": "TIMESTAMP", "updated_at": "TIMESTAMP"}
 COPY = """
 import duckdb, sys
@@ -46,6 +48,21 @@ for name, part in (("orders", "CAST(updated_at AS DATE)"), ("orders_by_city", "c
     keep = "*" if name == "orders" else "* EXCLUDE (city)"
     duckdb.sql(f"COPY (SELECT {keep}, {part} AS {column} FROM '{sys.argv[1]}') TO '{sys.argv[2]}/{name}'"
                f" (FORMAT parquet, PARTITION_BY ({column}), COMPRESSION zstd)")
+"""
+COPY_FROM_RAW = """
+import duckdb, sys
+duckdb.sql("CREATE TEMP TABLE rows AS SELECT id, status, CAST(amount AS DECIMAL(12,2)) AS amount, CAST(created_at AS TIMESTAMP) AS created_at,"
+           f" CAST(updated_at AS TIMESTAMP) AS updated_at, {sys.argv[3]} FROM read_parquet('{sys.argv[1]}/**/*.parquet')")
+for name, part, column, keep in (("orders", "CAST(updated_at AS DATE)", "dt", "*"), ("orders_by_city", "city", "city", "* EXCLUDE (city)")):
+    duckdb.sql(f"COPY (SELECT {keep}, {part} AS {column} FROM rows) TO '{sys.argv[2]}/{name}'"
+               f" (FORMAT parquet, PARTITION_BY ({column}), COMPRESSION zstd)")
+"""
+DLT = """
+import sys, dlt, pyarrow.parquet as pq
+rows = dlt.resource(pq.ParquetFile(sys.argv[1]).iter_batches(100_000), name="orders")
+lake = dlt.destinations.filesystem(f"file://{sys.argv[2]}")
+made = dlt.pipeline("lake", destination=lake, dataset_name="lake", pipelines_dir=f"{sys.argv[2]}/.dlt")
+made.run(rows, loader_file_format="parquet").raise_on_failed_jobs()
 """
 WRANGLER = """
 import sys, pandas as pd, awswrangler as wr
@@ -65,7 +82,7 @@ class LakeBench:
         self.ours = next(c for c in contestants(servers, {OURS}) if isinstance(c, Shardlake))
         self.state = Path(servers.warehouse(OURS).state)
         self.found: dict[str, list[Run]] = {}
-        self.notes: list[str] = []
+        self.notes: dict[str, str] = {}
 
     def run(self) -> None:
         """Everything, in turn."""
@@ -78,7 +95,15 @@ class LakeBench:
             self._to_s3(address)
             for number in range(self.rounds):
                 self._write("shardlake, from raw, local disk", LAYOUTS, {"url": str(self.state / "lake")}, number)
-                self._copy(typed, number)
+                self._local(
+                    "DuckDB COPY, from raw, local disk",
+                    [sys.executable, "-c", COPY_FROM_RAW, str(self.state / "lake" / "raw")],
+                    number,
+                    _FIELDS,
+                )
+                self._local("DuckDB COPY, from typed rows, local disk", [sys.executable, "-c", COPY, str(typed)], number)
+                dlt = str(python_of("dlt.txt", self.servers.folder / "envs"))
+                self._local("dlt filesystem, one table, from typed rows, local disk", [dlt, "-c", DLT, str(typed)], number)
                 self._write("shardlake, from raw, S3 emulator", LAYOUTS, _lake(address), number)
                 self._wrangler(typed, address, number)
         for name, layouts in ALONE.items():
@@ -129,14 +154,13 @@ class LakeBench:
         connections.write_text(yaml.safe_dump(found), encoding="utf-8")
         return [sys.executable, "-m", "bench.lake", "--write", str(connections), str(self._views(layouts) / "orders")]
 
-    def _copy(self, typed: Path, number: int) -> None:
-        out = self.state / "copy"
+    def _local(self, name: str, command: list[str], number: int, *more: str) -> None:
+        """A peer that writes into a folder."""
+        out = self.state / "peer"
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir()
-        self._keep(
-            "DuckDB COPY, from typed rows, local disk", self._measured([sys.executable, "-c", COPY, str(typed), str(out)], f"copy-{number}")
-        )
-        self.notes = [f"DuckDB's COPY wrote {len(list(out.rglob('*.parquet')))} files"]
+        self._keep(name, self._measured([*command, str(out), *more], f"peer-{number}"))
+        self.notes[name] = f"{name}: {sum(1 for _ in out.rglob('*.parquet'))} files"
         shutil.rmtree(out)
 
     def _wrangler(self, typed: Path, address: str, number: int) -> None:
@@ -191,7 +215,7 @@ class LakeBench:
             spread = f"{min(r.seconds for r in runs):.2f}–{max(r.seconds for r in runs):.2f}"
             rate = self.servers.rows * (0.01 if name.startswith("1%") else 1) / seconds
             lines.append(f"| {name} | {seconds:.2f} ({spread}) | {rate:,.0f} | {max(r.peak for r in runs) / 1e6:.0f} |")
-        return "\n".join([*lines, "", *(f"- {note}" for note in self.notes)])
+        return "\n".join([*lines, "", *(f"- {note}" for note in self.notes.values())])
 
 
 def write(connections: Path, view_folder: Path) -> None:

@@ -25,6 +25,8 @@ LARGE = 32 << 20
 """Bytes of a partition's typed rows that are still sorted as one."""
 GROUP = 122_880
 """Rows of a row group."""
+SAMPLE = 4096
+"""Rows that are looked at to see what repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +51,19 @@ def encode(
         numbers = [_reject(view, layout, chunk, found, bad, tally) for chunk, found in zip(chunks, numbers, strict=True)]
     counts = pl.concat(numbers).value_counts().rows() if numbers else []
     rows = {number: count for number, count in sorted(counts) if number >= 0}
+    repeating = _repeating(stored(layout, chunks[0].whole(chunks[0].read().slice(0, SAMPLE)))) if chunks else []
     width = sum(chunk.path.stat().st_size for chunk in chunks) / max(1, sum(chunk.rows for chunk in chunks))
     for group in _groups(rows, max(1, int(BATCH / max(1.0, width)))):
         places = {n: homes.get(values[n]) or "/".join(filter(None, (prefix, folder(layout.partition_by, values[n])))) for n in group}
         if len(group) == 1 and rows[group[0]] * width > LARGE:
             yield from _large(view, layout, chunks, numbers, group[0], places[group[0]], stem, list(values[group[0]]))
             continue
-        frame = _rows(view, layout, chunks, numbers, group)
-        for (number,), part in frame.group_by("_shardlake_partition", maintain_order=True):
-            data = _parquet(part.drop("_shardlake_partition"))
-            file = LakeFile(f"{places[int(str(number))]}/{stem}-000.parquet", list(values[int(str(number))]), part.height, len(data))
-            yield Encoded(file, data)
+        table, own = _rows(view, layout, chunks, numbers, group)
+        start = 0
+        for count, number in own.rle().struct.unnest().rows():
+            data = _parquet(table.slice(start, count), repeating)
+            yield Encoded(LakeFile(f"{places[number]}/{stem}-000.parquet", list(values[number]), count, len(data)), data)
+            start += count
 
 
 def _parts(layout: Layout, chunk: Chunk) -> pl.DataFrame:
@@ -84,20 +88,20 @@ def _groups(rows: dict[int, int], most: int) -> Iterator[list[int]]:
         yield group
 
 
-def _rows(view: View, layout: Layout, chunks: list[Chunk], numbers: list[pl.Series], group: list[int]) -> pl.DataFrame:
-    """The rows of some partitions, in their order, sorted by key within each."""
-    found = []
+def _rows(view: View, layout: Layout, chunks: list[Chunk], numbers: list[pl.Series], group: list[int]) -> tuple[pa.Table, pl.Series]:
+    """The rows of some partitions, in their order, sorted by key within each; and the number of each row's partition."""
+    found, codes = [], []
     consecutive = group[-1] - group[0] == len(group) - 1
     for chunk, own in zip(chunks, numbers, strict=True):
         places = (own.is_between(group[0], group[-1]) if consecutive else own.is_in(group)).arg_true()
         if len(places):
-            table = chunk.whole(chunk.read().take(places.to_arrow()))
-            found.append(frame_of(table).with_columns(own[places].alias("_shardlake_partition")))
-    frame = pl.concat(found)
-    order = by_key(frame.select(k for k in view.key if k in frame.columns))
-    codes = pl.DataFrame({"code": frame.get_column("_shardlake_partition").rechunk()[order]})
-    order = order[codes.select(pl.arg_sort_by("code", maintain_order=True)).to_series()]
-    return stored(layout, frame)[order]
+            found.append(chunk.whole(chunk.read().take(places.to_arrow())))
+            codes.append(own[places])
+    table, code = pa.concat_tables(found), pl.concat(codes)
+    order = by_key(frame_of(table.select([k for k in view.key if k in table.column_names])))
+    within = pl.DataFrame({"code": code[order]})
+    order = order[within.select(pl.arg_sort_by("code", maintain_order=True)).to_series()]
+    return stored(layout, table).combine_chunks().take(order.to_arrow()), code[order]
 
 
 def by_key(key: pl.DataFrame) -> pl.Series:
@@ -119,15 +123,21 @@ def sorted_by(table: pa.Table, key: list[str]) -> pa.Table:
     return plain_arrow(frame[by_key(frame.select(inside))])
 
 
-def stored(layout: Layout, frame: pl.DataFrame) -> pl.DataFrame:
+def stored(layout: Layout, table: pa.Table) -> pa.Table:
     """Rows as they lie in a file: folded names, and without the columns that the partition's folder holds."""
-    kept = frame.drop([t.column for t in layout.partition_by if t.unit == "identity"])
-    return kept.rename({n: folded(n) for n in kept.columns})
+    kept = table.drop_columns(list({t.column for t in layout.partition_by if t.unit == "identity"}))
+    return kept.rename_columns([folded(n) for n in kept.column_names])
 
 
-def _parquet(frame: pl.DataFrame) -> bytes:
+def _repeating(sample: pa.Table) -> list[str]:
+    """The columns whose values repeat: a dictionary of them is worth its making."""
+    flat = [n for n in sample.column_names if not pa.types.is_nested(sample.schema.field(n).type)]
+    return [n for n in flat if 4 * len(sample.column(n).unique()) <= sample.num_rows]
+
+
+def _parquet(table: pa.Table, repeating: list[str]) -> bytes:
     sink = io.BytesIO()
-    frame.write_parquet(sink, compression="zstd", compression_level=LEVEL, row_group_size=GROUP, statistics=True)
+    pq.write_table(table, sink, compression="zstd", compression_level=LEVEL, row_group_size=GROUP, use_dictionary=repeating)
     return sink.getvalue()
 
 
@@ -135,10 +145,7 @@ def _large(
     view: View, layout: Layout, chunks: list[Chunk], numbers: list[pl.Series], number: int, place: str, stem: str, values: list[str | None]
 ) -> Iterator[Encoded]:
     """A partition that does not fit into memory: files of the layout's size, piece by piece, each piece sorted by key."""
-    pieces = (
-        plain_arrow(_rows(view, layout, piece, own, [number]).drop("_shardlake_partition"))
-        for piece, own in _pieces(chunks, numbers, number)
-    )
+    pieces = (_rows(view, layout, piece, own, [number])[0] for piece, own in _pieces(chunks, numbers, number))
     yield from in_files(pieces, layout.file_size, f"{place}/{stem}", values)
 
 
@@ -146,7 +153,9 @@ def in_files(tables: Iterable[pa.Table], size: int, stem: str, values: list[str 
     """Tables one behind the other, each as row groups, in files of `size` bytes or a little more."""
     sink, writer, rows, nth = io.BytesIO(), None, 0, 0
     for table in tables:
-        writer = writer or pq.ParquetWriter(sink, table.schema, compression="zstd", compression_level=LEVEL)
+        writer = writer or pq.ParquetWriter(
+            sink, table.schema, compression="zstd", compression_level=LEVEL, use_dictionary=_repeating(table.slice(0, SAMPLE))
+        )
         writer.write_table(table, row_group_size=GROUP)
         rows += table.num_rows
         if sink.tell() >= size:

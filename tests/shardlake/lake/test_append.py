@@ -90,8 +90,8 @@ def test_files_are_typed_sorted_by_key_and_have_statistics(world: WorldMaker) ->
     (file,) = files(w, "orders")
     read = pq.ParquetFile(file)
     assert [(f.name, str(f.type)) for f in read.schema_arrow] == [
-        ("id", "int64"), ("status", "large_string"), ("amount", "decimal128(12, 2)"), ("updated_at", "timestamp[us]"), ("city", "large_string"),
-        ("items", "large_string"), ("_op", "large_string"), ("_seq", "int64"), ("_shard", "large_string"), ("_window", "int64"),
+        ("id", "int64"), ("status", "string"), ("amount", "decimal128(12, 2)"), ("updated_at", "timestamp[us]"), ("city", "string"),
+        ("items", "string"), ("_op", "string"), ("_seq", "int64"), ("_shard", "string"), ("_window", "int64"),
     ]  # fmt: skip
     assert read.read().column("id").to_pylist() == [1, 2, 3]
     column = read.metadata.row_group(0).column(0)
