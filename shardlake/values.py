@@ -55,7 +55,7 @@ def _values(kind: Type, texts: Texts, zone: str) -> Texts:
 
 def _instants(texts: Texts, zone: str) -> Texts:
     offset = pc.match_substring_regex(texts, _OFFSET)
-    if not pc.all(offset).as_py():
+    if not pc.all(offset, min_count=0).as_py():
         if zone != "UTC":
             raise Unread(f"a time without an offset is in {zone}")
         texts = pc.if_else(offset, texts, pc.binary_join_element_wise(texts, "Z", ""))

@@ -10,7 +10,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shardlake.shape.poison import FINE, MALFORMED, SUSPICIOUS, examine, extract_exact, harmless, parse_exact, why_malformed
-from shardlake.shape.query import DOCUMENTS, ROW, TEXTS, JsonColumn, extraction, json_columns, name, shape_query
+from shardlake.shape.query import (
+    DOCUMENTS,
+    MISLEADING,
+    ROW,
+    TEXTS,
+    JsonColumn,
+    can_be_swift,
+    extraction,
+    is_json,
+    json_columns,
+    name,
+    shape_query,
+)
 from shardlake.shape.suspect import suspects
 from shardlake.view import JsonLimits, View
 
@@ -52,14 +64,9 @@ def shape(view: View, table: pa.Table, kinds: dict[str, str]) -> Shaped:
     table, undecodable = _decoded(table, documents)
     table = table.append_column(ROW, pl.int_range(table.num_rows, dtype=pl.Int32, eager=True).to_arrow())
     bad, exact = _examine(view, table, documents, kinds, undecodable)
-    connection = duck()
-    try:
-        connection.register("raw", table)
-        source = _extracted(connection, view, documents, bad, exact)
-        query = shape_query(view, {f.name: f.type for f in table.schema}, kinds, extracted=source)
-        rows = connection.sql(query).to_arrow_table()
-    finally:
-        connection.unregister("raw")
+    rows = _swiftly(view, table, documents, kinds, bad) if can_be_swift(view) and not exact else None
+    if rows is None:
+        rows = _queried(view, table, documents, kinds, bad, exact, swift=False)
     malformed = pc.equal(rows.column("_op"), "m").fill_null(False)
     if pc.any(malformed).as_py():
         for row in rows.filter(malformed).column(ROW).to_pylist():
@@ -70,6 +77,37 @@ def shape(view: View, table: pa.Table, kinds: dict[str, str]) -> Shaped:
     marks = pc.if_else(suspects(view, rows, table.schema), "1", pa.scalar(None, pa.string()))
     rows = rows.drop_columns(ROW).append_column("_suspect", marks)
     return Shaped(rows, table.num_rows - len(bad), rejects, places)
+
+
+def _swiftly(
+    view: View, table: pa.Table, documents: tuple[JsonColumn, ...], kinds: dict[str, str], bad: dict[int, tuple[str, str]]
+) -> pa.Table | None:
+    """The view rows of a chunk in which every document is JSON and nothing misleads, as is usual; None where it is not so."""
+    for json in documents:
+        values = pl.Series(values=pl.from_arrow(table.column(json.name)))
+        if json.documents and any(values.str.contains(text, literal=True).any() for text in MISLEADING):
+            return None
+    try:
+        rows = _queried(view, table, documents, kinds, bad, {}, swift=True)
+    except duckdb.InvalidInputException:  # a document is malformed
+        return None
+    found = [rows.column(n) for n, column in view.columns.items() if column.path.steps and is_json(column)]
+    nested = all(pc.all(pc.match_substring_regex(c, r"\A[\[{]"), min_count=0).as_py() for c in found)
+    return rows if nested else None
+
+
+def _queried(
+    view: View, table: pa.Table, documents: tuple[JsonColumn, ...], kinds: dict[str, str],
+    bad: dict[int, tuple[str, str]], exact: dict[int, dict[str, Any]], *, swift: bool,
+) -> pa.Table:  # fmt: skip
+    connection = duck()
+    try:
+        connection.register("raw", table)
+        source = _extracted(connection, view, documents, bad, exact, swift=swift)
+        query = shape_query(view, {f.name: f.type for f in table.schema}, kinds, extracted=source, swift=swift)
+        return connection.sql(query).to_arrow_table()
+    finally:
+        connection.unregister("raw")
 
 
 def duck() -> duckdb.DuckDBPyConnection:
@@ -88,9 +126,11 @@ def _extracted(
     documents: tuple[JsonColumn, ...],
     bad: dict[int, tuple[str, str]],
     exact: dict[int, dict[str, Any]],
+    *,
+    swift: bool,
 ) -> str:
     """The raw rows that are not rejected, each JSON column with the lists of what its paths find."""
-    items = "".join(f", {extraction(j)}" for j in documents)
+    items = "".join(f", {extraction(j, swift=swift)}" for j in documents)
     query = f"SELECT *{items} FROM raw"
     if bad or exact:
         query += f" WHERE {ROW} NOT IN ({', '.join(map(str, sorted({*bad, *exact})))})"

@@ -33,7 +33,7 @@ def json_columns(view: View) -> tuple[JsonColumn, ...]:
         if column.path.column.startswith("$"):
             continue
         if column.path.steps:
-            (documents if _is_json(column) else texts).setdefault(column.path.column, []).append(column.path.steps)
+            (documents if is_json(column) else texts).setdefault(column.path.column, []).append(column.path.steps)
         elif column.type.name == "jsonb":
             documents.setdefault(column.path.column, [])
     if view.explode:
@@ -51,9 +51,24 @@ def pointer(steps: tuple[str | int, ...]) -> str:
     return "".join("/" + str(s).replace("~", "~0").replace("/", "~1") for s in steps)
 
 
-def extraction(json: JsonColumn) -> str:
-    """SELECT items TEXTS and DOCUMENTS with the column's name: lists of what its paths find; NULL for a document that is no JSON."""
+def can_be_swift(view: View) -> bool:
+    """Whether documents can be looked at once for texts and documents together; what is malformed raises then."""
+    documents = json_columns(view)
+    return bool(documents) and not view.explode and all(j.texts or j.documents for j in documents)
+
+
+MISLEADING = ('"[', '"{', '"\\u00')
+"""A document with one of these may hold a string that reads like an array or object once it has lost its quotes."""
+
+
+def extraction(json: JsonColumn, *, swift: bool) -> str:
+    """SELECT items TEXTS and DOCUMENTS with the column's name: lists of what its paths find; NULL for a document that is no JSON.
+
+    With `swift` one list has both, as text: a string has no quotes then, so that it must be told from JSON by other means.
+    """
     document = f"CAST({name(json.name)} AS VARCHAR)"
+    if swift:
+        return f"json_extract_string({document}, {_pointers((*json.texts, *json.documents))}) AS {name(TEXTS + json.name)}"
     items = []
     if json.texts:
         items.append(f"try(json_extract_string({document}, {_pointers(json.texts)})) AS {name(TEXTS + json.name)}")
@@ -67,7 +82,7 @@ def _pointers(paths: tuple[tuple[str | int, ...], ...]) -> str:
     return "[" + ", ".join(literal(pointer(p)) for p in paths) + "]"
 
 
-def expression(view: View, column: Column, raw: dict[str, pa.DataType], kinds: dict[str, str]) -> str:
+def expression(view: View, column: Column, raw: dict[str, pa.DataType], kinds: dict[str, str], *, swift: bool) -> str:
     """A view column's value as text. Elements give back numbers that `poison.MARK` has carried past DuckDB's doubles."""
     path = column.path
     if path.column == "$index":
@@ -76,7 +91,10 @@ def expression(view: View, column: Column, raw: dict[str, pa.DataType], kinds: d
         return _element(column, path)
     if path.steps:
         json = next(j for j in json_columns(view) if j.name == path.column)
-        if _is_json(column):
+        if swift:
+            place = len(json.texts) + json.documents.index(path.steps) if is_json(column) else json.texts.index(path.steps)
+            return f"{name(TEXTS + json.name)}[{place + 1}]"
+        if is_json(column):
             return f"nullif(CAST({name(DOCUMENTS + json.name)}[{json.documents.index(path.steps) + 1}] AS VARCHAR), 'null')"
         return f"{name(TEXTS + json.name)}[{json.texts.index(path.steps) + 1}]"
     return source_text(column, path.column, raw[path.column], kinds.get(path.column, "text"))
@@ -103,7 +121,7 @@ def source_text(column: Column | None, source: str, arrow: pa.DataType, kind: st
 
 
 def _element(column: Column, path: Path) -> str:
-    if _is_json(column):
+    if is_json(column):
         found = f"json_extract(_shardlake_element, {literal(pointer(path.steps))})" if path.steps else "_shardlake_element"
         return _unmarked(f"nullif(CAST({found} AS VARCHAR), 'null')")
     # a number that stands alone has no quotes any more
@@ -118,17 +136,17 @@ ROW = "_shardlake_row"
 """A raw row's place in its chunk."""
 
 
-def shape_query(view: View, raw: dict[str, pa.DataType], kinds: dict[str, str], *, extracted: str) -> str:
+def shape_query(view: View, raw: dict[str, pa.DataType], kinds: dict[str, str], *, extracted: str, swift: bool) -> str:
     """View rows of `extracted` (raw columns, TEXTS and DOCUMENTS): the columns, `_cursor`, `_op`, ROW.
 
     `_op` is 'd' for a unit that has no rows any more: deleted at its source, or exploded from an empty array. Such a
     row holds the unit's key and version, and NULLs. It is 'm' where a document is malformed, or has something else where
     the array to explode should be: no view row at all.
     """
-    columns = {n: expression(view, c, raw, kinds) for n, c in view.columns.items()}
+    columns = {n: expression(view, c, raw, kinds, swift=swift) for n, c in view.columns.items()}
     gone = f"{name(view.deletes.column)} IS NOT NULL" if view.deletes and view.deletes.mode == "apply" else "false"
     version = [f"{_cursor(view, raw, kinds)} AS _cursor"] if view.version_column == "_cursor" else []
-    source, malformed = extracted, _malformed(view)
+    source, malformed = extracted, "false" if swift else _malformed(view)
     if view.explode:
         json = next(j for j in json_columns(view) if j.name == view.explode.path.column)
         document = f"{name(DOCUMENTS + json.name)}[{json.documents.index(view.explode.path.steps) + 1}]"
@@ -176,7 +194,8 @@ def kinds_of(columns: tuple[SourceColumn, ...]) -> dict[str, str]:
     return {c.name: c.kind for c in columns}
 
 
-def _is_json(column: Column) -> bool:
+def is_json(column: Column) -> bool:
+    """Whether what is found for a column is JSON, and no text."""
     return column.type.name == "jsonb" or column.type.array
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shardlake.errors import ContractError
+from shardlake.shape import chunk as module
 from shardlake.shape.chunk import Reject, Shaped, shape
 from shardlake.view import View
 from tests.world import orders_view
@@ -491,3 +492,48 @@ def test_any_number_arrives_with_its_value_alone_and_in_an_array(numbers: list[A
         exploded(x={"type": "numeric", "from": "$element.x"}), [f'{{"items": [{", ".join(f"""{{"x": {t}}}""" for t in texts)}]}}']
     )
     assert [Decimal(x) for (x,) in values(apart, "x")] == [Decimal(t) for t in texts]
+
+
+# --- one look at a document, or two ----------------------------------------------------------------------------------
+TRAPS = ["[1]", "{}", "[", "{x", "5", "true", "null", "x", "\u005b", '"', "\\", "", '["a"]', "\\u005b1]", "1e5"]
+TRAPPED = (
+    st.sampled_from(TRAPS) | st.lists(st.sampled_from(TRAPS), max_size=3) | st.fixed_dictionaries({"n": st.sampled_from(TRAPS)}) | VALUE
+)
+
+
+def looked_at_twice(view: View, documents: list[str]) -> Shaped:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "can_be_swift", lambda _: False)
+        return shaped(view, documents)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(st.lists(TRAPPED, min_size=1, max_size=8), st.booleans())
+def test_one_look_at_a_document_finds_what_two_find(found: list[Any], unusual: bool) -> None:
+    view = view_of(
+        x={"type": "text", "from": "payload.x"}, j={"type": "jsonb", "from": "payload.j"}, n={"type": "jsonb", "from": "payload.j.n"},
+        a={"type": "bigint[]", "from": "payload.a"},
+    )  # fmt: skip
+    documents = [json.dumps({"x": v, "j": v, "a": v}) for v in found]
+    if unusual:
+        documents = [d.replace('"[', '"\\u005b').replace('"{', '"\\u007B') for d in documents]
+    swift, careful = shaped(view, documents), looked_at_twice(view, documents)
+    assert values(swift, "id", "x", "j", "n", "a", "_suspect") == values(careful, "id", "x", "j", "n", "a", "_suspect")
+    assert swift.rejects == careful.rejects
+
+
+@pytest.mark.parametrize(("document", "once"), [
+    ('{"x": "a", "j": [1, "b"]}', True),
+    ('{"x": null}', True),
+    ('{"x": "a", "j": "b"}', False),
+    ('{"x": "a", "j": "[1]"}', False),
+    ('{"x": "a", "j": "\\u005b1]"}', False),
+    ('{"x": "a", "j": 5}', False),
+    ('{"x": "a", "j": [1', False),
+])  # fmt: skip
+def test_a_document_is_looked_at_twice_only_where_it_may_mislead(document: str, once: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    queried = module._queried
+    monkeypatch.setattr(module, "_queried", lambda *given, swift: (seen.append(swift), queried(*given, swift=swift))[1])
+    shaped(view_of(x={"type": "text", "from": "payload.x"}, j={"type": "jsonb", "from": "payload.j"}), [document])
+    assert seen[-1] is once
