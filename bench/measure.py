@@ -7,6 +7,7 @@ one core from the process that it watches. The servers are not in the tree.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import statistics
@@ -28,11 +29,12 @@ MEMORY = "PSS" if ROLLUP else "RSS"
 
 @dataclass(frozen=True)
 class Run:
-    """One timed run; with a `problem` its seconds stand for nothing."""
+    """One timed run; with a `problem` its seconds stand for nothing. `engine` are those that it says it worked for itself."""
 
     seconds: float
     peak: int
     problem: str | None = None
+    engine: float | None = None
 
 
 @dataclass
@@ -52,6 +54,12 @@ class Series:
         if self.problem or not self.runs:
             return None
         return statistics.median(run.seconds for run in self.runs)
+
+    @property
+    def engine(self) -> float | None:
+        """The median of the engine's own seconds, of who tells them."""
+        told = [run.engine for run in self.runs if run.engine is not None]
+        return statistics.median(told) if told and not self.problem else None
 
     @property
     def fastest(self) -> float:
@@ -136,7 +144,16 @@ def measured(command: Sequence[str], stdin: str, environment: Mapping[str, str],
                 process.wait()
     if process.returncode and not problem:
         problem = f"failed: {_last_line(log)}"
-    return Run(seconds, peak, problem)
+    return Run(seconds, peak, problem, _engine(log.with_suffix(".out")))
+
+
+def _engine(output: Path) -> float | None:
+    """The seconds in the JSON object that is a program's last line, as ours prints one."""
+    lines = output.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    try:
+        return float(json.loads(lines[-1])["seconds"])
+    except (LookupError, TypeError, ValueError):
+        return None
 
 
 def _last_line(log: Path) -> str:

@@ -65,7 +65,16 @@ def _times(all_series: list[Series], who: Mapping[str, Contestant]) -> str:
         else:
             ratio = _ratio(series, ours)
             lines.append(f"{start} {_seconds(series)} | {ratio} | {series.peak / 2**20:.0f} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_engine(all_series, ours)])
+
+
+def _engine(all_series: list[Series], ours: Series | None) -> list[str]:
+    """What our engine took without the process's start, against the others' whole processes."""
+    if ours is None or ours.engine is None:
+        return []
+    others = [s for s in all_series if s is not ours and s.median and s.rows == ours.rows]
+    ratios = ", ".join(f"{ours.engine / s.median:.2f} of {s.contestant}" for s in others if s.median)
+    return ["", f"The engine alone: {ours.engine:.2f} s; {ratios}."]
 
 
 def _seconds(series: Series) -> str:
