@@ -1,12 +1,12 @@
 """A commit: windows that a layout does not hold yet, written as one. What a reader sees changes when it is published, last.
 
-open (windows fixed) ─▶ encode (local disk) ─▶ record (keys) ─▶ put ─▶ register ─▶ publish. Wherever it is broken off, the
+open (windows fixed) ─▶ encode, record (keys), put, in portions ─▶ register ─▶ publish. Wherever it is broken off, the
 next run finds the open commit, removes what its keys name, and begins it again with the same windows under the same names.
 """
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -24,8 +24,8 @@ from shardlake.job import Job
 from shardlake.lake.catalogue import register
 from shardlake.lake.current import CurrentTable, merge_batch, tombstones_of
 from shardlake.lake.files import encode
-from shardlake.lake.held import Held, put_all
 from shardlake.lake.partition import unfit
+from shardlake.lake.puts import put_all
 from shardlake.lake.rewrite import Rewrite
 from shardlake.lake.rows import Tally, batches, chunks
 from shardlake.lake.spool import MOST, scratched
@@ -162,15 +162,13 @@ def _files(connection: Connection, job: Job, layout: Layout, commit: Commit, tal
     """Encode, record and put the commit's files. Those of a try that was broken off go first."""
     store = _cleared(connection, job, commit)
     with scratched() as folder:
-        held = Held(folder)
         found = list(chunks(job, commit, tally, folder))
         homes = ledger.homes(connection, job.view.name, layout.table) if layout.mode == "append" else {}
-        for encoded in encode(job.view, layout, found, location(job, layout, commit), homes, f"c{commit.commit_id:08d}", tally):
-            held.add(encoded)
-        _put(connection, job, layout, commit, store, held)
+        encoded = encode(job.view, layout, found, location(job, layout, commit), homes, f"c{commit.commit_id:08d}", tally)
+        files = put_all(store, encoded, recorder(connection, job, layout, commit))
     whole = layout.mode == "replace"
     replaced = [f.key for f in ledger.live_files(connection, job.view.name, layout.table)] if whole else []
-    return New(held.files, replaced, {tuple(f.partition): f.key.rpartition("/")[0] for f in held.files}, whole=whole)
+    return New(files, replaced, {tuple(f.partition): f.key.rpartition("/")[0] for f in files}, whole=whole)
 
 
 def _rewrite(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> tuple[Counts, New]:
@@ -179,16 +177,15 @@ def _rewrite(connection: Connection, job: Job, layout: Layout, commit: Commit, t
     columns = _columns(connection, job, commit)
     live = ledger.live_files(connection, job.view.name, layout.table)
     with scratched() as folder:
-        table, held = Rewrite(job.view, layout, columns, store, live, folder), Held(folder)
+        table = Rewrite(job.view, layout, columns, store, live, folder)
         for batch in batches(chunks(job, commit, tally, folder)):
             fitting = _fit(job.view, layout, batch, tally)
             counts += merge_batch(job.view, table, fitting, tombstones_of(connection, job.view, fitting))
-        for encoded in table.files(location(job, layout, commit), f"c{commit.commit_id:08d}", layout.file_size):
-            held.add(encoded)
-        _put(connection, job, layout, commit, store, held)
+        encoded = table.files(location(job, layout, commit), f"c{commit.commit_id:08d}", layout.file_size)
+        files = put_all(store, encoded, recorder(connection, job, layout, commit))
     gone = set(table.replaced)
     places = {tuple(f.partition): f.key.rpartition("/")[0] for f in live if f.key not in gone} | table.places
-    new = New(held.files, table.replaced, places, columns=table.columns, whole=bool(table.replaced))
+    new = New(files, table.replaced, places, columns=table.columns, whole=bool(table.replaced))
     return Counts(tally.view_rows, counts.written, counts.skipped, tally.rejected), new
 
 
@@ -201,12 +198,9 @@ def _cleared(connection: Connection, job: Job, commit: Commit) -> ObjectStore:
     return store
 
 
-def _put(connection: Connection, job: Job, layout: Layout, commit: Commit, store: ObjectStore, held: Held) -> None:
-    failpoint("lake.encoded")
-    ledger.record_files(connection, job.view.name, layout.table, commit.commit_id, held.files)
-    failpoint("lake.recorded")
-    put_all(store, held)
-    failpoint("lake.put")
+def recorder(connection: Connection, job: Job, layout: Layout, commit: Commit) -> Callable[[list[LakeFile]], None]:
+    """What writes down a commit's files, in whatever portions they come."""
+    return lambda files: ledger.record_files(connection, job.view.name, layout.table, commit.commit_id, files)
 
 
 def _next(connection: Connection, job: Job, run_id: UUID, layout: Layout) -> tuple[Commit | None, bool]:

@@ -16,13 +16,12 @@ from obstore.store import ObjectStore
 
 from shardlake.job import Job
 from shardlake.lake.catalogue import move_partitions
-from shardlake.lake.commit import alone
+from shardlake.lake.commit import alone, recorder
 from shardlake.lake.files import GROUP, Encoded, in_files, sorted_by
-from shardlake.lake.held import Held, put_all
 from shardlake.lake.overview import SMALL
 from shardlake.lake.partition import folder
+from shardlake.lake.puts import put_all
 from shardlake.lake.rows import BATCH
-from shardlake.lake.spool import scratched
 from shardlake.lake.tables import from_json
 from shardlake.layout import Layout, folded
 from shardlake.ledger import lake as ledger
@@ -75,21 +74,20 @@ def compact(job: Job, layout: Layout, *, closed: timedelta = CLOSED) -> Compacte
         moved: dict[tuple[str | None, ...], str] = {}
         old = [f for files in waiting.values() for f in files]
         schema = pa.unify_schemas([parquet_schema(store, f.key) for f in old], promote_options="permissive")
-        with scratched() as scratch:
-            held = Held(scratch)
+
+        def rewritten() -> Iterator[Encoded]:
             for values, files in waiting.items():
                 place = "/".join(filter(None, (table.location, folder(layout.partition_by, values), f"c{commit.commit_id:08d}")))
                 moved[values] = place
-                for encoded in _rewritten(job, layout, store, files, schema, place, f"c{commit.commit_id:08d}"):
-                    held.add(encoded)
-            ledger.record_files(connection, job.view.name, layout.table, commit.commit_id, held.files)
-            put_all(store, held)
-        rows = sum(f.rows for f in held.files)
+                yield from _rewritten(job, layout, store, files, schema, place, f"c{commit.commit_id:08d}")
+
+        new = put_all(store, rewritten(), recorder(connection, job, layout, commit))
+        rows = sum(f.rows for f in new)
         with connection.transaction():
             if layout.partition_by:
                 move_partitions(job.lake, table, moved)
             ledger.publish(connection, commit.commit_id, Counts(rows, rows), schema.names, 0.0, replaces=[f.key for f in old])
-    return Compacted(layout.table, len(waiting), len(old), len(held.files))
+    return Compacted(layout.table, len(waiting), len(old), len(new))
 
 
 def _key(job: Job) -> list[str]:

@@ -1,0 +1,78 @@
+"""A commit's encoded files on their way into the store, several at once, while others are still encoded.
+
+Their keys are written down before they are put; so whatever breaks off, the next try knows what to remove.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+
+from obstore.store import ObjectStore
+
+from shardlake.errors import ShardlakeError
+from shardlake.failpoints import failpoint
+from shardlake.lake.files import Encoded
+from shardlake.ledger.lake import LakeFile
+from shardlake.store import put, remove
+
+AT_ONCE = 8
+"""Objects put at once."""
+FILES, BYTES = 32, 8 << 20
+"""So many files, or bytes of them, are written down together."""
+MEMORY = 16 << 20
+"""Bytes on their way, past which encoding waits."""
+
+
+def put_all(store: ObjectStore, encoded: Iterable[Encoded], record: Callable[[list[LakeFile]], None]) -> list[LakeFile]:
+    """Put files as they are encoded; `record` writes them down. Where one cannot be put, or made, those that were go again.
+
+    Raises LakeUnavailable, and what `encoded` and `record` raise.
+    """
+    puts = _Puts(store, record)
+    try:
+        for one in encoded:
+            puts.add(one)
+        puts.finish()
+    except BaseException:
+        puts.take_back()
+        raise
+    return puts.files
+
+
+class _Puts:
+    def __init__(self, store: ObjectStore, record: Callable[[list[LakeFile]], None]) -> None:
+        self.files: list[LakeFile] = []
+        self._store, self._record = store, record
+        self._pool = ThreadPoolExecutor(AT_ONCE)
+        self._waiting: list[Encoded] = []
+        self._under_way: deque[tuple[Future[None], int]] = deque()
+
+    def add(self, encoded: Encoded) -> None:
+        self._waiting.append(encoded)
+        if len(self._waiting) >= FILES or sum(len(e.data) for e in self._waiting) >= BYTES:
+            self._send()
+
+    def _send(self) -> None:
+        batch, self._waiting = self._waiting, []
+        self._record([e.file for e in batch])
+        failpoint("lake.recorded")
+        self.files += [e.file for e in batch]
+        for encoded in batch:
+            self._under_way.append((self._pool.submit(put, self._store, encoded.file.key, encoded.data), len(encoded.data)))
+        while sum(size for _, size in self._under_way) > MEMORY:
+            self._under_way.popleft()[0].result()
+
+    def finish(self) -> None:
+        failpoint("lake.encoded")
+        self._send()
+        for future, _ in self._under_way:
+            future.result()
+        self._pool.shutdown()
+        failpoint("lake.put")
+
+    def take_back(self) -> None:
+        """Remove what was put; what cannot be removed now, the next try removes."""
+        self._pool.shutdown(cancel_futures=True)
+        with suppress(ShardlakeError):
+            remove(self._store, [f.key for f in self.files])
