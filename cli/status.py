@@ -1,15 +1,19 @@
 """`shardlake status`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 from rich.text import Text
 
 from cli.shown import console, errors, show_json, table
 
+if TYPE_CHECKING:
+    from shardlake.ledger.backfills import Unfinished
+
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a program would read, and nothing else.")] = False) -> None:
-    """Show every view × shard: watermark, lag, last run, last error.
+    """Show every view × shard: watermark, lag, last run, last error; and backfills that have not come to their end.
 
     Ends with 1 when a view is staler than its `freshness`, a shard never arrived, or the last run failed.
 
@@ -20,23 +24,29 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a pr
     from cli.connect import connect
     from shardlake.errors import ShardlakeError
     from shardlake.job import open_job
+    from shardlake.ledger.backfills import Unfinished, all_unfinished
     from shardlake.ledger.status import ShardStatus
     from shardlake.ledger.status import status as of_view
     from shardlake.places import views_folder
     from shardlake.view_file import load_view, view_names
 
     lines: list[ShardStatus] = []
+    left: list[Unfinished] = []
     unknown: dict[str, str] = {}
     for name in view_names(views_folder()):
         try:
             job = open_job(load_view(views_folder() / name), connect)
             with job.warehouse.connection() as connection:
                 lines += of_view(connection, name, list(job.shards), job.view.freshness)
+                left += all_unfinished(connection, name)
         except ShardlakeError as error:
             unknown[name] = str(error)
     problems = [line for line in lines if line.problem]
     if as_json:
-        show_json({"ok": not problems and not unknown, "shards": [line.as_json() for line in lines], "unknown": unknown})
+        show_json({
+            "ok": not problems and not unknown, "shards": [line.as_json() for line in lines],
+            "backfills": [b.as_json() for b in left], "unknown": unknown,
+        })  # fmt: skip
     else:
         rows = []
         for line in lines:
@@ -47,7 +57,19 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a pr
             rows.append([line.view, line.shard, verdict, mark, lag, line.open_rejects, last_run, line.last_error])
         titles = ["view", "shard", "state", "watermark", "lag", "rejects", "last run", "last error"]
         console.print(table("", titles, rows, ("rejects",), ("shard", "state", "watermark", "lag", "last run")))
+        if left:
+            console.print(_backfills(left))
         for name, message in unknown.items():
             errors.print(f"{name}: {message}", markup=False, highlight=False, style="red", soft_wrap=True)
     if problems or unknown:
         raise typer.Exit(1)
+
+
+def _backfills(left: "list[Unfinished]") -> Table:
+    rows = []
+    for b in left:
+        state = "under way, or broken off" if b.state == "running" else (b.message or b.state)
+        shards = ", ".join(b.shards)
+        rows.append([b.view, b.lower, b.upper, shards, f"{b.done}/{b.slices}", f"{b.started_at:%m-%d %H:%M:%S}", state])
+    titles = ["view", "from", "to", "shards", "slices", "started", "state"]
+    return table("Backfills that are not finished; the same command again goes on", titles, rows, ("slices",), ("slices", "started"))

@@ -5,10 +5,12 @@ found out again where a run was killed in between.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, cast
 from uuid import UUID, uuid4
 
 import psycopg
+from psycopg.rows import class_row
 
 from shardlake.ledger import windows
 from shardlake.ledger.windows import OpenWindow
@@ -42,6 +44,40 @@ def unfinished(connection: Connection, view: str, found: Range, shards: list[str
         (view, found.kind, found.lower, found.upper, found.step, sorted(shards)),
     ).fetchone()
     return row[0] if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A backfill that has not come to its end: under way, broken off, or with slices that failed."""
+
+    view: str
+    lower: str
+    upper: str
+    step: str
+    shards: list[str]
+    done: int
+    slices: int
+    state: str
+    started_at: datetime
+    message: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """As a program reads it."""
+        return {
+            "view": self.view, "from": self.lower, "to": self.upper, "step": self.step, "shards": self.shards, "done": self.done,
+            "slices": self.slices, "state": self.state, "started": self.started_at.isoformat(), "message": self.message,
+        }  # fmt: skip
+
+
+def all_unfinished(connection: Connection, view: str) -> list[Unfinished]:
+    """The view's backfills that have not come to their end, oldest first. A range that was begun anew counts once."""
+    with connection.cursor(row_factory=class_row(Unfinished)) as cursor:
+        return cursor.execute(
+            "SELECT view, lower_bound AS lower, upper_bound AS upper, step, shards, d.done, d.slices, state, started_at, message"
+            " FROM shardlake.backfills b CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE state = 'done') AS done, count(*) AS slices"
+            " FROM shardlake.backfill_slices s WHERE s.backfill_id = b.backfill_id) d WHERE view = %s AND state <> 'completed' ORDER BY started_at",
+            (view,),
+        ).fetchall()
 
 
 def create(connection: Connection, view: str, found: Range, shards: list[str]) -> UUID:

@@ -85,3 +85,22 @@ def test_a_view_that_cannot_be_asked_about_is_named_and_the_others_are_still_sho
 def test_a_view_that_has_never_run_ends_with_1(world: WorldMaker) -> None:
     lines = status(world(["shop_00"]), 1)
     assert {name: line["problem"] for name, line in lines.items()} == {"shop_00": "never arrived"}
+
+
+def test_a_backfill_that_is_not_finished_is_shown_until_it_is(shop: World) -> None:
+    w = shop
+    known = w.connections()["mysql-shards/shop"]["shards"]
+    w.connection_changes = {"shards": {**known, "shop_01": f"mysql://root@127.0.0.1:1/{w.database('shop_01')}"}}
+    words = ("backfill", "orders", "--from", "2026-01-01", "--to", "2026-01-11", "--step", "1d")
+    assert w.command(*words).returncode == 1
+    w.connection_changes = {}
+    (left,) = json.loads(w.command("status", "--json").stdout)["backfills"]
+    assert (left["view"], left["from"][:10], left["to"][:10], left["step"], left["done"], left["slices"], left["state"]) == (
+        "orders", "2026-01-01", "2026-01-11", "86400s", 10, 20, "failed",
+    )  # fmt: skip
+    shown = w.command("status").stdout
+    assert "Backfills that are not finished; the same command again goes on" in shown
+    assert "10/20" in shown
+    assert w.command(*words).returncode == 0
+    assert json.loads(w.command("status", "--json").stdout)["backfills"] == []
+    assert "Backfills" not in w.command("status").stdout
