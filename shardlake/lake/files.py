@@ -24,7 +24,9 @@ LEVEL = 1
 LARGE = 32 << 20
 """Bytes of a partition's typed rows that are still sorted as one."""
 GROUP = 122_880
-"""Rows of a row group."""
+"""Rows of a row group, more or less."""
+GROUP_BYTES = 32 << 20
+"""Bytes of typed rows that are held for one, where fewer rows are as many bytes."""
 SAMPLE = 4096
 """Rows that are looked at to see what repeats."""
 
@@ -150,13 +152,14 @@ def _large(
 
 
 def in_files(tables: Iterable[pa.Table], size: int, stem: str, values: list[str | None]) -> Iterator[Encoded]:
-    """Tables one behind the other, each as row groups, in files of `size` bytes or a little more."""
+    """Tables one behind the other, in files of `size` bytes or a little more."""
     sink, writer, rows, nth = io.BytesIO(), None, 0, 0
-    for table in tables:
+    for table in _row_groups(tables):
         writer = writer or pq.ParquetWriter(
             sink, table.schema, compression="zstd", compression_level=LEVEL, use_dictionary=_repeating(table.slice(0, SAMPLE))
         )
-        writer.write_table(table, row_group_size=GROUP)
+        groups = max(1, round(table.num_rows / GROUP))
+        writer.write_table(table, row_group_size=max(1, -(-table.num_rows // groups)))
         rows += table.num_rows
         if sink.tell() >= size:
             writer.close()
@@ -165,6 +168,18 @@ def in_files(tables: Iterable[pa.Table], size: int, stem: str, values: list[str 
     if writer:
         writer.close()
         yield _encoded(sink, f"{stem}-{nth:03d}.parquet", values, rows)
+
+
+def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Tables put together until they fill a row group: small ones cost a reader more than they spare it."""
+    held: list[pa.Table] = []
+    for table in tables:
+        held.append(table)
+        if sum(t.num_rows for t in held) >= GROUP or sum(t.nbytes for t in held) >= GROUP_BYTES:
+            yield pa.concat_tables(held)
+            held = []
+    if held:
+        yield pa.concat_tables(held)
 
 
 def _encoded(sink: io.BytesIO, key: str, values: list[str | None], rows: int) -> Encoded:

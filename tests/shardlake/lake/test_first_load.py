@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shardlake import raw
 from shardlake.lake import commit
 from shardlake.lake.spool import Spool
 from tests.breaking import broken_at
@@ -141,3 +142,14 @@ def test_a_window_that_is_kept_and_made_of_raw_at_once_is_kept_once() -> None:
     assert spool.held([7]) == 4
     assert len(list(files[0].parent.parent.iterdir())) == 1
     spool.close()
+
+
+def test_three_layouts_cost_one_read_of_the_source_and_one_of_raw(world: WorldMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    w = long(world, LAYOUTS, ["shop_00", "shop_01"])
+    reads: list[str] = []
+    read = raw.read_chunk
+    monkeypatch.setattr(raw, "read_chunk", lambda store, file: (reads.append(file.key), read(store, file))[1])
+    report = w.must_sync()
+    assert {table: part.rows for table, part in report.lake.items()} == {"orders": 900, "orders_by_city": 900, "now": 900}
+    assert sum(shard.read for shard in report.shards.values()) == 900
+    assert sorted(reads) == sorted(key for (key,) in w.warehouse("SELECT key FROM shardlake.files"))
