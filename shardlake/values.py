@@ -1,5 +1,6 @@
 """Texts that are certain (`Type.certain`) as Arrow values: what Postgres's cast would make of them, without asking it."""
 
+from datetime import date
 from typing import TypeAlias
 
 import polars as pl
@@ -15,6 +16,9 @@ _PLAIN = {
     "date": pa.date32(), "timestamp": pa.timestamp("us"),
 }  # fmt: skip
 _AS_THEY_ARE = ("text", "varchar", "jsonb", "inet")
+
+
+_YEAR_1 = pa.scalar(date(1, 1, 1))
 
 
 class Unread(Exception):
@@ -39,7 +43,7 @@ def _values(kind: Type, texts: Texts, zone: str) -> Texts:
     if kind.name in _AS_THEY_ARE:
         return texts
     if wanted := _PLAIN.get(kind.name):
-        return texts.cast(wanted)
+        return _since_year_1(texts.cast(wanted)) if kind.name in ("date", "timestamp") else texts.cast(wanted)
     if kind.name == "numeric" and kind.sizes and kind.sizes[0] <= 38:
         return texts.cast(pa.decimal128(kind.sizes[0], (*kind.sizes, 0)[1]))
     if kind.name == "timestamptz":
@@ -59,7 +63,15 @@ def _instants(texts: Texts, zone: str) -> Texts:
         if zone != "UTC":
             raise Unread(f"a time without an offset is in {zone}")
         texts = pc.if_else(offset, texts, pc.binary_join_element_wise(texts, "Z", ""))
-    return texts.cast(pa.timestamp("us", "UTC"))
+    return _since_year_1(texts.cast(pa.timestamp("us", "UTC")))
+
+
+def _since_year_1(found: Texts) -> Texts:
+    """Days or times, none before year 1: Arrow has a year 0, and Postgres has none."""
+    first = pc.min(found)
+    if first.is_valid and pc.less(first, _YEAR_1.cast(first.type)).as_py():
+        raise Unread("a year before the first")
+    return found
 
 
 def unhex(texts: Texts) -> pa.Array:

@@ -46,6 +46,7 @@ class _Puts:
         self._store, self._record = store, record
         self._pool = ThreadPoolExecutor(AT_ONCE)
         self._waiting: list[Encoded] = []
+        self._bytes = 0
         self._under_way: deque[tuple[Future[None], int]] = deque()
 
     def add(self, encoded: Encoded) -> None:
@@ -60,8 +61,11 @@ class _Puts:
         self.files += [e.file for e in batch]
         for encoded in batch:
             self._under_way.append((self._pool.submit(put, self._store, encoded.file.key, encoded.data), len(encoded.data)))
-        while sum(size for _, size in self._under_way) > MEMORY:
-            self._under_way.popleft()[0].result()
+            self._bytes += len(encoded.data)
+        while self._under_way and (self._bytes > MEMORY or self._under_way[0][0].done()):
+            future, size = self._under_way.popleft()
+            future.result()
+            self._bytes -= size
 
     def finish(self) -> None:
         failpoint("lake.encoded")

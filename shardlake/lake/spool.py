@@ -75,17 +75,23 @@ class Spool:
             return
         place = self._begin(window_id)
         base = size = 0
-        for number, chunk in enumerate(chunks):
-            try:
-                size += _keep(place, number, split(chunk, base))
-            except OSError:  # a full disk: the rows are made of raw when they are written
-                shutil.rmtree(place, ignore_errors=True)
+        kept = False
+        try:
+            for number, chunk in enumerate(chunks):
+                try:
+                    size += _keep(place, number, split(chunk, base))
+                except OSError:  # a full disk: the rows are made of raw when they are written
+                    shutil.rmtree(place, ignore_errors=True)
+                    yield chunk
+                    yield from chunks
+                    return
+                base += chunk.shaped + len(chunk.rejects)
                 yield chunk
-                yield from chunks
-                return
-            base += chunk.shaped + len(chunk.rejects)
-            yield chunk
-        self._end_of(window_id, place, size)
+            self._end_of(window_id, place, size)
+            kept = True
+        finally:
+            if not kept:  # broken off, by whom it was passed on to or by what it came from
+                shutil.rmtree(place, ignore_errors=True)
 
     def files(self, window_id: int) -> list[Path] | None:
         """The kept chunks of a window: `….rows` are typed, `….doubtful` are text. None where the window is not kept."""

@@ -70,12 +70,14 @@ class Unfinished:
 
 
 def all_unfinished(connection: Connection, view: str) -> list[Unfinished]:
-    """The view's backfills that have not come to their end, oldest first. A range that was begun anew counts once."""
+    """The view's backfills that have not come to their end, oldest first. Of those of one range, step and shards the last counts."""
     with connection.cursor(row_factory=class_row(Unfinished)) as cursor:
         return cursor.execute(
             "SELECT view, lower_bound AS lower, upper_bound AS upper, step, shards, d.done, d.slices, state, started_at, message"
-            " FROM shardlake.backfills b CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE state = 'done') AS done, count(*) AS slices"
-            " FROM shardlake.backfill_slices s WHERE s.backfill_id = b.backfill_id) d WHERE view = %s AND state <> 'completed' ORDER BY started_at",
+            " FROM (SELECT DISTINCT ON (kind, lower_bound, upper_bound, step, shards) * FROM shardlake.backfills WHERE view = %s"
+            " ORDER BY kind, lower_bound, upper_bound, step, shards, started_at DESC) b"
+            " CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE s.state = 'done') AS done, count(*) AS slices"
+            " FROM shardlake.backfill_slices s WHERE s.backfill_id = b.backfill_id) d WHERE b.state <> 'completed' ORDER BY started_at",
             (view,),
         ).fetchall()
 

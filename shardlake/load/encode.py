@@ -32,6 +32,8 @@ _MICROSECONDS = _DAYS * 86_400_000_000
 _DIGITS = 4
 _GROUP = 10**_DIGITS
 """Postgres's numerics are digits of this base."""
+_DECIMALS = 36
+"""More decimals, and Arrow's cast reads past its powers of ten: it gives garbage, and no error."""
 
 Parts = list[pa.Array | bytes]
 """A field's bytes, one behind the other: arrays of them, and what is the same in every row."""
@@ -156,10 +158,12 @@ def _numeric(column: pa.Array, kind: Type) -> Parts:
         decimals = pc.if_else(pc.less(point, 0), pa.scalar(0, pa.int32()), behind).cast(pa.int64()).fill_null(0)
         most = pc.max(decimals).as_py() or 0
     fraction = -(-most // _DIGITS)
+    if fraction * _DIGITS > _DECIMALS:
+        raise Unread(f"{most} decimals")
     shifted = column.cast(pa.decimal128(38, fraction * _DIGITS))
     whole = pa.Array.from_buffers(pa.decimal128(38, 0), len(shifted), shifted.buffers(), offset=shifted.offset)
     number = whole.cast(pa.int64()).fill_null(0)
-    rest = pc.abs(number)
+    rest = pc.abs_checked(number)
     count = 4 if (pc.max(rest).as_py() or 0) < _GROUP**4 else 8
     words = []
     for _ in range(0, count, 4):
@@ -179,12 +183,13 @@ def _fixed(values: pa.Array, width: int) -> pa.Array:
     """Numbers without NULL as the bytes that they are."""
     start = values.offset * width
     data = values.buffers()[1].slice(start, len(values) * width)
-    return pa.Array.from_buffers(pa.binary(), len(values), [None, _offsets(len(values), width), data])
+    return pa.Array.from_buffers(pa.binary(), len(values), [None, _offsets(width), data])
 
 
 @cache
-def _offsets(count: int, width: int) -> pa.Buffer:
-    found: pa.Buffer = pl.int_range(0, (count + 1) * width, width, dtype=pl.Int32, eager=True).to_arrow().buffers()[1]
+def _offsets(width: int) -> pa.Buffer:
+    """Where values of one width begin, for as many as are encoded together; fewer need its beginning."""
+    found: pa.Buffer = pl.int_range(0, (_ROWS + 1) * width, width, dtype=pl.Int32, eager=True).to_arrow().buffers()[1]
     return found
 
 

@@ -85,6 +85,8 @@ def _swiftly(
     """The view rows of a chunk in which every document is JSON and nothing misleads, as is usual; None where it is not so."""
     for json in documents:
         values = pl.Series(values=pl.from_arrow(table.column(json.name)))
+        if values.dtype != pl.String:
+            return None
         if json.documents and any(values.str.contains(text, literal=True).any() for text in MISLEADING):
             return None
     try:

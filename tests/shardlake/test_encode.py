@@ -131,9 +131,13 @@ def test_rows_of_several_pieces_and_of_cut_tables(ledger: psycopg.Connection, mo
 
 
 def test_what_cannot_be_encoded_is_not_guessed() -> None:
-    for spelt, text in (("numeric", "9" * 40), ("numeric(65,30)", "123456789012.5"), ("integer", "99999999999"), ("bigint", "x")):
+    for spelt, text in (
+        ("numeric", "9" * 40), ("numeric(65,30)", "123456789012.5"), ("integer", "99999999999"), ("bigint", "x"),
+        ("numeric(78,68)", "1"), ("numeric(100,50)", "0.07"), ("numeric", "0." + "1" * 37), ("numeric", "0." + "1" * 60),
+        ("numeric(20,0)", "-9223372036854775808"), ("date", "0000-01-01"), ("timestamp", "0000-01-01 00:00:00"), ("timestamptz", "0000-01-01 00:00:00Z"),
+    ):  # fmt: skip
         with pytest.raises(NotEncodable):
-            list(encode(of(["1", text]), {"v": parse(spelt)}))
+            list(encode(of([text]), {"v": parse(spelt)}))
     stamps = of(["2024-01-01 12:00:00"])
     assert list(encode(stamps, {"v": parse("timestamptz")}))
     with pytest.raises(NotEncodable, match="Europe/Berlin"):

@@ -537,3 +537,11 @@ def test_a_document_is_looked_at_twice_only_where_it_may_mislead(document: str, 
     monkeypatch.setattr(module, "_queried", lambda *given, swift: (seen.append(swift), queried(*given, swift=swift))[1])
     shaped(view_of(x={"type": "text", "from": "payload.x"}, j={"type": "jsonb", "from": "payload.j"}), [document])
     assert seen[-1] is once
+
+
+@pytest.mark.parametrize("type_", [pa.int64(), pa.null()])
+def test_a_path_into_a_column_that_is_no_text_finds_what_its_text_holds(type_: pa.DataType) -> None:
+    view = view_of(x={"type": "text", "from": "payload.x"}, j={"type": "jsonb", "from": "payload.j"})
+    documents = [None, None] if type_ == pa.null() else [1, None]
+    found = shape(view, chunk(documents, type_=type_), {**KINDS, "payload": "int"})
+    assert (values(found, "x", "j"), found.rejects) == ([(None, None)] * 2, [])
