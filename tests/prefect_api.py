@@ -57,9 +57,16 @@ class PrefectApi:
             yield
 
     def _ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        """An answer. On SQLite a server says 503 while another writes: that is asked again."""
+        """An answer. On SQLite a server says 503 while another writes, or nothing for long: what only reads is asked again."""
+        reads, silent = method == "GET" or path.endswith("filter"), 0
         for _ in range(40):
-            answer = self._client.request(method, path, json=body)
+            try:
+                answer = self._client.request(method, path, json=body)
+            except httpx.ReadTimeout:
+                silent += 1
+                if not reads or silent == 3:
+                    raise
+                continue
             if answer.status_code != 503:
                 break
             time.sleep(0.5)
