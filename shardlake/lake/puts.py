@@ -34,7 +34,7 @@ def put_all(store: ObjectStore, encoded: Iterable[Encoded], record: Callable[[li
         for one in encoded:
             puts.add(one)
         puts.finish()
-    except BaseException:
+    except BaseException:  # whatever ends it, a cancelled run included: nothing may stay that no commit holds
         puts.take_back()
         raise
     return puts.files

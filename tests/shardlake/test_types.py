@@ -81,17 +81,25 @@ def cast_all(ledger: psycopg.Connection, type_: Type, texts: list[str]) -> None:
     ledger.execute(f"SELECT count({cast(type_, 'x')}) FROM unnest(%s::text[]) x", (texts,))
 
 
+FEW = settings(
+    max_examples=4, deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+)
+
+
+def matching(type_: Type) -> st.SearchStrategy[list[str]]:
+    """Texts that match a type's pattern; digits of other scripts, which hypothesis takes for digits, are none of its."""
+    texts = st.lists(st.from_regex(type_.certain or "", fullmatch=True).filter(lambda text: "\0" not in text), min_size=20, max_size=60)
+    return texts.map(lambda found: [t for t in found if t.isascii() or type_.name == "varchar"])
+
+
 PATTERNED = tuple(t for t in EVERY if t.certain is not None)
 
 
 @pytest.mark.parametrize("type_", PATTERNED, ids=str)
 def test_every_text_that_matches_a_types_pattern_is_taken_by_postgres_exactly(ledger: psycopg.Connection, type_: Type) -> None:
-    @settings(
-        max_examples=4, deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-    )
-    @given(st.lists(st.from_regex(type_.certain or "", fullmatch=True).filter(lambda text: "\0" not in text), min_size=20, max_size=60))
+    @FEW
+    @given(matching(type_))
     def check(texts: list[str]) -> None:
-        texts = [t for t in texts if t.isascii() or type_.name == "varchar"]
         assert set(certain(type_, texts)) == set(texts)
         assert refused(ledger, type_, texts) == []
         cast_all(ledger, type_, texts)
