@@ -15,6 +15,12 @@ import psutil
 from tests.world import ROOT
 
 
+def run_of_orders(program: str, environment: dict[str, str]) -> str:
+    """Run the deployment and wait for its end; returns what the command said."""
+    words = [program, "deployment", "run", "sync-view/orders", "--watch"]
+    return subprocess.run(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120).stdout
+
+
 def test_up_publishes_runs_and_leaves_nothing_behind(tmp_path: Path) -> None:
     log = tmp_path / "up.log"
     with log.open("wb") as output:
@@ -26,7 +32,7 @@ def test_up_publishes_runs_and_leaves_nothing_behind(tmp_path: Path) -> None:
             start_new_session=True,
         )
     try:
-        deadline = time.monotonic() + 150
+        deadline = time.monotonic() + 180
         while "Ctrl-C ends it." not in (said := log.read_text()) and up.poll() is None and time.monotonic() < deadline:
             time.sleep(0.5)
         assert "Ctrl-C ends it." in said, said
@@ -35,10 +41,11 @@ def test_up_publishes_runs_and_leaves_nothing_behind(tmp_path: Path) -> None:
         for name, value in re.findall(r"^export (\w+)='(.*)'$", (tmp_path / ".up" / "env.sh").read_text(), re.M):
             environment[name] = value
         program = str(Path(sys.executable).parent / "prefect")
-        done = subprocess.run(
-            [program, "deployment", "run", "sync-view/orders", "--watch"], env=environment, capture_output=True, text=True, timeout=120
-        )
-        assert "Flow run finished successfully in 'Completed'." in done.stdout, done.stdout + done.stderr
+        said = run_of_orders(program, environment)
+        while "'Cancelled'" in said and time.monotonic() < deadline:  # the schedule's own run is under way: one run a view at a time
+            time.sleep(2)
+            said = run_of_orders(program, environment)
+        assert "Flow run finished successfully in 'Completed'." in said
         children = psutil.Process(up.pid).children(recursive=True)
         up.send_signal(signal.SIGINT)
         assert up.wait(60) == 0
