@@ -30,8 +30,11 @@ class CurrentTable(Protocol):
     def rows_of(self, units: pl.DataFrame) -> pl.DataFrame | None:
         """The table's rows whose unit key is among `units`; memory holds no others. None where there is no table yet."""
 
-    def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame) -> None:
-        """Insert or replace rows by key, and take out those whose key is in `gone`: one commit, all of it or nothing."""
+    def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame, *, new: bool) -> None:
+        """Insert or replace rows by key, and take out those whose key is in `gone`: one commit, all of it or nothing.
+
+        `new` says that the table holds no row of the units concerned: there is nothing to be replaced.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def merge_batch(view: View, table: CurrentTable, batch: pl.DataFrame, tombstones
     gone = present.join(live.select(*keys.unit).unique(), on=list(keys.unit), how="semi").join(wanted, on=list(keys.key), how="anti")
     removed = gone.select(*keys.key)
     if changed.height or removed.height:
-        table.apply(changed, removed)
+        table.apply(changed, removed, new=not present.height)
     deleted = live.filter(pl.col("_op").is_not_null()).join(gone.select(*keys.unit).unique(), on=list(keys.unit), how="semi")
     written = changed.height + deleted.height
     return Counts(batch.height, written, batch.height - written, 0)

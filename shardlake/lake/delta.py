@@ -1,5 +1,6 @@
 """A Delta table of current rows, written by delta-rs."""
 
+import os
 from datetime import timedelta
 from math import ceil
 from typing import Any
@@ -7,18 +8,24 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from shardlake.connection import Lake
 from shardlake.errors import LakeUnavailable
 from shardlake.lake.current import Keys, frame_of, plain_arrow
+from shardlake.lake.files import GROUP, LEVEL
 from shardlake.lake.partition import values_of
 from shardlake.layout import Layout, folded
 from shardlake.view import View
 
+os.environ.setdefault("TOKIO_WORKER_THREADS", "1")  # read when delta-rs is first used
+"""delta-rs's threads: each holds rows and a row group of its own, so two take twice the memory of one, at the same CPU."""
+
 _GONE = "_shardlake_gone"
 _RETENTION = "delta.deletedFileRetentionDuration"
+_WRITER = WriterProperties(compression="ZSTD", compression_level=LEVEL, max_row_group_size=GROUP)
+"""As our own files are; by default Snappy, and a million rows are held for a row group."""
 
 
 def storage(lake: Lake) -> dict[str, str]:
@@ -72,7 +79,7 @@ class Delta:
                 found.append(frame_of(pa.Table.from_batches([part])).join(units, on=list(self._keys.unit), how="semi"))
         return pl.concat(found, how="vertical_relaxed")
 
-    def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame) -> None:
+    def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame, *, new: bool) -> None:
         """As `CurrentTable` has it."""
         columns = upserts.columns
         upserts = upserts.with_columns(values_of(_unfolded(upserts, t.column), t).alias(n) for n, t in self._derived.items())
@@ -82,7 +89,12 @@ class Delta:
                 write_deltalake(
                     self._uri, plain_arrow(upserts), partition_by=[t.name for t in self._layout.partition_by] or None, mode="error",
                     storage_options=storage(self._lake), configuration={"delta.logRetentionDuration": "interval 7 days"},
+                    writer_properties=_WRITER,
                 )  # fmt: skip
+                return
+            if new:  # a merge would read the whole table to find that
+                rows = plain_arrow(upserts)
+                write_deltalake(table, rows, mode="append", schema_mode="merge", writer_properties=_WRITER)
                 return
             source = pl.concat(
                 [upserts.with_columns(pl.lit(False).alias(_GONE)), gone.with_columns(pl.lit(True).alias(_GONE))], how="diagonal"
@@ -90,7 +102,7 @@ class Delta:
             every = {n: f"s.{_quoted(n)}" for n in (*columns, *self._derived)}
             same = " AND ".join(f"t.{_quoted(k)} = s.{_quoted(k)}" for k in self._keys.key)
             (
-                table.merge(plain_arrow(source), same, source_alias="s", target_alias="t", merge_schema=True)
+                table.merge(plain_arrow(source), same, source_alias="s", target_alias="t", merge_schema=True, writer_properties=_WRITER)
                 .when_matched_delete(f"s.{_GONE}")
                 .when_matched_update(every, f"NOT s.{_GONE}")
                 .when_not_matched_insert(every, f"NOT s.{_GONE}")
@@ -113,7 +125,7 @@ def compact(lake: Lake, uri: str, size: int) -> tuple[int, int]:
     try:
         table = DeltaTable(uri, storage_options=storage(lake))
         before = len(table.file_uris())
-        table.optimize.compact(target_size=size)
+        table.optimize.compact(target_size=size, max_concurrent_tasks=1, writer_properties=_WRITER)
         return before, len(DeltaTable(uri, storage_options=storage(lake)).file_uris())
     except TableNotFoundError:
         return 0, 0

@@ -108,9 +108,10 @@ class Iceberg:
                 found.append(frame_of(pa.Table.from_batches([part])).join(units, on=list(self._keys.unit), how="semi"))
         return pl.concat(found, how="vertical_relaxed")
 
-    def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame) -> None:
+    def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame, *, new: bool) -> None:
         """As `CurrentTable` has it."""
-        rows, keys = _wide(plain_arrow(upserts)), pl.concat([upserts.select(*self._keys.key), gone])
+        rows = _wide(plain_arrow(upserts))
+        keys = pl.concat([upserts.select(*self._keys.key), gone])[: 0 if new else None]
         with named(self.name):
             for left in reversed(range(_TRIES)):
                 try:

@@ -84,7 +84,7 @@ class Rewrite:
                     self._found.append((file, found.select(*self._keys.key)))
         return pl.concat(rows, how="diagonal_relaxed") if rows else None
 
-    def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame) -> None:
+    def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame, *, new: bool) -> None:
         """As `CurrentTable` has it."""
         key = list(self._keys.key)
         changed = pl.concat([upserts.select(key), gone.select(key)])

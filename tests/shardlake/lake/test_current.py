@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
+from pyiceberg.table import Table
 
 from shardlake.connection import Lake, PostgresWarehouse
 from shardlake.lake.iceberg import catalog
@@ -17,16 +19,28 @@ from tests.world import World, WorldMaker
 FORMATS = ["delta", "iceberg"]
 
 
+def iceberg_table(w: World, table: str) -> Table:
+    """The table as pyiceberg opens it."""
+    lake, warehouse = w.connect("athena-lake/main"), w.connect("postgres-warehouse/main")
+    assert isinstance(lake, Lake)
+    assert isinstance(warehouse, PostgresWarehouse)
+    return catalog(lake, warehouse).load_table(("analytics", table))
+
+
 def independent(w: World, format_: str, table: str = "orders") -> list[dict[str, Any]]:
     """A table's rows by the format's own library."""
     if format_ == "delta":
         found: pa.Table = DeltaTable(str(w.folder / "lake" / "analytics" / table)).to_pyarrow_table()
     else:
-        lake, warehouse = w.connect("athena-lake/main"), w.connect("postgres-warehouse/main")
-        assert isinstance(lake, Lake)
-        assert isinstance(warehouse, PostgresWarehouse)
-        found = catalog(lake, warehouse).load_table(("analytics", table)).scan().to_arrow()
+        found = iceberg_table(w, table).scan().to_arrow()
     return sorted(found.to_pylist(), key=lambda row: (row["id"], row["_shard"]))
+
+
+def files_of(w: World, format_: str) -> list[str]:
+    """The table's files, by the format's own library."""
+    if format_ == "delta":
+        return DeltaTable(str(w.folder / "lake" / "analytics" / "orders")).file_uris()
+    return [task.file.file_path.removeprefix("file://") for task in iceberg_table(w, "orders").scan().plan_files()]
 
 
 def agrees(w: World, format_: str) -> None:
@@ -51,6 +65,31 @@ def test_inserts_updates_and_a_key_that_moves_end_as_in_the_warehouse(world: Wor
     assert w.must_sync().lake["orders"].rows == 3
     agrees(w, format_)
     assert w.must_sync().lake["orders"].rows == 0
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_rows_of_new_keys_come_beside_the_files_that_are_there(world: WorldMaker, format_: str) -> None:
+    w = shop(world, ["shop_00"], [{"table": "orders", "format": format_}])
+    order(w, "shop_00", 1)
+    w.must_sync()
+    (first,) = files_of(w, format_)
+    order(w, "shop_00", 2)
+    w.must_sync()
+    beside = files_of(w, format_)
+    assert (len(beside), first in beside) == (2, True)
+    order(w, "shop_00", 1, city="changed")
+    w.must_sync()
+    assert first not in files_of(w, format_)
+    agrees(w, format_)
+
+
+def test_a_delta_table_is_zstd_as_the_other_layouts_are(world: WorldMaker) -> None:
+    w = shop(world, ["shop_00"], [{"table": "orders", "format": "delta"}])
+    for n in (1, 1, 2):  # made, merged into, appended to
+        order(w, "shop_00", n, city=str(n))
+        w.must_sync()
+    found = {pq.ParquetFile(file).metadata.row_group(0).column(0).compression for file in files_of(w, "delta")}
+    assert found == {"ZSTD"}
 
 
 @pytest.mark.parametrize("format_", FORMATS)
