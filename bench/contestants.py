@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import measure
 from bench.endpoints import Job
-from bench.peers import FLAT, LOOKBACK, PEERS, PLAIN, SCENARIOS, Peer
+from bench.peers import FIRST, FLAT, LOOKBACK, PEERS, PLAIN, SCENARIOS, Peer
 from bench.peers.environments import python_of
 from bench.seed import Digest, Digests
 from bench.servers import PASSWORD, USER, Servers
@@ -18,6 +18,7 @@ from bench.servers import PASSWORD, USER, Servers
 HOUSE = Path(__file__).resolve().parent.parent
 VIEWS = Path(__file__).with_name("views")
 OURS = "shardlake"
+OURS_AS_TEXT = "shardlake-text"
 
 # As seed.digests has it, in Postgres's words: the same bytes hashed on both sides.
 _PLAIN = "id, status, amount::numeric(12,2), to_char(updated_at, 'YYYY-MM-DD HH24:MI:SS.US')"
@@ -103,13 +104,15 @@ class PeerContestant(Contestant):
 class Shardlake(Contestant):
     """This project. It reads a view and a connections file, as it does everywhere."""
 
+    view: str = "orders"
+
     def command(self, servers: Servers, scenario: str) -> list[str]:
         state = Path(servers.warehouse(self.name).state)
         views = self._views(state, scenario)
         connections = state / "connections.yaml"
         connections.write_text(self._connections(servers, state), encoding="utf-8")
         return [
-            sys.executable, "-m", "bench.ours", "--view", str(views / "orders"),
+            sys.executable, "-m", "bench.ours", "--view", str(views / self.view),
             "--connections", str(connections), "--views", str(views), "--state", str(state),
         ]  # fmt: skip
 
@@ -149,7 +152,7 @@ athena-lake/main:
 
 
 def names() -> list[str]:
-    return [OURS, *(peer.name for peer in PEERS)]
+    return [OURS, OURS_AS_TEXT, *(peer.name for peer in PEERS)]
 
 
 def contestants(servers: Servers, chosen: set[str]) -> list[Contestant]:
@@ -159,8 +162,13 @@ def contestants(servers: Servers, chosen: set[str]) -> list[Contestant]:
         f"SELECT {FLAT} FROM analytics.orders", flattens=True, share=1.0, scenarios=SCENARIOS,
         makes_schemas=True,
     )  # fmt: skip
+    as_text = Shardlake(
+        OURS_AS_TEXT, "the same with JSON left as text, as the peers leave it; first loads alone, since it shares our ledger",
+        ("analytics", "shardlake"), f"SELECT {PLAIN} FROM analytics.orders_text", flattens=False, share=1.0,
+        scenarios=(FIRST,), makes_schemas=True, view="orders_text",
+    )  # fmt: skip
     peers = [_peer(peer, servers) for peer in PEERS if peer.name in chosen]
-    return [ours, *peers] if OURS in chosen else [*peers]
+    return [*(o for o in (ours, as_text) if o.name in chosen), *peers]
 
 
 def _peer(peer: Peer, servers: Servers) -> PeerContestant:

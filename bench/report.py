@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from bench.contestants import OURS, Contestant
+from bench.contestants import OURS, OURS_AS_TEXT, Contestant
 from bench.measure import MEMORY as MEASURE
 from bench.measure import Series
 from bench.scenarios import EXPLAINED, MEMORY, Results
@@ -53,6 +53,7 @@ def render(
 
 def _times(all_series: list[Series], who: Mapping[str, Contestant]) -> str:
     ours = next((series for series in all_series if series.contestant == OURS), None)
+    as_text = next((series for series in all_series if series.contestant == OURS_AS_TEXT), None)
     lines = [
         "| | rows | JSON | seconds | against ours | peak MB |",
         "|---|---:|---|---:|---:|---:|",
@@ -65,16 +66,17 @@ def _times(all_series: list[Series], who: Mapping[str, Contestant]) -> str:
         else:
             ratio = _ratio(series, ours)
             lines.append(f"{start} {_seconds(series)} | {ratio} | {series.peak / 2**20:.0f} |")
-    return "\n".join([*lines, *_engine(all_series, ours)])
+    others = [s for s in all_series if s not in (ours, as_text)]
+    alike = [s for s in others if not who[s.contestant].flattens]
+    return "\n".join([*lines, *_engine("The engine alone", ours, others), *_engine("And where JSON is left as text", as_text, alike)])
 
 
-def _engine(all_series: list[Series], ours: Series | None) -> list[str]:
+def _engine(what: str, ours: Series | None, others: list[Series]) -> list[str]:
     """What our engine took without the process's start, against the others' whole processes."""
     if ours is None or ours.engine is None:
         return []
-    others = [s for s in all_series if s is not ours and s.median and s.rows == ours.rows]
-    ratios = ", ".join(f"{ours.engine / s.median:.2f} of {s.contestant}" for s in others if s.median)
-    return ["", f"The engine alone: {ours.engine:.2f} s; {ratios}."]
+    ratios = ", ".join(f"{ours.engine / s.median:.2f} of {s.contestant}" for s in others if s.median and s.rows == ours.rows)
+    return ["", f"{what}: {ours.engine:.2f} s; {ratios}."]
 
 
 def _seconds(series: Series) -> str:
