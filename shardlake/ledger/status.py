@@ -8,6 +8,8 @@ import psycopg
 from psycopg.rows import class_row
 
 Connection = psycopg.Connection[Any]
+_OPEN = "read_again_at IS NULL"
+"""A reject whose row was not read again since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class RejectLine:
     value: str | None
     reason: str
     seen_at: datetime
+    read_again_at: datetime | None
 
 
 def status(connection: Connection, view: str, shards: list[str], freshness: timedelta | None) -> list[ShardStatus]:
@@ -67,7 +70,9 @@ def status(connection: Connection, view: str, shards: list[str], freshness: time
         " WHERE view = %s AND status = 'merged' AND kind IS NULL ORDER BY merged_at DESC) w", (view, view)).fetchall()}  # fmt: skip
     ends = {row[0]: row[1:] for row in connection.execute(
         "SELECT DISTINCT ON (shard) shard, ended_at, state, error FROM shardlake.run_shards WHERE view = %s ORDER BY shard, ended_at DESC", (view,)).fetchall()}  # fmt: skip
-    rejects = dict(connection.execute("SELECT shard, count(*) FROM shardlake.rejects WHERE view = %s GROUP BY shard", (view,)).fetchall())
+    rejects = dict(
+        connection.execute(f"SELECT shard, count(*) FROM shardlake.rejects WHERE view = %s AND {_OPEN} GROUP BY shard", (view,)).fetchall()
+    )
     lines = []
     for shard in shards:
         watermark, moved = marks.get(shard, (None, None))
@@ -78,16 +83,17 @@ def status(connection: Connection, view: str, shards: list[str], freshness: time
     return lines
 
 
-def rejects(connection: Connection, view: str, shard: str | None, limit: int) -> list[RejectLine]:
-    """A view's rejects, newest first."""
+def rejects(connection: Connection, view: str, shard: str | None, limit: int, *, every: bool = False) -> list[RejectLine]:
+    """A view's rejects, newest first; with `every` those as well whose row was read again since."""
     with connection.cursor(row_factory=class_row(RejectLine)) as cursor:
         return cursor.execute(
-            "SELECT reject_id, window_id, shard, stage, row_key, column_name, value, reason, seen_at FROM shardlake.rejects"
-            " WHERE view = %s AND (%s::text IS NULL OR shard = %s) ORDER BY reject_id DESC LIMIT %s", (view, shard, shard, limit)
-        ).fetchall()  # fmt: skip
+            "SELECT reject_id, window_id, shard, stage, row_key, column_name, value, reason, seen_at, read_again_at FROM shardlake.rejects"
+            f" WHERE view = %s AND (%s::text IS NULL OR shard = %s) AND {'true' if every else _OPEN} ORDER BY reject_id DESC LIMIT %s",
+            (view, shard, shard, limit),
+        ).fetchall()
 
 
-def reject_count(connection: Connection, view: str) -> int:
-    """How many rejects a view has in all."""
-    row = connection.execute("SELECT count(*) FROM shardlake.rejects WHERE view = %s", (view,)).fetchone()
+def reject_count(connection: Connection, view: str, *, every: bool = False) -> int:
+    """How many rejects a view has."""
+    row = connection.execute(f"SELECT count(*) FROM shardlake.rejects WHERE view = %s AND {'true' if every else _OPEN}", (view,)).fetchone()
     return int(row[0]) if row else 0

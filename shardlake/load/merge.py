@@ -14,6 +14,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from shardlake.errors import AccountingError, SourceFailed, StagingLost, WarehouseBusy
 from shardlake.failpoints import failpoint
 from shardlake.ledger import windows
+from shardlake.load import read_again
 from shardlake.load.locks import locking, waiting
 from shardlake.load.merge_sql import MergeSql
 from shardlake.load.stage import Staged, drop_staging
@@ -102,7 +103,8 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, mark:
         staged = staged(connection)
         started += staged.shape_seconds + staged.stage_seconds
     _require_staging(connection, sql, staged)
-    connection.execute("DELETE FROM shardlake.rejects WHERE window_id = %s", (sql.window_id,))
+    settled = read_again.settled(connection, sql.window_id)
+    read_again.mark(connection, sql)
     rejected = _count(connection, sql.reject(everything=False)) if staged.suspects else 0
     try:
         with connection.transaction():
@@ -119,6 +121,7 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, mark:
             ) from None
     if staged.shape_rejected:
         _count(connection, sql.shape_rejects())
+    read_again.stay_settled(connection, sql.window_id, settled)
     failpoint("merge.cast")
     merged += staged.straight
     if unchanged is None:
