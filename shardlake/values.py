@@ -58,12 +58,17 @@ def _values(kind: Type, texts: Texts, zone: str) -> Texts:
 
 
 def _instants(texts: Texts, zone: str) -> Texts:
-    offset = pc.match_substring_regex(texts, _OFFSET)
+    offset = has_offset(texts)
     if not pc.all(offset, min_count=0).as_py():
         if zone != "UTC":
             raise Unread(f"a time without an offset is in {zone}")
         texts = pc.if_else(offset, texts, pc.binary_join_element_wise(texts, "Z", ""))
     return _since_year_1(texts.cast(pa.timestamp("us", "UTC")))
+
+
+def has_offset(texts: Texts) -> Texts:
+    """Which times name their offset."""
+    return pc.match_substring_regex(texts, _OFFSET)
 
 
 def _since_year_1(found: Texts) -> Texts:
