@@ -25,6 +25,8 @@ from shardlake.values import Unread, has_offset, values
 Steps = tuple[str | int, ...]
 """The way to a part of a document: keys, and 0 for the elements of an array."""
 _OPENING = {List: "[", Struct: "{"}
+_EXPONENT = r"\A-?[0-9](?:\.[0-9]+)?e[+-]?[0-9]+\z"
+"""A number that `from_json` spells in another way than JSON: `1e-05` for 0.00001."""
 _BLANKS = " \t\n\r"
 
 
@@ -72,6 +74,8 @@ class _Reading:
 
     def _leaf(self, kind: Type, texts: pa.Array, rows: pa.Array) -> pa.Array:
         if kind.certain is None:
+            if kind.name == "text":
+                self.doubtful.append(rows.filter(pc.match_substring_regex(texts, _EXPONENT).fill_null(False)))
             return texts.cast(part_type(kind))
         sure = certain(kind, texts)
         if kind.name == "timestamptz" and self.zone != "UTC":

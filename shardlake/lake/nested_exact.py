@@ -118,21 +118,18 @@ def _would_round(value: Any) -> bool:
 
 
 def _judged(connection: Connection, leaves: list[_Leaf]) -> Judged:
-    spelt = _spelt(leaves)
+    spelt = _spelt(list(dict.fromkeys(leaf.text for leaf in leaves if leaf.json)))
+    final = {leaf: spelt[leaf.text] if leaf.json else leaf.text for leaf in leaves}
     texts: dict[Type, dict[str, None]] = defaultdict(dict)
-    for leaf, text in spelt.items():
+    for leaf, text in final.items():
         texts[leaf.kind][text] = None
     found = {kind: _values(connection, kind, list(own)) for kind, own in texts.items()}
-    return {leaf: found[leaf.kind][text] for leaf, text in spelt.items()}
+    return {leaf: found[leaf.kind][text] for leaf, text in final.items()}
 
 
-def _spelt(leaves: list[_Leaf]) -> dict[_Leaf, str]:
-    """The leaves' texts, with JSON as DuckDB writes it. A number that is a text is spelt in another way than one inside of JSON."""
-    found = {leaf: leaf.text for leaf in leaves if not leaf.json}
-    for structure, as_json in (("JSON", True), ("VARCHAR", False)):
-        own = [leaf for leaf in leaves if leaf.json and (leaf.kind.name == "jsonb") == as_json]
-        found |= zip(own, _asked([leaf.text for leaf in own], f"from_json(t, '\"{structure}\"')").to_pylist(), strict=True)
-    return found
+def _spelt(fragments: list[str]) -> dict[str, str]:
+    """JSON as DuckDB writes it."""
+    return dict(zip(fragments, _asked(fragments, "from_json(t, '\"JSON\"')").to_pylist(), strict=True))
 
 
 def _values(connection: Connection, kind: Type, texts: list[str]) -> dict[str, tuple[Any, str | None]]:
