@@ -23,7 +23,7 @@ from shardlake.connection import Lake, PostgresWarehouse
 from shardlake.errors import LakeUnavailable
 from shardlake.lake.aws import RETRIES, client
 from shardlake.lake.current import Keys, frame_of, plain_arrow
-from shardlake.lake.iceberg_nulls import keep_null_lists
+from shardlake.lake.iceberg_arrow import keep_null_lists, wide
 from shardlake.lake.iceberg_store import properties
 from shardlake.layout import Layout, folded
 from shardlake.source.postgres import conninfo
@@ -112,7 +112,7 @@ class Iceberg:
 
     def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame) -> None:
         """As `CurrentTable` has it."""
-        rows, keys = _wide(plain_arrow(upserts)), pl.concat([upserts.select(*self._keys.key), gone])
+        rows, keys = wide(plain_arrow(upserts)), pl.concat([upserts.select(*self._keys.key), gone])
         with named(self.name):
             for left in reversed(range(_TRIES)):
                 try:
@@ -184,19 +184,6 @@ def _conditions(keys: pl.DataFrame, names: tuple[str, ...]) -> Iterator[BooleanE
 
 def _any(parts: list[BooleanExpression]) -> BooleanExpression:
     return parts[0] if len(parts) == 1 else Or(parts[0], parts[1], *parts[2:])
-
-
-def _wide(table: pa.Table) -> pa.Table:
-    """Iceberg has no integers of 16 bits."""
-    return table.cast(pa.schema([f.with_type(_without_int16(f.type)) for f in table.schema]))
-
-
-def _without_int16(type_: pa.DataType) -> pa.DataType:
-    if pa.types.is_list(type_):
-        return pa.list_(type_.value_field.with_type(_without_int16(type_.value_type)))
-    if pa.types.is_struct(type_):
-        return pa.struct([f.with_type(_without_int16(f.type)) for f in type_])
-    return pa.int32() if type_ == pa.int16() else type_
 
 
 def files(lake: Lake, warehouse: PostgresWarehouse, database: str, name: str) -> list[tuple[str, int, int]]:

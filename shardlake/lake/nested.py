@@ -25,7 +25,7 @@ from shardlake.values import Unread, has_offset, values
 Steps = tuple[str | int, ...]
 """The way to a part of a document: keys, and 0 for the elements of an array."""
 _OPENING = {List: "[", Struct: "{"}
-_EXPONENT = r"\A-?[0-9](?:\.[0-9]+)?e[+-]?[0-9]+\z"
+_EXPONENT = r"\A-?[0-9](?:\.[0-9]+)?e[+-][0-9]+\z"
 """A number that `from_json` spells in another way than JSON: `1e-05` for 0.00001."""
 _BLANKS = " \t\n\r"
 

@@ -23,6 +23,7 @@ from shardlake.lake.nested import nested_values
 from shardlake.lake.nested_exact import exact_values
 from shardlake.ledger.migrate import migrate
 from shardlake.nested import List, Nested, Part, Struct, parse
+from shardlake.preview import preview
 from shardlake.shape.poison import examine
 from shardlake.types import Type
 from shardlake.types import parse as parse_type
@@ -93,6 +94,7 @@ def test_every_reader_sees_arrays_of_structs(world: WorldMaker) -> None:
     assert w.query("SELECT id, items[1].sku, items[1].price FROM lake_iceberg WHERE len(items) > 0 ORDER BY id")[:2] == [
         (1, "é🚚", Decimal("1.50")), (4, None, None),
     ]  # fmt: skip
+    assert w.query("SELECT id FROM lake_iceberg WHERE items IS NULL") == [(3,)]  # the files say so, too, and not pyiceberg alone
     assert w.query("SELECT items[2].sku FROM lake_parquet_latest WHERE id = 1") == [("b",)]
 
 
@@ -267,6 +269,10 @@ def test_another_nested_type_is_refused_as_another_type_is(world: WorldMaker) ->
 @pytest.mark.parametrize("format_", ["parquet", "delta", "iceberg"])
 def test_compaction_keeps_what_is_nested(world: WorldMaker, format_: str) -> None:
     w = nested(world, [{"table": "orders", "format": format_, "partition_by": ["city"]}])
+    items = w.view["columns"].pop("items")
+    put(w, 9, "[]", None)
+    w.must_sync()  # a file without the column
+    w.view["columns"]["items"] = items
     documents = ['[{"sku": "a", "qty": 1, "price": 1.5}, null]', "[]", "null"]
     for n, document in enumerate(documents):
         put(w, n, document, None)
@@ -274,7 +280,7 @@ def test_compaction_keeps_what_is_nested(world: WorldMaker, format_: str) -> Non
     job = w.job()
     assert compact(job, job.view.lake.layouts[0], closed=timedelta(0)).after == 1
     assert w.query("SELECT id, items FROM orders ORDER BY id") == [
-        (0, [{"sku": "a", "qty": 1, "price": Decimal("1.50")}, None]), (1, []), (2, None),
+        (0, [{"sku": "a", "qty": 1, "price": Decimal("1.50")}, None]), (1, []), (2, None), (9, None),
     ]  # fmt: skip
 
 
@@ -299,6 +305,14 @@ def test_rows_of_one_parent_are_each_there_once_where_some_are_doubtful(world: W
         found = w.query(f"SELECT n, tags FROM {table} ORDER BY n")
         assert found == [(0, ["a"]), (1, ["1.1", "0.12345678901234567"]), (2, ["0.12345678901234567"])]
     assert [row[4] for row in w.lake_rejects()] == ['tags: "x" is not an array'] * 3
+
+
+def test_plan_shows_what_a_column_is_in_the_lake(world: WorldMaker) -> None:
+    w = nested(world)
+    put(w, 1, "[]")
+    found = {line["column"]: line["target"] for line in preview(w.job()).types}
+    assert found["items"] == "jsonb; in the lake array<struct<sku: text, qty: integer, price: numeric(8,2)>>"
+    assert w.command("plan", "orders").returncode == 0
 
 
 def test_glue_knows_nested_types(world: WorldMaker, s3_emulator: str, tmp_path: Path, glue: Any) -> None:
