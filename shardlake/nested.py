@@ -6,7 +6,9 @@ A column of type jsonb may say by `lake:` what its documents become there; the w
 import json
 import re
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
+
+from pydantic import BeforeValidator
 
 from shardlake.layout import folded
 from shardlake.spec import plain_text
@@ -63,6 +65,18 @@ def parse(text: str) -> Nested:
             f"`lake: {found}` is no nested type; write one like {EXAMPLE}, or leave `lake` out: the lake then has the JSON text"
         )
     return found
+
+
+def _read(value: object) -> object:
+    if value is None or isinstance(value, Nested):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f'`lake` is a nested type in quotes, as in "{EXAMPLE}"')
+    return parse(value)
+
+
+Declared: TypeAlias = Annotated[Nested | None, BeforeValidator(_read)]
+"""What a column of a view may declare."""
 
 
 class _Reader:

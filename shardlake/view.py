@@ -11,8 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from shardlake import jsonpath
 from shardlake.layout import LakeTarget, check_layouts
-from shardlake.nested import EXAMPLE, Nested
-from shardlake.nested import parse as parse_nested
+from shardlake.nested import Declared
 from shardlake.operation import Operation
 from shardlake.spec import Duration, Identifier, PlainText, Reference, Size, SourceIdentifier, Spec, ViewName, identifier, source_identifier
 from shardlake.types import Type
@@ -97,7 +96,7 @@ class Column(Spec):
 
     type: Type
     path: jsonpath.Path = Field(alias="from")
-    lake: Nested | None = None
+    lake: Declared = None
 
     @field_validator("type", mode="before")
     @classmethod
@@ -112,15 +111,6 @@ class Column(Spec):
         if path.column.startswith("$") and path.column not in ("$element", "$index"):
             raise ValueError(f"{path.column!r} is neither $element nor $index; rename such a column in extract.sql")
         return path
-
-    @field_validator("lake", mode="before")
-    @classmethod
-    def _read_lake(cls, value: Any) -> Any:
-        if value is None or isinstance(value, Nested):
-            return value
-        if not isinstance(value, str):
-            raise ValueError(f'`lake` is a nested type in quotes, as in "{EXAMPLE}"')
-        return parse_nested(value)
 
     @model_validator(mode="after")
     def _nested_json(self) -> Self:

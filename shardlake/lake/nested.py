@@ -35,7 +35,7 @@ def nested_values(part: Nested, texts: pa.ChunkedArray, zone: str) -> tuple[pa.A
     documents = texts.combine_chunks().cast(pa.string())
     reading = _Reading(documents, zone)
     found = reading.take_apart(part)
-    rows = pa.array(range(len(documents)), pa.int64())
+    rows = pl.int_range(len(documents), eager=True).to_arrow()
     typed = reading.typed(part, found, rows, ())
     return typed, pc.is_in(rows, pa.concat_arrays(reading.doubtful))
 

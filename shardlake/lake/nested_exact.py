@@ -6,8 +6,7 @@ today and the other tomorrow has not changed: numbers that become text are spelt
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import psycopg
 import pyarrow as pa
@@ -25,13 +24,12 @@ _SHOWN = 60
 """Characters of a bad value in a reason: the whole document stands beside it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Leaf:
+class _Leaf(NamedTuple):
     """A leaf's type and text; with `json` the text is JSON that has yet to be spelt as DuckDB spells it."""
 
     kind: Type
     text: str
-    json: bool = False
+    json: bool
 
 
 Judged: TypeAlias = dict[_Leaf, tuple[Any, str | None]]
@@ -39,10 +37,12 @@ Judged: TypeAlias = dict[_Leaf, tuple[Any, str | None]]
 
 
 class _Unfit(Exception):
-    """A document that the type does not hold, and why."""
+    """A part of a document that its type does not hold: why, and the way there, which is known once the exception has passed it."""
 
-    def __init__(self, place: Path, reason: str) -> None:
-        super().__init__(f"{place}: {reason}")
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.steps: tuple[str | int, ...] = ()
 
 
 def exact_values(connection: Connection, column: str, part: Nested, documents: list[str | None]) -> tuple[pa.Array, dict[int, str]]:
@@ -55,56 +55,65 @@ def exact_values(connection: Connection, column: str, part: Nested, documents: l
             try:
                 made.append(None if document is None else make(document))
             except _Unfit as unfit:
-                reasons[row] = str(unfit)
+                reasons[row] = f"{Path(column, unfit.steps)}: {unfit.reason}"
                 made.append(None)
         return made
 
     leaves: dict[_Leaf, None] = {}
-    shaped = each(lambda document: _shaped(part, parse_exact(document), Path(column), leaves), documents)
+    shaped = each(lambda document: _shaped(part, parse_exact(document), leaves), documents)
     judged = _judged(connection, list(leaves))
-    return pa.array(each(lambda made: _filled(part, made, Path(column), judged), shaped), part_type(part)), reasons
+    return pa.array(each(lambda made: _filled(part, made, judged), shaped), part_type(part)), reasons
 
 
-def _shaped(part: Part, value: Any, place: Path, leaves: dict[_Leaf, None]) -> Any:
-    """A document with the declared keys alone and its leaves as such, which are noted. Raises _Unfit."""
-    if value is MALFORMED:
-        raise _Unfit(place, FINE)
+def _shaped(part: Part, value: Any, leaves: dict[_Leaf, None]) -> Any:
+    """A document as lists: the elements of arrays, the declared keys of objects; its leaves are such, and noted. Raises _Unfit."""
     if value is None:
         return None
+    if value is MALFORMED:
+        raise _Unfit(FINE)
     if isinstance(part, Type):
         leaf = _leaf(part, value)
         leaves[leaf] = None
         return leaf
     if isinstance(part, List):
         if not isinstance(value, list):
-            raise _Unfit(place, f"{dumps(value)[:_SHOWN]} is not an array")
-        return [_shaped(part.element, v, _below(place, n), leaves) for n, v in enumerate(value)]
+            raise _Unfit(f"{dumps(value)[:_SHOWN]} is not an array")
+        return _each(((n, part.element, v) for n, v in enumerate(value)), _shaped, leaves)
     if not isinstance(value, Members):
-        raise _Unfit(place, f"{dumps(value)[:_SHOWN]} is not an object")
-    return {key: _shaped(inner, value.get(key), _below(place, key), leaves) for key, inner in part.fields}
+        raise _Unfit(f"{dumps(value)[:_SHOWN]} is not an object")
+    return _each(((key, inner, value.get(key)) for key, inner in part.fields), _shaped, leaves)
 
 
-def _filled(part: Part, made: Any, place: Path, judged: Judged) -> Any:
+def _filled(part: Part, made: Any, judged: Judged) -> Any:
     """What `_shaped` made, with values as leaves and the lake's keys. Raises _Unfit."""
     if made is None:
         return None
     if isinstance(part, Type):
         value, reason = judged[made]
         if reason:
-            raise _Unfit(place, reason)
+            raise _Unfit(reason)
         return value
     if isinstance(part, List):
-        return [_filled(part.element, v, _below(place, n), judged) for n, v in enumerate(made)]
-    return {folded(key): _filled(inner, made[key], _below(place, key), judged) for key, inner in part.fields}
+        return _each(((n, part.element, m) for n, m in enumerate(made)), _filled, judged)
+    fields = _each(((key, inner, m) for (key, inner), m in zip(part.fields, made, strict=True)), _filled, judged)
+    return {folded(key): value for (key, _), value in zip(part.fields, fields, strict=True)}
 
 
-def _below(place: Path, step: str | int) -> Path:
-    return Path(place.column, (*place.steps, step))
+def _each(parts: Iterable[tuple[str | int, Part, Any]], make: Callable[[Part, Any, Any], Any], given: Any) -> list[Any]:
+    """What is made of the parts of a document; of one that is unfit the step to it is noted."""
+    made = []
+    for step, part, value in parts:
+        try:
+            made.append(make(part, value, given))
+        except _Unfit as unfit:
+            unfit.steps = (step, *unfit.steps)
+            raise
+    return made
 
 
 def _leaf(kind: Type, value: Any) -> _Leaf:
     if isinstance(value, str) and kind.name != "jsonb":
-        return _Leaf(kind, value)
+        return _Leaf(kind, value, json=False)
     return _Leaf(kind, dumps(value), json=not _would_round(value))
 
 

@@ -96,7 +96,7 @@ def _by_sql(own: list[TargetColumn], rows: pa.Table, nested: dict[str, pa.Array]
     """What has to be judged or spelt anew, by DuckDB. ROW tells which rows are left of those that came."""
     conditions = ["_suspect IS NOT NULL"]
     conditions += [f"coalesce({found}, false)" for c in own if (found := odd(c.type, name(c.name)))]
-    rows = rows.append_column(ROW, pa.array(range(rows.num_rows), pa.int64()))
+    rows = rows.append_column(ROW, pl.int_range(rows.num_rows, eager=True).to_arrow())
     plain = [c for c in own if not c.lake]
     connection = duck()
     connection.register("shaped", rows)
