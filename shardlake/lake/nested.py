@@ -6,7 +6,7 @@ shape than it is told, by NULLs: so wherever it gives NULL, or a struct of nothi
 
 import json
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import polars as pl
@@ -20,7 +20,7 @@ from shardlake.shape.poison import SUSPICIOUS, may_round
 from shardlake.shape.query import literal
 from shardlake.shape.suspect import certain
 from shardlake.types import Type
-from shardlake.values import Unread, has_offset, values
+from shardlake.values import Unread, has_offset, in_zone, values
 
 Steps = tuple[str | int, ...]
 """The way to a part of a document: keys, and 0 for the elements of an array."""
@@ -78,14 +78,20 @@ class _Reading:
                 self.doubtful.append(rows.filter(pc.match_substring_regex(texts, _EXPONENT).fill_null(False)))
             return texts.cast(part_type(kind))
         sure = certain(kind, texts)
-        if kind.name == "timestamptz" and self.zone != "UTC":
-            sure = pc.and_(sure, has_offset(texts).fill_null(True))
+        read = self._instants if kind.name == "timestamptz" and self.zone != "UTC" else partial(values, kind)
         try:
-            typed = values(kind, pc.if_else(sure, texts, pa.scalar(None, pa.string())), self.zone)
+            typed = read(pc.if_else(sure, texts, pa.scalar(None, pa.string()))).cast(part_type(kind))
         except Unread:
-            sure, typed = texts.is_null(), pa.nulls(len(texts))
-        self.doubtful.append(rows.filter(pc.invert(sure)))
-        return typed.cast(part_type(kind))
+            typed = pa.nulls(len(texts), part_type(kind))
+        self.doubtful.append(rows.filter(pc.and_(typed.is_null(), texts.is_valid())))
+        return typed
+
+    def _instants(self, texts: pa.Array) -> pa.Array:
+        """Times as instants, in the zone where they name no offset."""
+        offset, nothing = has_offset(texts), pa.scalar(None, pa.string())
+        instants = values(Type("timestamptz"), pc.if_else(offset, texts, nothing))
+        naive = values(Type("timestamp"), pc.if_else(offset, nothing, texts))
+        return pc.coalesce(instants, in_zone(naive, self.zone))
 
     def _look(self, part: Nested, rows: pa.Array, way: Steps) -> None:
         """Rows in which nothing was found at `way`: they are doubtful where something is there that is no array, or no object."""

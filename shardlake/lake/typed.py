@@ -21,7 +21,7 @@ from shardlake.load.names import quoted, quoted_list
 from shardlake.load.target import TargetColumn
 from shardlake.shape.chunk import Shaped, duck
 from shardlake.shape.query import ROW, name
-from shardlake.values import Unread, values
+from shardlake.values import Unread, in_zone, values
 from shardlake.view import View
 
 Connection = psycopg.Connection[Any]
@@ -137,12 +137,11 @@ def _in_zone(columns: list[TargetColumn], rows: pa.Table, zone: str) -> tuple[pa
     for column in columns:
         if NAIVE + column.name not in rows.column_names:
             continue
-        naive = pl.Series(values=pl.from_arrow(rows.column(NAIVE + column.name)))
-        found = naive.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").dt.convert_time_zone("UTC")
-        numbers = pl.Series(values=pl.from_arrow(rows.column(ROW)))
-        unsure |= set(numbers.filter(naive.is_not_null() & found.is_null()).to_list())
+        naive = rows.column(NAIVE + column.name).combine_chunks()
+        found = in_zone(naive, zone)
+        unsure |= set(rows.column(ROW).filter(pc.and_(naive.is_valid(), found.is_null())).to_pylist())
         place = rows.column_names.index(column.name)
-        instant = pc.coalesce(rows.column(column.name).cast(pa.timestamp("us", "UTC")), found.to_arrow().cast(pa.timestamp("us", "UTC")))
+        instant = pc.coalesce(rows.column(column.name).cast(pa.timestamp("us", "UTC")), found)
         rows = rows.set_column(place, column.name, instant).drop_columns(NAIVE + column.name)
     if not unsure:
         return rows, None

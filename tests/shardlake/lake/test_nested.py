@@ -29,7 +29,7 @@ from shardlake.types import Type
 from shardlake.types import parse as parse_type
 from shardlake.view import JsonLimits
 from tests.lake import EVERY_FORMAT, readers
-from tests.shardlake.lake.test_append import files, shop
+from tests.shardlake.lake.test_append import COLUMNS, files, shop
 from tests.shardlake.lake.test_glue import database, glue, glue_shop
 from tests.world import World, WorldMaker
 
@@ -317,7 +317,7 @@ def test_plan_shows_what_a_column_is_in_the_lake(world: WorldMaker) -> None:
 
 def test_glue_knows_nested_types(world: WorldMaker, s3_emulator: str, tmp_path: Path, glue: Any) -> None:
     w = glue_shop(world, s3_emulator, tmp_path, EVERY_FORMAT)
-    w.view["columns"]["items"] |= {"lake": ITEMS}
+    w.view["columns"] = {**COLUMNS, "items": {"type": "jsonb", "from": "payload.items", "lake": ITEMS}}
     put(w, 1, '[{"sku": "a", "price": 1.5}]')
     w.must_sync()
     for table in ("lake_parquet", "lake_parquet_latest", "lake_delta", "lake_iceberg"):
@@ -335,7 +335,7 @@ LEAVES = [
 strings = st.one_of(
     st.sampled_from([
         "", "x", "1", "-1.5", "1e-05", "true", "t", "null", "[1]", '{"a": 1}', "2024-02-29", "2023-02-29", "2024-02-29 12:34:56", "infinity",
-        "2024-02-29T12:34:56.123456+02:00", "0001-01-01 00:00:00", "\\x00ff", "\\xZZ", "99999999999", "123456.78", "0.10", "NaN", "now",
+        "2024-02-29T12:34:56.123456+02:00", "0001-01-01 00:00:00", "2026-10-25 02:30:00", "2026-03-29 02:30:00", "2100-07-01 12:00:00", "2026-07-01 12:00:00", "\\x00ff", "\\xZZ", "99999999999", "123456.78", "0.10", "NaN", "now",
     ]),
     st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5),
 )  # fmt: skip
