@@ -136,5 +136,6 @@ def type_decisions(view: View, relation: Relation) -> list[dict[str, str]]:
                 and not (source.declared.endswith("unsigned") and column.type.name == "bigint" and source.declared.startswith("longlong"))
                 else "judged by value"
             )
-        lines.append({"column": name, "from": str(column.path), "source": kind, "target": str(column.type), "fits": how})
+        target = f"{column.type}; in the lake {column.lake}" if column.lake else str(column.type)
+        lines.append({"column": name, "from": str(column.path), "source": kind, "target": target, "fits": how})
     return lines

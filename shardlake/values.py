@@ -18,6 +18,7 @@ _PLAIN = {
 _AS_THEY_ARE = ("text", "varchar", "jsonb", "inet")
 
 
+_NO_SUMMER = 2100
 _YEAR_1 = pa.scalar(date(1, 1, 1))
 
 
@@ -58,12 +59,27 @@ def _values(kind: Type, texts: Texts, zone: str) -> Texts:
 
 
 def _instants(texts: Texts, zone: str) -> Texts:
-    offset = pc.match_substring_regex(texts, _OFFSET)
+    offset = has_offset(texts)
     if not pc.all(offset, min_count=0).as_py():
         if zone != "UTC":
             raise Unread(f"a time without an offset is in {zone}")
         texts = pc.if_else(offset, texts, pc.binary_join_element_wise(texts, "Z", ""))
     return _since_year_1(texts.cast(pa.timestamp("us", "UTC")))
+
+
+def has_offset(texts: Texts) -> Texts:
+    """Which times name their offset."""
+    return pc.match_substring_regex(texts, _OFFSET)
+
+
+def in_zone(naive: Texts, zone: str) -> pa.Array:
+    """Times without an offset as instants. NULL, too, where Postgres has to say: for a time that the zone has twice or not at
+    all, for one before year 1 in UTC, and from 2100 on, where polars knows no summer time.
+    """
+    times = pl.Series(values=pl.from_arrow(naive))
+    found = times.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").dt.convert_time_zone("UTC")
+    sure = ((times.dt.year() < _NO_SUMMER) & (found.dt.year() >= 1)).to_arrow()
+    return pc.if_else(sure, found.to_arrow().cast(pa.timestamp("us", "UTC")), pa.scalar(None, pa.timestamp("us", "UTC")))
 
 
 def _since_year_1(found: Texts) -> Texts:

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from shardlake import jsonpath
 from shardlake.layout import LakeTarget, check_layouts
+from shardlake.nested import Declared
 from shardlake.operation import Operation
 from shardlake.spec import Duration, Identifier, PlainText, Reference, Size, SourceIdentifier, Spec, ViewName, identifier, source_identifier
 from shardlake.types import Type
@@ -91,10 +92,11 @@ class Explode(Spec):
 
 
 class Column(Spec):
-    """One column of the target: its type and where its values come from."""
+    """One column of the target: its type, where its values come from, and what its JSON becomes in the lake."""
 
     type: Type
     path: jsonpath.Path = Field(alias="from")
+    lake: Declared = None
 
     @field_validator("type", mode="before")
     @classmethod
@@ -109,6 +111,14 @@ class Column(Spec):
         if path.column.startswith("$") and path.column not in ("$element", "$index"):
             raise ValueError(f"{path.column!r} is neither $element nor $index; rename such a column in extract.sql")
         return path
+
+    @model_validator(mode="after")
+    def _nested_json(self) -> Self:
+        if self.lake and self.type != Type("jsonb"):
+            raise ValueError(
+                f"`lake: {self.lake}` is for a column of type jsonb, not {self.type}; declare `type: jsonb`, or leave `lake` out"
+            )
+        return self
 
 
 class Deletes(Spec):
@@ -211,6 +221,8 @@ class View(Operation):
             raise ValueError("warehouse.key: an exploded view's key needs the column that is `from: $index`")
         if self.explode and self.warehouse.key is None and not self.index_column:
             raise ValueError("columns: an exploded view needs a column `from: $index`, for its key")
+        if nested := [k for k in self.key if k in self.columns and self.columns[k].lake]:
+            raise ValueError(f"columns.{nested[0]}: a column of the key cannot be nested in the lake; leave `lake` out")
         self._check_mode()
         self.check_operation(self.name, self.warehouse.write)
         check_layouts(self.lake, {n: c.type for n, c in self.columns.items()}, self.warehouse.write)

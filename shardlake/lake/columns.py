@@ -2,6 +2,10 @@
 
 import pyarrow as pa
 
+from shardlake.layout import folded
+from shardlake.load.names import cast
+from shardlake.load.target import TargetColumn
+from shardlake.nested import List, Part, Struct
 from shardlake.types import Type
 
 _ARROW: dict[str, pa.DataType] = {
@@ -33,6 +37,25 @@ def arrow_type(type_: Type) -> pa.DataType:
     return _ARROW.get(type_.name, pa.string())
 
 
+def lake_type(column: TargetColumn) -> pa.DataType:
+    """The Arrow type of a target's column in the lake: nested where the view says so."""
+    return part_type(column.lake) if column.lake else arrow_type(column.type)
+
+
+def part_type(part: Part) -> pa.DataType:
+    """The Arrow type of a nested type, or of a part of one. Keys are folded, as columns are.
+
+    >>> from shardlake.nested import parse
+    >>> str(part_type(parse('array<struct<Sku: text, "a.b": integer>>')))
+    'list<element: struct<sku: string, a_b: int32>>'
+    """
+    if isinstance(part, List):
+        return pa.list_(pa.field("element", part_type(part.element)))
+    if isinstance(part, Struct):
+        return pa.struct([pa.field(folded(key), part_type(inner)) for key, inner in part.fields])
+    return arrow_type(part)
+
+
 def typed(type_: Type, value: str) -> str:
     """A DuckDB expression for the typed value of a text that is certainly of the type, as `types.CERTAIN` has it."""
     if type_.array:
@@ -46,6 +69,24 @@ def typed(type_: Type, value: str) -> str:
     if (kind := _duck(type_)) == "VARCHAR":
         return value
     return f"CAST({value} AS {kind})"
+
+
+def tried(type_: Type, value: str) -> str:
+    """A DuckDB expression for the typed value of a text as `printed` gives it; NULL where the lake has no such value."""
+    found = f"try({typed(type_, value)})"
+    if type_.name in ("date", "timestamp", "timestamptz") and not type_.array:
+        # infinity, years before 1 and past 9999: Athena has none of them
+        return f"CASE WHEN regexp_matches({value}, '^[0-9]{{4}}-') AND NOT suffix({value}, 'BC') AND NOT contains({value}, 'BC+') THEN {found} END"
+    return found
+
+
+def printed(type_: Type, value: str) -> str:
+    """A text as Postgres prints the value that it makes of it; an instant in UTC."""
+    if type_.array:
+        return f"to_jsonb(({cast(type_, value)})::text[])::text"  # as texts: DuckDB reads numbers of JSON as doubles
+    if type_.name == "timestamptz":
+        return f"(({value}::timestamptz AT TIME ZONE 'UTC')::text || '+00')"
+    return f"({cast(type_, value)})::text"
 
 
 def has_offset(value: str) -> str:
@@ -74,9 +115,11 @@ def _duck(type_: Type) -> str:
 def glue_type(type_: pa.DataType) -> str:
     """The type as Glue and Athena spell it.
 
-    >>> glue_type(pa.decimal128(12, 2)), glue_type(pa.list_(pa.int64())), glue_type(pa.timestamp("us", "UTC"))
-    ('decimal(12,2)', 'array<bigint>', 'timestamp')
+    >>> glue_type(pa.decimal128(12, 2)), glue_type(pa.list_(pa.int64())), glue_type(pa.struct({"at": pa.timestamp("us", "UTC")}))
+    ('decimal(12,2)', 'array<bigint>', 'struct<at:timestamp>')
     """
+    if pa.types.is_struct(type_):
+        return f"struct<{','.join(f'{f.name}:{glue_type(f.type)}' for f in type_)}>"
     if pa.types.is_list(type_):
         return f"array<{glue_type(type_.value_type)}>"
     if pa.types.is_decimal(type_):

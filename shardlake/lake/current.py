@@ -181,4 +181,6 @@ def _plain(type_: pa.DataType) -> pa.DataType:
         return pa.binary()
     if pa.types.is_large_list(type_):
         return pa.list_(pa.field("element", _plain(type_.value_type)))
+    if pa.types.is_struct(type_):
+        return pa.struct([f.with_type(_plain(f.type)) for f in type_])
     return type_

@@ -115,8 +115,11 @@ class Delta:
 
 
 def files(lake: Lake, uri: str) -> list[tuple[str, int, int]]:
-    """The files of the table's newest version: path under the table, rows and bytes."""
-    actions = pa.table(DeltaTable(uri, storage_options=storage(lake)).get_add_actions(flatten=True))
+    """The files of the table's newest version: path under the table, rows and bytes. There are none before its first row."""
+    try:
+        actions = pa.table(DeltaTable(uri, storage_options=storage(lake)).get_add_actions(flatten=True))
+    except TableNotFoundError:
+        return []
     return list(zip(*(actions.column(c).to_pylist() for c in ("path", "num_records", "size_bytes")), strict=True))
 
 

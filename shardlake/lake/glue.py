@@ -10,13 +10,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from shardlake.connection import Lake
 from shardlake.errors import AccessRefused, CatalogueUnavailable, ContractError, ShardlakeError
 from shardlake.lake.aws import RETRIES, client
+from shardlake.lake.hive import presto
 from shardlake.lake.partition import DEFAULT
 from shardlake.lake.tables import LakeTable
 
 _BATCH = 100
 """Partitions in a request, the most that Glue takes."""
 _MARK = "shardlake.view"
-_PRESTO = {"string": "varchar", "int": "integer", "float": "real", "binary": "varbinary", "timestamp": "timestamp(3)"}
 _PARQUET = {
     "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
     "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
@@ -170,7 +170,7 @@ def _differs(present: dict[str, Any], wanted: dict[str, Any]) -> bool:
 
 
 def _view_input(table: LakeTable) -> dict[str, Any]:
-    columns = [{"name": n, "type": _presto(t)} for n, t in table.columns]
+    columns = [{"name": n, "type": presto(t)} for n, t in table.columns]
     text = {"originalSql": table.sql, "catalog": "awsdatacatalog", "schema": table.database, "columns": columns}
     encoded = base64.b64encode(json.dumps(text).encode()).decode()
     return {
@@ -178,9 +178,3 @@ def _view_input(table: LakeTable) -> dict[str, Any]:
         "ViewExpandedText": "/* Presto View */", "PartitionKeys": [],
         "StorageDescriptor": {"Columns": _columns(table.columns), "Location": "", "SerdeInfo": {}},
     }  # fmt: skip
-
-
-def _presto(type_: str) -> str:
-    if type_.startswith("array<"):
-        return f"array({_presto(type_[6:-1])})"
-    return _PRESTO.get(type_, type_)

@@ -23,6 +23,7 @@ from shardlake.connection import Lake, PostgresWarehouse
 from shardlake.errors import LakeUnavailable
 from shardlake.lake.aws import RETRIES, client
 from shardlake.lake.current import Keys, frame_of, plain_arrow
+from shardlake.lake.iceberg_arrow import keep_null_lists, wide
 from shardlake.lake.iceberg_store import properties
 from shardlake.layout import Layout, folded
 from shardlake.source.postgres import conninfo
@@ -39,6 +40,7 @@ _TIMES: dict[str, type[Transform[Any, Any]]] = {"year": YearTransform, "month": 
 @cache
 def catalog(lake: Lake, warehouse: PostgresWarehouse) -> Catalog:
     """The Iceberg catalogue: Glue, or tables in the warehouse's `shardlake` schema."""
+    keep_null_lists()
     settings = properties(lake)
     if lake.glue:
         from pyiceberg.catalog.glue import GlueCatalog
@@ -110,7 +112,7 @@ class Iceberg:
 
     def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame, *, new: bool) -> None:
         """As `CurrentTable` has it."""
-        rows = _wide(plain_arrow(upserts))
+        rows = wide(plain_arrow(upserts))
         keys = pl.concat([upserts.select(*self._keys.key), gone])[: 0 if new else None]
         with named(self.name):
             for left in reversed(range(_TRIES)):
@@ -185,12 +187,10 @@ def _any(parts: list[BooleanExpression]) -> BooleanExpression:
     return parts[0] if len(parts) == 1 else Or(parts[0], parts[1], *parts[2:])
 
 
-def _wide(table: pa.Table) -> pa.Table:
-    """Iceberg has no integers of 16 bits."""
-    return table.cast(pa.schema([f.with_type(pa.int32()) if f.type == pa.int16() else f for f in table.schema]))
-
-
 def files(lake: Lake, warehouse: PostgresWarehouse, database: str, name: str) -> list[tuple[str, int, int]]:
-    """The data files of the table's newest snapshot: full path, rows and bytes."""
-    table = catalog(lake, warehouse).load_table((database, name))
+    """The data files of the table's newest snapshot: full path, rows and bytes. There are none before its first row."""
+    try:
+        table = catalog(lake, warehouse).load_table((database, name))
+    except NoSuchTableError:
+        return []
     return [(task.file.file_path, task.file.record_count, task.file.file_size_in_bytes) for task in table.scan().plan_files()]

@@ -101,17 +101,18 @@ def _rewritten(table: Table, tasks: list[FileScanTask], key: list[str], size: in
 
 def _pieces(table: Table, tasks: list[FileScanTask], key: list[str]) -> Iterator[pa.Table]:
     scan = ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue())
-    held: list[pa.RecordBatch] = []
+    schema = schema_to_pyarrow(table.schema())
+    held: list[pa.Table] = []
     size = 0
     for task in tasks:  # one at a time: given several, pyiceberg reads all of them ahead
         for batch in scan.to_record_batches([task]):
-            held.append(batch)
+            held.append(pa.Table.from_batches([batch]).cast(schema))  # a column that a file lacks comes in larger types
             size += batch.nbytes
             if size >= BATCH:
-                yield sorted_by(pa.Table.from_batches(held), key)
+                yield sorted_by(pa.concat_tables(held), key)
                 held, size = [], 0
     if held:
-        yield sorted_by(pa.Table.from_batches(held), key)
+        yield sorted_by(pa.concat_tables(held), key)
 
 
 def expire(iceberg: Iceberg, store: ObjectStore, root: str, folder: str, grace: timedelta) -> int:

@@ -16,13 +16,13 @@ from obstore.store import ObjectStore
 
 from shardlake.connection import Lake
 from shardlake.errors import SpecError
+from shardlake.lake.hive import duck
 from shardlake.lake.tables import LakeTable, from_json
 from shardlake.ledger import lake as ledger
 from shardlake.shape.query import literal, name
 from shardlake.store import address, open_store
 from shardlake.warehouse import Warehouse
 
-_DUCK = {"string": "VARCHAR", "binary": "BLOB"}
 _SCHEME = "lake"
 
 
@@ -170,20 +170,14 @@ def _select(table: LakeTable, groups: list[tuple[list[str], list[str], list[int]
         return table.sql
     every = (*table.columns, *table.partitions)
     if not groups:
-        return f"SELECT {', '.join(f'CAST(NULL AS {_duck(t)}) AS {name(n)}' for n, t in every)} WHERE false"
-    types = ", ".join(f"{literal(n)}: {_duck(t)}" for n, t in table.partitions)
+        return f"SELECT {', '.join(f'CAST(NULL AS {duck(t)}) AS {name(n)}' for n, t in every)} WHERE false"
+    types = ", ".join(f"{literal(n)}: {duck(t)}" for n, t in table.partitions)
     hive = f"hive_partitioning = true, hive_types = {{{types}}}" if types else "hive_partitioning = false"
     parts = []
     for columns, keys, _ in groups:
         there = {*columns, *(n for n, _ in table.partitions)} if columns else {n for n, _ in every}
-        names = ", ".join(name(n) if n in there else f"CAST(NULL AS {_duck(t)}) AS {name(n)}" for n, t in every)
+        names = ", ".join(name(n) if n in there else f"CAST(NULL AS {duck(t)}) AS {name(n)}" for n, t in every)
         paths = ", ".join(literal(f"{_SCHEME}://{key}") for key in keys)
         union = "" if columns else ", union_by_name = true"
         parts.append(f"SELECT {names} FROM read_parquet([{paths}], {hive}{union})")
     return " UNION ALL ".join(parts)
-
-
-def _duck(type_: str) -> str:
-    if type_.startswith("array<"):
-        return f"{_duck(type_[6:-1])}[]"
-    return _DUCK.get(type_, type_)

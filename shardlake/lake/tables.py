@@ -7,7 +7,7 @@ import psycopg
 import pyarrow as pa
 
 from shardlake.errors import ContractError
-from shardlake.lake.columns import arrow_type, glue_type
+from shardlake.lake.columns import arrow_type, glue_type, lake_type
 from shardlake.layout import Layout, Transform, folded
 from shardlake.ledger import lake as ledger
 from shardlake.load.target import TargetColumn
@@ -63,7 +63,7 @@ def table_of(view: View, layout: Layout, columns: tuple[TargetColumn, ...], loca
     """The table that a layout makes."""
     hidden = layout.format == "iceberg"  # its partitions are no columns
     identity = set() if hidden else {t.column for t in layout.partition_by if t.unit == "identity"}
-    own = [(folded(c.name), glue_type(arrow_type(c.type))) for c in columns if c.name not in (*identity, "_shard")]
+    own = [(folded(c.name), glue_type(lake_type(c))) for c in columns if c.name not in (*identity, "_shard")]
     system = [("_op", "string"), ("_seq", "bigint"), *([] if "_shard" in identity else [("_shard", "string")]), ("_window", "bigint")]
     if layout.mode_in(view.warehouse.write) in ("merge", "rewrite"):
         system = [s for s in system if s[0] == "_shard"]

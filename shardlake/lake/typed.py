@@ -13,14 +13,15 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shardlake.lake.columns import NAIVE, arrow_type, has_offset, odd, typed
+from shardlake.lake.columns import NAIVE, arrow_type, has_offset, lake_type, odd, printed, tried, typed
+from shardlake.lake.nested import nested_values
+from shardlake.lake.nested_exact import exact_values
 from shardlake.load.merge_sql import MergeSql
-from shardlake.load.names import cast, quoted, quoted_list
+from shardlake.load.names import quoted, quoted_list
 from shardlake.load.target import TargetColumn
 from shardlake.shape.chunk import Shaped, duck
-from shardlake.shape.query import name
-from shardlake.types import Type
-from shardlake.values import Unread, values
+from shardlake.shape.query import ROW, name
+from shardlake.values import Unread, in_zone, values
 from shardlake.view import View
 
 Connection = psycopg.Connection[Any]
@@ -48,7 +49,7 @@ class Split:
 
 def lake_schema(columns: tuple[TargetColumn, ...]) -> pa.Schema:
     """The typed columns of a window's rows: the view's (`_shard` is added when they are written), `_op` and PLACE."""
-    own = [pa.field(c.name, arrow_type(c.type)) for c in columns if c.name != "_shard"]
+    own = [pa.field(c.name, lake_type(c)) for c in columns if c.name != "_shard"]
     return pa.schema([*own, pa.field("_op", pa.string()), pa.field(PLACE, pa.int64())])
 
 
@@ -56,44 +57,66 @@ def split(columns: tuple[TargetColumn, ...], shaped: Shaped, base: int, zone: st
     """Type a shaped chunk. `base` is the place of its first raw row in the window; `zone` that of times without an offset."""
     rows = shaped.rows.append_column(PLACE, pc.add(shaped.places.cast(pa.int64()), base))
     own = [c for c in columns if c.name != "_shard"]
+    nested, rows = _nested(own, rows, zone)
     try:
-        return _at_once(own, rows, lake_schema(columns), zone)
+        return _at_once(own, rows, nested, lake_schema(columns), zone)
     except Unread:
-        return _by_sql(own, rows, lake_schema(columns), zone)
+        return _by_sql(own, rows, nested, lake_schema(columns), zone)
 
 
-def _at_once(own: list[TargetColumn], rows: pa.Table, schema: pa.Schema, zone: str) -> Split:
+def _nested(own: list[TargetColumn], rows: pa.Table, zone: str) -> tuple[dict[str, pa.Array], pa.Table]:
+    """The values of nested columns; and the rows, those that are doubtful in one of them marked as suspects."""
+    found: dict[str, pa.Array] = {}
+    for column in own:
+        if column.lake:
+            found[column.name], doubt = nested_values(column.lake, rows.column(column.name), zone)
+            place = rows.column_names.index("_suspect")
+            rows = rows.set_column(place, "_suspect", pc.if_else(doubt, "1", rows.column(place)))
+    return found, rows
+
+
+def _at_once(own: list[TargetColumn], rows: pa.Table, nested: dict[str, pa.Array], schema: pa.Schema, zone: str) -> Split:
     """The ordinary case, in which text stays where it is. Raises Unread."""
     if any(odd(c.type, "") or c.type.name == "time" for c in own):
         raise Unread
     doubt = pc.is_valid(rows.column("_suspect"))
-    sure = rows.filter(pc.invert(doubt)) if pc.any(doubt).as_py() else rows
-    found = [values(c.type, sure.column(c.name), zone).cast(schema.field(c.name).type) for c in own]
+    certain = pc.invert(doubt)
+    every = not pc.any(doubt).as_py()
+    sure = rows if every else rows.filter(certain)
+    found = [
+        (nested[c.name] if every else pa.chunked_array([nested[c.name]]).filter(certain)) if c.lake
+        else values(c.type, sure.column(c.name), zone).cast(schema.field(c.name).type)
+        for c in own
+    ]  # fmt: skip
     doubtful = rows.filter(doubt).select([*(c.name for c in own), "_op", "_suspect", PLACE])
     return Split(pa.table([*found, sure.column("_op"), sure.column(PLACE)], schema), doubtful)
 
 
-def _by_sql(own: list[TargetColumn], rows: pa.Table, schema: pa.Schema, zone: str) -> Split:
-    """What has to be judged or spelt anew, by DuckDB."""
+def _by_sql(own: list[TargetColumn], rows: pa.Table, nested: dict[str, pa.Array], schema: pa.Schema, zone: str) -> Split:
+    """What has to be judged or spelt anew, by DuckDB. ROW tells which rows are left of those that came."""
     conditions = ["_suspect IS NOT NULL"]
     conditions += [f"coalesce({found}, false)" for c in own if (found := odd(c.type, name(c.name)))]
+    rows = rows.append_column(ROW, pl.int_range(rows.num_rows, eager=True).to_arrow())
+    plain = [c for c in own if not c.lake]
     connection = duck()
     connection.register("shaped", rows)
     try:
-        items, condition = ", ".join(_items(own, zone)), " OR ".join(conditions)
+        items, condition = ", ".join(_items(plain, zone)), " OR ".join(conditions)
         texts = f"SELECT {', '.join(name(c.name) for c in own)}, _op, _suspect, {PLACE} FROM shaped"
         doubt = connection.sql(f"{texts} WHERE {condition}").to_arrow_table()
         try:
-            sure = connection.sql(f"SELECT {items}, _op, {PLACE} FROM shaped WHERE NOT ({condition})").to_arrow_table()
+            sure = connection.sql(f"SELECT {items}, _op, {PLACE}, {ROW} FROM shaped WHERE NOT ({condition})").to_arrow_table()
         except duckdb.ConversionException:  # a text that looked certain was not: Postgres judges the whole chunk
             doubt = connection.sql(texts.replace("_suspect,", "'1' AS _suspect,")).to_arrow_table()
-            sure = schema.empty_table()
+            return Split(schema.empty_table(), doubt)
     finally:
         connection.unregister("shaped")
-    sure, unsure = _in_zone(own, sure, zone)
+    sure, unsure = _in_zone(plain, sure, zone)
     if unsure is not None:  # a time that the zone has twice or not at all
-        doubt = pa.concat_tables([doubt, rows.filter(pc.is_in(rows.column(PLACE), unsure)).select(doubt.column_names).cast(doubt.schema)])
-    return Split(sure.cast(schema), doubt)
+        doubt = pa.concat_tables([doubt, rows.take(unsure).select(doubt.column_names).cast(doubt.schema)])
+    for column, values_ in nested.items():
+        sure = sure.append_column(column, values_.take(sure.column(ROW).combine_chunks()))
+    return Split(sure.select(schema.names).cast(schema), doubt)
 
 
 def _items(columns: list[TargetColumn], zone: str) -> list[str]:
@@ -109,22 +132,21 @@ def _items(columns: list[TargetColumn], zone: str) -> list[str]:
 
 
 def _in_zone(columns: list[TargetColumn], rows: pa.Table, zone: str) -> tuple[pa.Table, pa.Array | None]:
-    """Times without an offset, in their zone. Rows whose time is there twice, or not at all, are left to Postgres."""
+    """Times without an offset, in their zone. Rows whose time is there twice, or not at all, are left to Postgres: their ROWs."""
     unsure: set[int] = set()
     for column in columns:
         if NAIVE + column.name not in rows.column_names:
             continue
-        naive = pl.Series(values=pl.from_arrow(rows.column(NAIVE + column.name)))
-        found = naive.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").dt.convert_time_zone("UTC")
-        places = pl.Series(values=pl.from_arrow(rows.column(PLACE)))
-        unsure |= set(places.filter(naive.is_not_null() & found.is_null()).to_list())
+        naive = rows.column(NAIVE + column.name).combine_chunks()
+        found = in_zone(naive, zone)
+        unsure |= set(rows.column(ROW).filter(pc.and_(naive.is_valid(), found.is_null())).to_pylist())
         place = rows.column_names.index(column.name)
-        instant = pc.coalesce(rows.column(column.name).cast(pa.timestamp("us", "UTC")), found.to_arrow().cast(pa.timestamp("us", "UTC")))
+        instant = pc.coalesce(rows.column(column.name).cast(pa.timestamp("us", "UTC")), found)
         rows = rows.set_column(place, column.name, instant).drop_columns(NAIVE + column.name)
     if not unsure:
         return rows, None
-    odd_places = pa.array(sorted(unsure), pa.int64())
-    return rows.filter(pc.invert(pc.is_in(rows.column(PLACE), odd_places))), odd_places
+    left = pa.array(sorted(unsure), pa.int64())
+    return rows.filter(pc.invert(pc.is_in(rows.column(ROW), left))), left
 
 
 def settle(connection: Connection, sql: MergeSql, doubtful: pa.Table) -> tuple[pa.Table, int, list[LakeReject]]:
@@ -138,45 +160,38 @@ def settle(connection: Connection, sql: MergeSql, doubtful: pa.Table) -> tuple[p
             for row in zip(*(c.cast(pa.string()).to_pylist() for c in doubtful.columns), strict=True):
                 copy.write_row(row)
         judged = connection.execute(sql.judge("doubtful")).rowcount
-        printed = ", ".join(f"{_printed(c.type, 's.' + quoted(c.name))}" for c in columns)
-        found = connection.execute(f"SELECT {printed}, s._op, s.{PLACE} FROM doubtful s ORDER BY s.{PLACE}::bigint").fetchall()
-    names = [*(c.name for c in columns), "_op", PLACE]
-    texts = pa.table({n: pa.array([row[i] for row in found], pa.string()) for i, n in enumerate(names)})
-    rows, rejects = _held(view, columns, texts, lake_schema(sql.columns))
+        # what is nested is read as it came: numbers that become text are not spelt as Postgres spells them
+        items = ", ".join(f"s.{quoted(c.name)}" if c.lake else printed(c.type, "s." + quoted(c.name)) for c in columns)
+        found = connection.execute(f"SELECT {items}, s._op, s.{PLACE} FROM doubtful s ORDER BY s.{PLACE}::bigint").fetchall()
+        names = [*(c.name for c in columns), "_op", PLACE]
+        texts = pa.table({n: pa.array([row[i] for row in found], pa.string()) for i, n in enumerate(names)})
+        nested = {c.name: exact_values(connection, c.name, c.lake, texts.column(c.name).to_pylist()) for c in columns if c.lake}
+    rows, rejects = _held(view, columns, texts, nested, lake_schema(sql.columns))
     return rows, judged, rejects
 
 
-def _printed(type_: Type, value: str) -> str:
-    """A text as Postgres prints the value that it makes of it; an instant in UTC."""
-    if type_.array:
-        return f"to_jsonb(({cast(type_, value)})::text[])::text"  # as texts: DuckDB reads numbers of JSON as doubles
-    if type_.name == "timestamptz":
-        return f"(({value}::timestamptz AT TIME ZONE 'UTC')::text || '+00')"
-    return f"({cast(type_, value)})::text"
-
-
-def _held(view: View, columns: list[TargetColumn], texts: pa.Table, schema: pa.Schema) -> tuple[pa.Table, list[LakeReject]]:
+def _held(
+    view: View, columns: list[TargetColumn], texts: pa.Table, nested: dict[str, tuple[pa.Array, dict[int, str]]], schema: pa.Schema
+) -> tuple[pa.Table, list[LakeReject]]:
+    """Rows typed from what Postgres printed, and those that the lake has no value for."""
     connection = duck()
     connection.register("printed", texts)
     try:
-        items = ", ".join(f"{_tried(c.type, name(c.name))} AS {name(c.name)}" for c in columns)
-        rows = connection.sql(f"SELECT {items}, _op, CAST({PLACE} AS BIGINT) AS {PLACE} FROM printed").to_arrow_table().cast(schema)
+        items = ", ".join(f"{tried(c.type, name(c.name))} AS {name(c.name)}" for c in columns if not c.lake)
+        rows = connection.sql(f"SELECT {items}, _op, CAST({PLACE} AS BIGINT) AS {PLACE} FROM printed").to_arrow_table()
     finally:
         connection.unregister("printed")
     bad: dict[int, LakeReject] = {}
     for column in columns:
-        lost = pc.and_(pc.is_valid(texts.column(column.name)), pc.is_null(rows.column(column.name)))
-        for place in pc.indices_nonzero(lost).to_pylist():
+        found = texts.column(column.name)
+        if column.lake:
+            made, reasons = nested[column.name]
+            rows = rows.append_column(column.name, made)
+        else:
+            lost = pc.and_(pc.is_valid(found), pc.is_null(rows.column(column.name)))
+            reasons = dict.fromkeys(pc.indices_nonzero(lost).to_pylist(), f"no {arrow_type(column.type)} of the lake holds it")
+        for place, reason in reasons.items():
             key = {k: texts.column(k)[place].as_py() for k in view.key if k != "_shard"}
-            value = texts.column(column.name)[place].as_py()
-            bad.setdefault(place, LakeReject(key, column.name, value[:500], f"no {arrow_type(column.type)} of the lake holds it"))
+            bad.setdefault(place, LakeReject(key, column.name, found[place].as_py()[:500], reason))
     keep = pa.array([n not in bad for n in range(rows.num_rows)], pa.bool_())
-    return rows.filter(keep), list(bad.values())
-
-
-def _tried(type_: Type, value: str) -> str:
-    found = f"try({typed(type_, value)})"
-    if type_.name in ("date", "timestamp", "timestamptz") and not type_.array:
-        # infinity, years before 1 and past 9999: Athena has none of them
-        return f"CASE WHEN regexp_matches({value}, '^[0-9]{{4}}-') AND NOT suffix({value}, 'BC') AND NOT contains({value}, 'BC+') THEN {found} END"
-    return found
+    return rows.select(schema.names).cast(schema).filter(keep), list(bad.values())

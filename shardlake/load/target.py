@@ -9,6 +9,7 @@ from shardlake import types
 from shardlake.errors import AccessRefused, ContractError, NarrowingRefused
 from shardlake.load.locks import locking
 from shardlake.load.names import index_name, quoted, quoted_list, target, text
+from shardlake.nested import Nested
 from shardlake.types import Type
 from shardlake.view import View
 
@@ -17,15 +18,16 @@ Connection = psycopg.Connection[Any]
 
 @dataclass(frozen=True, slots=True)
 class TargetColumn:
-    """A column of the target with its type; `text`, `_shard` and `_cursor` among them."""
+    """A column of the target with its type; `text`, `_shard` and `_cursor` among them. `lake` is its type there, where nested."""
 
     name: str
     type: Type
+    lake: Nested | None = None
 
 
 def target_columns(view: View, cursor_type: str) -> tuple[TargetColumn, ...]:
     """The columns that the target needs: the view's own, then `_shard`, then `_cursor` where no column holds it."""
-    own = [TargetColumn(n, c.type) for n, c in view.columns.items()]
+    own = [TargetColumn(n, c.type, c.lake) for n, c in view.columns.items()]
     own.append(TargetColumn("_shard", types.parse("text")))
     if view.version_column == "_cursor":
         own.append(TargetColumn("_cursor", types.parse(cursor_type)))

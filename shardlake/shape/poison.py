@@ -78,7 +78,7 @@ def examine(document: str, limits: JsonLimits) -> Verdict | None:
     keys = _keys(parsed)
     if keys > limits.keys:
         return Verdict(f"has {keys} keys, past the limit of {limits.keys}")
-    return Verdict(exact=parsed) if any(_rounds(n) for n in _LONG_NUMBER.findall(document)) else None
+    return Verdict(exact=parsed) if may_round(document) else None
 
 
 def why_malformed(document: str) -> str:
@@ -135,7 +135,12 @@ def dumps(value: Any, *, marked: bool = False) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _rounds(number: str) -> bool:
+def may_round(document: str) -> bool:
+    """Whether reading a document's numbers as doubles could change one (or what looks like one in a text)."""
+    return any(rounds(n) for n in _LONG_NUMBER.findall(document))
+
+
+def rounds(number: str) -> bool:
     """Whether reading it as a double could change it; whole numbers of any size are kept as they are."""
     digits = re.sub(r"[eE].*|[-.]", "", number).lstrip("0")
     return len(digits) > 15 and not number.lstrip("-").isdigit()

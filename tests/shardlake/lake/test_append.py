@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,15 @@ def test_a_second_run_adds_what_changed_and_the_newest_rows_are_those_of_the_war
     assert latest == [(1, "moved", "Paris"), (2, "new", "Rome")] == w.target("id, status, city")
     assert w.query("SELECT id, city FROM orders_by_city_latest ORDER BY id") == [(1, "Paris"), (2, "Rome")]
     assert w.query("SELECT count(*) FROM orders WHERE dt >= date '2026-01-02'") == [(1,)]
+
+
+def test_times_without_an_offset_are_the_warehouses_instants_in_any_century(world: WorldMaker) -> None:
+    columns = {"id": "bigint", "updated_at": "timestamp", "seen": {"type": "timestamptz", "from": "payload.seen"}}
+    w = shop(world, layouts=[{"table": "orders"}], columns=columns)
+    w.connection_changes = {"timezone": "Europe/Berlin"}
+    for n, at in enumerate(["1900-07-01", "2026-07-01", "2099-07-01", "2100-07-01", "9999-07-01"]):
+        order(w, "shop_00", n, 1, seen=f"{at} 12:00:00")
+    w.must_sync()
+    found = w.query("SELECT id, seen FROM orders ORDER BY id")
+    assert found == w.target("id, seen", "id")
+    assert [at.astimezone(UTC).hour for _, at in found] == [11, 10, 10, 10, 10]
