@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from shardlake.connection import Connection, Lake, PostgresWarehouse, Shard, Shards
 from shardlake.errors import SpecError
 from shardlake.lake.spool import Spool
-from shardlake.memory import use_jemalloc
+from shardlake.memory import give_back
 from shardlake.source.dialect import dialect
 from shardlake.view import View
 from shardlake.warehouse import Warehouse, open_warehouse
@@ -45,7 +45,7 @@ class Job:
 
 def open_job(view: View, connect: Callable[[str], Connection]) -> Job:
     """Resolve a view's connections by `connect`. Raises SpecError, SourceUnavailable, AccessRefused."""
-    use_jemalloc()
+    give_back()
     source = connect(view.source.connection)
     warehouse = connect(view.warehouse.connection)
     lake = connect(view.lake.connection)

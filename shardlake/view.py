@@ -47,7 +47,7 @@ class Source(Spec):
     cursor: SourceIdentifier | Greatest | None = None
     lookback: Duration | Annotated[int, Field(ge=0)] = timedelta(minutes=5)
     safety_lag: Duration = timedelta(seconds=2)
-    chunk: Size = 8 << 20
+    chunk: Size = 4 << 20
     window: Size = 256 << 20
     deadline: Duration = timedelta(minutes=30)
     drift: Literal["stop", "null"] = "stop"

@@ -40,7 +40,7 @@ class Request:
     window_id: int
     folder: str
     as_null: tuple[str, ...] = ()
-    chunk_bytes: int = 8 << 20
+    chunk_bytes: int = 4 << 20
 
 
 @dataclass(slots=True)

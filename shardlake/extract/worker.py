@@ -16,7 +16,7 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from shardlake.errors import SourceTimeout, WorkerDied
 from shardlake.extract.read import Extracted, Request, extract
-from shardlake.memory import use_jemalloc
+from shardlake.memory import give_back
 
 _making = Lock()
 WORKERS = 2
@@ -84,4 +84,4 @@ def _prepare() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    use_jemalloc()
+    give_back()

@@ -160,6 +160,12 @@ def _number(version: pl.Series) -> pl.Series:
     return version.cast(pl.Int128, strict=False) * 1_000_000
 
 
+def rows_among(table: pa.Table, units: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a table whose key is among `units`. They are taken by Arrow: polars' own texts keep all of the table's in memory."""
+    keys = frame_of(table.select(units.columns)).with_row_index("_shardlake_row")
+    return frame_of(table.take(keys.join(units, on=units.columns, how="semi").get_column("_shardlake_row").to_arrow()))
+
+
 def frame_of(table: pa.Table) -> pl.DataFrame:
     """A table as a frame."""
     found = pl.from_arrow(table)

@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
+from pyarrow.dataset import ParquetFragmentScanOptions
 
 from shardlake.connection import Lake
 from shardlake.errors import LakeUnavailable
-from shardlake.lake.current import Keys, frame_of, plain_arrow
+from shardlake.lake.current import Keys, frame_of, plain_arrow, rows_among
 from shardlake.lake.files import GROUP, LEVEL
 from shardlake.lake.partition import values_of
 from shardlake.layout import Layout, folded
@@ -24,6 +25,11 @@ os.environ.setdefault("TOKIO_WORKER_THREADS", "1")  # read when delta-rs is firs
 
 _GONE = "_shardlake_gone"
 _RETENTION = "delta.deletedFileRetentionDuration"
+_SCAN = {
+    "batch_size": 16_384, "batch_readahead": 1, "fragment_readahead": 1,
+    "fragment_scan_options": ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True, buffer_size=1 << 20),
+}  # fmt: skip
+"""As little of a table in memory at a time as Arrow can be brought to."""
 _WRITER = WriterProperties(compression="ZSTD", compression_level=LEVEL, max_row_group_size=GROUP)
 """As our own files are; by default Snappy, and a million rows are held for a row group."""
 
@@ -74,9 +80,9 @@ class Delta:
         low, high = units.get_column(first).min(), units.get_column(first).max()
         inside = (pc.field(first) >= pa.scalar(low)) & (pc.field(first) <= pa.scalar(high)) if low is not None else None
         found = [frame_of(pa.Table.from_batches([], schema=pa.schema([dataset.schema.field(c) for c in columns])))]
-        for part in dataset.to_batches(columns=columns, filter=inside, batch_readahead=1, fragment_readahead=1):
+        for part in dataset.to_batches(columns=columns, filter=inside, **_SCAN):
             if part.num_rows:
-                found.append(frame_of(pa.Table.from_batches([part])).join(units, on=list(self._keys.unit), how="semi"))
+                found.append(rows_among(pa.Table.from_batches([part]), units))
         return pl.concat(found, how="vertical_relaxed")
 
     def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame, *, new: bool) -> None:

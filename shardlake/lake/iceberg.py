@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from shardlake.connection import Lake, PostgresWarehouse
 from shardlake.errors import LakeUnavailable
 from shardlake.lake.aws import RETRIES, client
-from shardlake.lake.current import Keys, frame_of, plain_arrow
+from shardlake.lake.current import Keys, frame_of, plain_arrow, rows_among
 from shardlake.lake.iceberg_arrow import keep_null_lists, wide
 from shardlake.lake.iceberg_store import properties
 from shardlake.layout import Layout, folded
@@ -107,7 +107,7 @@ class Iceberg:
         found = [frame_of(pa.Table.from_batches([], schema=reader.schema))]
         for part in reader:
             if part.num_rows:
-                found.append(frame_of(pa.Table.from_batches([part])).join(units, on=list(self._keys.unit), how="semi"))
+                found.append(rows_among(pa.Table.from_batches([part]), units))
         return pl.concat(found, how="vertical_relaxed")
 
     def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame, *, new: bool) -> None:
