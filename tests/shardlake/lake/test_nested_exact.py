@@ -131,4 +131,4 @@ def test_what_is_certain_is_to_the_letter_what_the_exact_way_makes_of_it(ledger:
             assert doubt or (n not in reasons and repr(mine) == repr(theirs)), document
 
     check()
-    assert certain > 500
+    assert certain > 100  # of 2,000 or so: the test is about something
