@@ -7,17 +7,24 @@ from typing import Annotated
 import typer
 
 from cli.run import AsJson, OnlyShards, quiet, reports_of, show_reports
-from cli.shown import errors
+from cli.shown import console, errors
+from shardlake.view import View
 
 
 def backfill(
     view: Annotated[str, typer.Argument(help="The view, by name.", show_default=False)],
-    start: Annotated[str, typer.Option("--from", help="Read the rows whose cursor lies behind this …", show_default=False)],
-    end: Annotated[str, typer.Option("--to", help="… up to and with this; not in the future.", show_default=False)],
+    start: Annotated[str | None, typer.Option("--from", help="Read the rows whose cursor lies behind this …", show_default=False)] = None,
+    end: Annotated[str | None, typer.Option("--to", help="… up to and with this; not in the future.", show_default=False)] = None,
     shard: OnlyShards = None,
     parallel: Annotated[int, typer.Option(help="Slices under way at once; one connection is always left to the regular run.")] = 4,
     step: Annotated[str | None, typer.Option(help="How long a slice is: 6h, 1d, or a number.", show_default="at most 100 slices")] = None,
     as_json: AsJson = False,
+    leave: Annotated[
+        str | None,
+        typer.Option(
+            "--give-up", metavar="ID", help="In place of all this: give up an unfinished one, by its id in `status`.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Read a range of a view's cursor again, in parallel slices, and merge it; newest wins.
 
@@ -31,13 +38,30 @@ def backfill(
     from shardlake.places import views_folder
     from shardlake.view_file import find_view
 
-    find_view(views_folder(), view)
+    found = find_view(views_folder(), view)
+    if leave is not None:
+        _give_up(found, leave)
+        return
+    if start is None or end is None:
+        raise typer.BadParameter("a backfill needs both --from and --to")
     quiet()
     from flows.backfill import backfill as flow
 
     with _line(view):
         state = flow(view, start, end, shard, step, parallel, return_state=True)
     show_reports(reports_of(state), as_json)
+
+
+def _give_up(view: View, name: str) -> None:
+    from cli.connect import connect
+    from shardlake.connection import PostgresWarehouse
+    from shardlake.give_up import give_up
+    from shardlake.warehouse import open_warehouse
+
+    warehouse = connect(view.warehouse.connection)
+    assert isinstance(warehouse, PostgresWarehouse)
+    gone = give_up(open_warehouse(warehouse), view.name, name)
+    console.print(f"backfill {gone.name} of {gone.view} is given up: {gone.done} of {gone.slices} slices are merged, and stay so")
 
 
 @contextmanager

@@ -70,6 +70,6 @@ def _backfills(left: "list[Unfinished]") -> Table:
     for b in left:
         state = "under way, or broken off" if b.state == "running" else (b.message or b.state)
         shards = ", ".join(b.shards)
-        rows.append([b.view, b.lower, b.upper, shards, f"{b.done}/{b.slices}", f"{b.started_at:%m-%d %H:%M:%S}", state])
-    titles = ["view", "from", "to", "shards", "slices", "started", "state"]
-    return table("Backfills that are not finished; the same command again goes on", titles, rows, ("slices",), ("slices", "started"))
+        rows.append([b.name, b.view, b.lower, b.upper, shards, f"{b.done}/{b.slices}", f"{b.started_at:%m-%d %H:%M:%S}", state])
+    titles = ["id", "view", "from", "to", "shards", "slices", "started", "state"]
+    return table("Backfills that are not finished; the same command again goes on", titles, rows, ("slices",), ("id", "slices", "started"))

@@ -138,7 +138,7 @@ class Backfill:
             if other.kind != kind:
                 self._fail(name, ContractError(f"{name}: the cursor is of kind {other.kind} here and of kind {kind} on other shards"))
         self._refuse_future(found.upper, reaches)
-        if not claims.hold("shardlake.backfill." + " ".join([view.name, found.lower, found.upper, found.step, *sorted(names)])):
+        if not claims.hold(backfills.lock_name(view.name, found.lower, found.upper, found.step, names)):
             raise WarehouseBusy(
                 f"this backfill of {view.name} is running already", hint="Wait for that one; it reads what this one would have."
             )

@@ -18,6 +18,7 @@ from shardlake.slices import Range
 from shardlake.source.dialect import Kind
 
 Connection = psycopg.Connection[Any]
+_LEFT = "state NOT IN ('completed', 'given up')"
 _COUNTS = ("raw_rows", "raw_bytes", "merged", "unchanged", "superseded", "rejected", "shape_rejected", "removed")
 
 
@@ -40,7 +41,7 @@ def unfinished(connection: Connection, view: str, found: Range, shards: list[str
     """The backfill of this view, range, step and shards that has not come to its end, if there is one."""
     row = connection.execute(
         "SELECT backfill_id FROM shardlake.backfills WHERE view = %s AND kind = %s AND lower_bound = %s AND upper_bound = %s AND step = %s"
-        " AND shards = %s AND state <> 'completed' ORDER BY started_at DESC LIMIT 1",
+        f" AND shards = %s AND {_LEFT} ORDER BY started_at DESC LIMIT 1",
         (view, found.kind, found.lower, found.upper, found.step, sorted(shards)),
     ).fetchone()
     return row[0] if row else None
@@ -50,6 +51,7 @@ def unfinished(connection: Connection, view: str, found: Range, shards: list[str
 class Unfinished:
     """A backfill that has not come to its end: under way, broken off, or with slices that failed."""
 
+    id: UUID
     view: str
     lower: str
     upper: str
@@ -61,10 +63,20 @@ class Unfinished:
     started_at: datetime
     message: str | None
 
+    @property
+    def name(self) -> str:
+        """As much of its id as people need."""
+        return str(self.id)[:8]
+
+    @property
+    def lock(self) -> str:
+        """The name of the lock that its runs hold."""
+        return lock_name(self.view, self.lower, self.upper, self.step, self.shards)
+
     def as_json(self) -> dict[str, Any]:
         """As a program reads it."""
         return {
-            "view": self.view, "from": self.lower, "to": self.upper, "step": self.step, "shards": self.shards, "done": self.done,
+            "id": str(self.id), "view": self.view, "from": self.lower, "to": self.upper, "step": self.step, "shards": self.shards, "done": self.done,
             "slices": self.slices, "state": self.state, "started": self.started_at.isoformat(), "message": self.message,
         }  # fmt: skip
 
@@ -73,13 +85,18 @@ def all_unfinished(connection: Connection, view: str) -> list[Unfinished]:
     """The view's backfills that have not come to their end, oldest first. Of those of one range, step and shards the last counts."""
     with connection.cursor(row_factory=class_row(Unfinished)) as cursor:
         return cursor.execute(
-            "SELECT view, lower_bound AS lower, upper_bound AS upper, step, shards, d.done, d.slices, state, started_at, message"
+            "SELECT backfill_id AS id, view, lower_bound AS lower, upper_bound AS upper, step, shards, d.done, d.slices, state, started_at, message"
             " FROM (SELECT DISTINCT ON (kind, lower_bound, upper_bound, step, shards) * FROM shardlake.backfills WHERE view = %s"
             " ORDER BY kind, lower_bound, upper_bound, step, shards, started_at DESC) b"
             " CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE s.state = 'done') AS done, count(*) AS slices"
-            " FROM shardlake.backfill_slices s WHERE s.backfill_id = b.backfill_id) d WHERE b.state <> 'completed' ORDER BY started_at",
+            f" FROM shardlake.backfill_slices s WHERE s.backfill_id = b.backfill_id) d WHERE b.{_LEFT} ORDER BY started_at",
             (view,),
         ).fetchall()
+
+
+def lock_name(view: str, lower: str, upper: str, step: str, shards: list[str]) -> str:
+    """The name of the lock by which a backfill of this range runs once at a time."""
+    return "shardlake.backfill." + " ".join([view, lower, upper, step, *sorted(shards)])
 
 
 def create(connection: Connection, view: str, found: Range, shards: list[str]) -> UUID:
@@ -136,6 +153,16 @@ def close(connection: Connection, backfill: UUID, *, ok: bool, message: str) -> 
         "UPDATE shardlake.backfills SET state = %s, message = %s, ended_at = now() WHERE backfill_id = %s",
         ("completed" if ok else "failed", message, backfill),
     )
+
+
+def give_up(connection: Connection, backfill: UUID) -> list[int]:
+    """A backfill that is not to go on, and its windows that are not merged; returns these."""
+    connection.execute("UPDATE shardlake.backfills SET state = 'given up', ended_at = now() WHERE backfill_id = %s", (backfill,))
+    rows = connection.execute(
+        "UPDATE shardlake.windows SET status = 'abandoned' WHERE backfill_id = %s AND status IN ('open', 'extracted') RETURNING window_id",
+        (backfill,),
+    )
+    return [row[0] for row in rows.fetchall()]
 
 
 def merged(connection: Connection, backfill: UUID) -> dict[str, tuple[int, dict[str, int], dict[str, float]]]:

@@ -104,3 +104,29 @@ def test_a_backfill_that_is_not_finished_is_shown_until_it_is(shop: World) -> No
     assert w.command(*words).returncode == 0
     assert json.loads(w.command("status", "--json").stdout)["backfills"] == []
     assert "Backfills" not in w.command("status").stdout
+
+
+def test_a_backfill_that_nobody_wants_any_more_is_given_up_without_its_source(shop: World) -> None:
+    w = shop
+    known = w.connections()["mysql-shards/shop"]["shards"]
+    w.connection_changes = {"shards": {**known, "shop_01": f"mysql://root@127.0.0.1:1/{w.database('shop_01')}"}}
+    words = ("backfill", "orders", "--from", "2026-01-01", "--to", "2026-01-11", "--step", "1d")
+    assert w.command(*words).returncode == 1
+    (left,) = json.loads(w.command("status", "--json").stdout)["backfills"]
+    wrong = w.command("backfill", "orders", "--give-up", "zzz")
+    assert wrong.returncode == 1
+    assert f"no unfinished backfills have an id that begins with 'zzz'; there are: {left['id'][:8]}" in wrong.stderr
+    w.connection_changes = {"shards": {name: f"mysql://root@127.0.0.1:1/{name}" for name in known}}
+    done = w.command("backfill", "orders", "--give-up", left["id"][:8])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"backfill {left['id'][:8]} of orders is given up: 10 of 20 slices are merged, and stay so\n"
+    w.connection_changes = {}
+    assert json.loads(w.command("status", "--json").stdout)["backfills"] == []
+    assert w.command(*words).returncode == 0
+    assert w.warehouse("SELECT state FROM shardlake.backfills ORDER BY started_at") == [("given up",), ("completed",)]
+
+
+def test_a_backfill_needs_both_ends(shop: World) -> None:
+    done = shop.command("backfill", "orders", "--from", "2026-01-01")
+    assert done.returncode == 2
+    assert "a backfill needs both --from and --to" in " ".join(done.stderr.split())

@@ -15,6 +15,7 @@ import pytest
 from shardlake import backfill as module
 from shardlake.backfill import Backfill, backfill
 from shardlake.errors import SpecError, WarehouseBusy
+from shardlake.give_up import give_up
 from shardlake.part import merge_part, read_part
 from shardlake.replay import replay
 from shardlake.report import BackfillReport
@@ -514,3 +515,23 @@ def test_a_merge_of_a_backfill_and_one_of_a_run_take_turns_on_a_shard(world: Wor
     run.__exit__(None, None, None)
     assert run.report.ok
     assert w.target("id, status, _shard") == source(w)
+
+
+def test_a_backfill_that_broke_in_its_slices_leaves_nothing_when_it_is_given_up(world: WorldMaker) -> None:
+    w = shop(world, ["shop_00"])
+    w.must_sync()
+    with broken_at("stage.copied"), pytest.raises(RuntimeError):
+        again(w, step="1d")
+    assert {status for _, status in unfinished(w)} == {"extracted"}
+    (left,) = w.warehouse("SELECT backfill_id::text FROM shardlake.backfills")
+    gone = give_up(w.job().warehouse, "orders", left[0])
+    assert (gone.done, gone.slices) == (0, 31)
+    assert (unfinished(w), leftovers(w)) == ([], [])
+    with pytest.raises(SpecError, match="there are: none"):
+        give_up(w.job().warehouse, "orders", left[0])
+
+
+def test_a_backfill_that_is_under_way_is_not_given_up(world: WorldMaker) -> None:
+    w = shop(world, ["shop_00"])
+    with Backfill(w.job(), *JANUARY) as running, pytest.raises(WarehouseBusy, match="is running"):
+        give_up(w.job().warehouse, "orders", str(running.id))
