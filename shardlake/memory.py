@@ -6,12 +6,13 @@ import os
 
 import pyarrow as pa
 
-_M_TRIM_THRESHOLD, _M_ARENA_MAX = -1, -8
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """glibc's own numbers (malloc.h)."""
 _ARENAS = 2
 """Heaps of glibc's. By default every thread gets one, up to eight a core, and each keeps what was once needed in it."""
 _KEPT = 4 << 20
-"""Free bytes at a heap's end that are kept. By default the bound grows with the largest block that was ever given back."""
+"""Free bytes at a heap's end that are kept, and the size from which a block is a mapping of its own. By default both grow with
+the largest block that was ever given back; to set one stops both, and blocks from 128 kB on would be mapped anew each time."""
 
 
 def give_back() -> None:
@@ -19,8 +20,8 @@ def give_back() -> None:
     _arrow_by_jemalloc()
     with contextlib.suppress(AttributeError, OSError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
-        for name, option, value in (("ARENA_MAX", _M_ARENA_MAX, _ARENAS), ("TRIM_THRESHOLD_", _M_TRIM_THRESHOLD, _KEPT)):
-            if f"MALLOC_{name}" not in os.environ:
+        if not any(name.startswith("MALLOC_") for name in os.environ):
+            for option, value in ((_M_ARENA_MAX, _ARENAS), (_M_TRIM_THRESHOLD, _KEPT), (_M_MMAP_THRESHOLD, _KEPT)):
                 mallopt(option, value)
 
 

@@ -1,7 +1,9 @@
 """A Delta table of current rows, written by delta-rs."""
 
 import os
+import tempfile
 from datetime import timedelta
+from functools import cache
 from math import ceil
 from typing import Any
 
@@ -20,22 +22,31 @@ from shardlake.lake.partition import values_of
 from shardlake.layout import Layout, folded
 from shardlake.view import View
 
-os.environ.setdefault("TOKIO_WORKER_THREADS", "1")  # read when delta-rs is first used
-"""delta-rs's threads: each holds rows and a row group of its own, so two take twice the memory of one, at the same CPU."""
-
 _GONE = "_shardlake_gone"
 _RETENTION = "delta.deletedFileRetentionDuration"
-_SCAN = {
-    "batch_size": 16_384, "batch_readahead": 1, "fragment_readahead": 1,
-    "fragment_scan_options": ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True, buffer_size=1 << 20),
-}  # fmt: skip
-"""As little of a table in memory at a time as Arrow can be brought to."""
+_LOCAL = ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True, buffer_size=1 << 20)
+"""As little of a table in memory at a time as Arrow can be brought to. On S3 it would read column by column."""
 _WRITER = WriterProperties(compression="ZSTD", compression_level=LEVEL, max_row_group_size=GROUP)
 """As our own files are; by default Snappy, and a million rows are held for a row group."""
 
 
+@cache
+def _on_one_thread() -> None:
+    """Have delta-rs make one thread, as it does at its first use: each holds rows and a row group of its own, so that two take
+    twice the memory of one, at the same CPU. obstore, which reads the same setting, is left as it is.
+    """
+    if "TOKIO_WORKER_THREADS" in os.environ:
+        return
+    os.environ["TOKIO_WORKER_THREADS"] = "1"
+    try:
+        DeltaTable.is_deltatable(tempfile.gettempdir())
+    finally:
+        del os.environ["TOKIO_WORKER_THREADS"]
+
+
 def storage(lake: Lake) -> dict[str, str]:
     """delta-rs's settings for the lake, with the keys as they are now; nothing for a folder."""
+    _on_one_thread()
     if not lake.url.startswith("s3://"):
         return {}
     from shardlake.lake.aws import keys  # boto3 takes a tenth of a second
@@ -57,6 +68,7 @@ class Delta:
     def __init__(self, view: View, layout: Layout, lake: Lake, uri: str) -> None:
         self._layout, self._uri, self._lake = layout, uri, lake
         self._keys = Keys.of(view)
+        self._seen = -1
         self._derived = {t.name: t for t in layout.partition_by if t.unit != "identity"}
 
     def _open(self) -> DeltaTable | None:
@@ -74,13 +86,21 @@ class Delta:
         table = self._open()
         if table is None:
             return None
+        self._seen = table.version()
         dataset: Any = table.to_pyarrow_dataset()
         columns = [n for n in dataset.schema.names if n not in self._derived]
         first = next(k for k in self._keys.unit if k != "_shard")
         low, high = units.get_column(first).min(), units.get_column(first).max()
         inside = (pc.field(first) >= pa.scalar(low)) & (pc.field(first) <= pa.scalar(high)) if low is not None else None
         found = [frame_of(pa.Table.from_batches([], schema=pa.schema([dataset.schema.field(c) for c in columns])))]
-        for part in dataset.to_batches(columns=columns, filter=inside, **_SCAN):
+        for part in dataset.to_batches(
+            columns=columns,
+            filter=inside,
+            batch_size=16_384,
+            batch_readahead=1,
+            fragment_readahead=1,
+            fragment_scan_options=None if self._uri.startswith("s3://") else _LOCAL,
+        ):
             if part.num_rows:
                 found.append(rows_among(pa.Table.from_batches([part]), units))
         return pl.concat(found, how="vertical_relaxed")
@@ -98,7 +118,7 @@ class Delta:
                     writer_properties=_WRITER,
                 )  # fmt: skip
                 return
-            if new:  # a merge would read the whole table to find that
+            if new and table.version() == self._seen:  # a merge would read the whole table to find that
                 rows = plain_arrow(upserts)
                 write_deltalake(table, rows, mode="append", schema_mode="merge", writer_properties=_WRITER)
                 return

@@ -112,12 +112,11 @@ class Iceberg:
 
     def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame, *, new: bool) -> None:
         """As `CurrentTable` has it."""
-        rows = wide(plain_arrow(upserts))
-        keys = pl.concat([upserts.select(*self._keys.key), gone])[: 0 if new else None]
+        rows, keys = wide(plain_arrow(upserts)), pl.concat([upserts.select(*self._keys.key), gone])
         with named(self.name):
             for left in reversed(range(_TRIES)):
                 try:
-                    self._commit(rows, keys)
+                    self._commit(rows, keys.clear() if new and left == _TRIES - 1 else keys)
                     return
                 except CommitFailedException:
                     if not left:

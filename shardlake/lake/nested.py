@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from shardlake.lake.columns import part_type
 from shardlake.nested import List, Nested, Part, Struct
 from shardlake.shape.chunk import duck
-from shardlake.shape.poison import SUSPICIOUS, may_round
+from shardlake.shape.poison import SUSPICIOUS, Members, any_rounds, may_round, parse_exact
 from shardlake.shape.query import literal
 from shardlake.shape.suspect import certain
 from shardlake.types import Type
@@ -49,9 +49,10 @@ class _Reading:
     doubtful: list[pa.Array] = field(default_factory=list)
 
     def take_apart(self, part: Nested) -> pa.Array:
-        """Lists and structs of texts. Documents with numbers that DuckDB would round are doubtful at once."""
+        """Lists and structs of texts. Documents with numbers that DuckDB would round, where they are declared, are doubtful at once."""
         texts = pl.Series(values=pl.from_arrow(self.documents))
-        odd = [n for n in texts.str.contains(SUSPICIOUS).fill_null(False).arg_true().to_list() if may_round(texts[n])]
+        suspicious = texts.str.contains(SUSPICIOUS).fill_null(False).arg_true().to_list()
+        odd = [n for n in suspicious if may_round(texts[n]) and _rounds(part, parse_exact(texts[n]))]
         found = _from_json(self.documents, _structure(part))
         lost = pc.and_(found.is_null(), pc.not_equal(pc.utf8_trim(self.documents, _BLANKS), "null").fill_null(False))
         self.doubtful += [pa.array(odd, pa.int64()), pc.indices_nonzero(lost).cast(pa.int64())]
@@ -105,6 +106,15 @@ class _Reading:
             texts = pc.utf8_trim(texts, _BLANKS)
             texts = pc.if_else(pc.equal(texts, "null"), pa.scalar(None, pa.string()), texts)
         self.doubtful.append(rows.filter(pc.invert(pc.starts_with(texts, _OPENING[type(part)])).fill_null(False)))
+
+
+def _rounds(part: Part, value: Any) -> bool:
+    """Whether a leaf has a number that DuckDB would round. A double is what it reads a fraction as, so that one suffers nothing."""
+    if isinstance(part, List):
+        return isinstance(value, list) and any(_rounds(part.element, v) for v in value)
+    if isinstance(part, Struct):
+        return isinstance(value, Members) and any(_rounds(inner, value.get(key)) for key, inner in part.fields)
+    return part.name != "double precision" and any_rounds(value)
 
 
 def _from_json(documents: pa.Array, structure: Any) -> pa.Array:

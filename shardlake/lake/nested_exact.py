@@ -16,7 +16,7 @@ from shardlake.lake.columns import arrow_type, part_type, printed, tried
 from shardlake.layout import folded
 from shardlake.nested import List, Nested, Part
 from shardlake.shape.chunk import duck
-from shardlake.shape.poison import FINE, MALFORMED, Members, Number, dumps, parse_exact, rounds
+from shardlake.shape.poison import FINE, MALFORMED, Members, any_rounds, dumps, parse_exact
 from shardlake.types import Type
 
 Connection = psycopg.Connection[Any]
@@ -114,16 +114,7 @@ def _each(parts: Iterable[tuple[str | int, Part, Any]], make: Callable[[Part, An
 def _leaf(kind: Type, value: Any) -> _Leaf:
     if isinstance(value, str) and kind.name != "jsonb":
         return _Leaf(kind, value, json=False)
-    return _Leaf(kind, dumps(value), json=not _would_round(value))
-
-
-def _would_round(value: Any) -> bool:
-    """Whether DuckDB would round a number in it: such numbers are left as they were written."""
-    if isinstance(value, Members):
-        return any(_would_round(v) for _, v in value.pairs)
-    if isinstance(value, list):
-        return any(map(_would_round, value))
-    return isinstance(value, Number) and rounds(value.text)
+    return _Leaf(kind, dumps(value), json=not any_rounds(value))
 
 
 def _judged(connection: Connection, leaves: list[_Leaf]) -> Judged:

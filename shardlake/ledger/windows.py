@@ -122,14 +122,8 @@ def move_watermark(connection: Connection, view: str, shard: str, mark: Watermar
 
 
 def forget(connection: Connection, view: str, shard: str) -> None:
-    """Begin a shard anew: no watermark, and what was left unfinished is given up, but for backfills, which go on by themselves.
-
-    Every row is about to be read again, and so are those that were rejected.
-    """
+    """Begin a shard anew: no watermark, and what was left unfinished is given up, but for backfills, which go on by themselves."""
     with connection.transaction():
-        connection.execute(
-            "UPDATE shardlake.rejects SET read_again_at = now() WHERE view = %s AND shard = %s AND read_again_at IS NULL", (view, shard)
-        )
         connection.execute("DELETE FROM shardlake.watermarks WHERE view = %s AND shard = %s", (view, shard))
         connection.execute(
             "UPDATE shardlake.windows SET status = 'abandoned' WHERE view = %s AND shard = %s AND status IN ('open', 'extracted') AND backfill_id IS NULL",

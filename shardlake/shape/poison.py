@@ -140,6 +140,15 @@ def may_round(document: str) -> bool:
     return any(rounds(n) for n in _LONG_NUMBER.findall(document))
 
 
+def any_rounds(value: Any) -> bool:
+    """Whether a number in a document as `parse_exact` gives it, or in a part of one, could be changed by reading it as a double."""
+    if isinstance(value, Members):
+        return any(any_rounds(v) for _, v in value.pairs)
+    if isinstance(value, list):
+        return any(map(any_rounds, value))
+    return isinstance(value, Number) and rounds(value.text)
+
+
 def rounds(number: str) -> bool:
     """Whether reading it as a double could change it; whole numbers of any size are kept as they are."""
     digits = re.sub(r"[eE].*|[-.]", "", number).lstrip("0")

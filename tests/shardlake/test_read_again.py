@@ -157,3 +157,56 @@ def test_a_reject_of_the_lake_is_history_once_its_row_is_read_again(world: World
     put(w, "shop_00", 1, '{"age": 1, "city": "Oslo"}')
     w.must_sync()
     assert open_now(w) == []
+
+
+@pytest.mark.parametrize("view", [{}, {"source": {"cursor": None}, "warehouse": {"write": "replace"}}], ids=["merge", "replace"])
+def test_a_run_from_the_beginning_that_does_not_reach_a_shard_leaves_its_list_alone(world: WorldMaker, view: dict[str, Any]) -> None:
+    w = shop(world, ["shop_00", "shop_01"], **view)
+    known = w.connections()["mysql-shards/shop"]["shards"]
+    w.connection_changes = {"shards": {**known, "shop_01": f"mysql://root@127.0.0.1:1/{w.database('shop_01')}"}}
+    w.on("shop_00", "DELETE FROM orders WHERE id = 3")
+    assert not w.sync(full=True).ok
+    assert sorted(listed(w)) == [("shop_00", "2", "age", False), ("shop_01", "2", "age", False), ("shop_01", "3", "payload", False)]
+
+
+def test_a_scan_of_several_windows_settles_what_was_before_it_when_it_is_at_its_end(world: WorldMaker) -> None:
+    w = shop(world, source={"chunk": 65536, "window": 65536})
+    w.on(
+        "shop_00",
+        f"INSERT INTO orders SELECT 100 + seq, repeat('x', 40), 1, {OLD}, concat('{{\"age\": 1, \"x\": \"', repeat('x', 900), '\"}}') FROM seq_1_to_400",
+    )
+    put(w, "shop_00", 2, '{"age": 7}', OLD)
+    report = w.must_sync(full=True)
+    assert report.shards["shop_00"].windows > 2
+    assert open_now(w) == [("3", "payload")]
+
+
+def test_a_key_of_bytes_is_the_same_row_however_it_is_spelt(world: WorldMaker) -> None:
+    columns = {"id": "uuid", "updated_at": "timestamp", "age": {"type": "smallint", "from": "payload.age"}}
+    w = world(view=orders_view(columns=columns))
+    w.on_all("CREATE TABLE orders (id binary(16) PRIMARY KEY, updated_at datetime(6) NOT NULL, payload longtext, KEY (updated_at))")
+    for payload, expected in ((BROKEN, [BROKEN]), ('{"age": 70000}', ["70000"]), (BROKEN, [BROKEN]), ('{"age": 7}', [])):
+        w.on("shop_00", "REPLACE INTO orders VALUES (unhex('000102030405060708090a0b0c0d0e0f'), utc_timestamp(6), %s)", payload)
+        w.must_sync()
+        assert w.warehouse("SELECT value FROM shardlake.rejects WHERE read_again_at IS NULL") == [(v,) for v in expected]
+
+
+def test_another_row_with_the_same_key_in_the_target_settles_nothing(world: WorldMaker) -> None:
+    columns = {**COLUMNS, "status": "text"}
+    w = shop(world, columns=columns, warehouse={"key": ["status"]})
+    before = w.warehouse("SELECT count(*) FROM shardlake.rejects WHERE read_again_at IS NULL")
+    put(w, "shop_00", 9, '{"age": 9}')  # its status is that of the row whose age does not fit
+    w.must_sync()
+    assert w.warehouse("SELECT count(*) FROM shardlake.rejects WHERE read_again_at IS NULL") == before == [(2,)]
+
+
+def test_a_replay_keeps_the_rejects_of_the_lake_which_it_does_not_write(world: WorldMaker) -> None:
+    columns = {**COLUMNS, "city": {"type": "text", "from": "payload.city"}}
+    w = world(
+        view=orders_view(columns=columns, lake={"connection": "athena-lake/main", "layouts": [{"table": "o", "partition_by": ["city"]}]})
+    )
+    w.on_all(ORDERS_TABLE)
+    put(w, "shop_00", 1, '{"age": 1, "city": ""}', OLD)
+    w.must_sync()
+    assert replay(w.job()).ok
+    assert open_now(w) == [("1", "city")]

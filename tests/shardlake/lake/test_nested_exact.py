@@ -132,3 +132,17 @@ def test_what_is_certain_is_to_the_letter_what_the_exact_way_makes_of_it(ledger:
 
     check()
     assert certain > 100  # of 2,000 or so: the test is about something
+
+
+def test_a_long_fraction_sends_a_document_the_exact_way_only_where_it_is_declared_and_would_be_rounded() -> None:
+    documents = [
+        '{"at": 1.5, "id": 1, "lat": 52.520008123456789}',
+        '{"at": 52.520008123456789, "id": 2}',
+        '{"at": 1.5, "id": 3, "note": "1.234567890123456789"}',
+        '{"at": 1.5, "id": 4, "price": 1.234567890123456789}',
+    ]
+    part = parse("struct<at: double precision, id: integer, price: numeric(38,20)>")
+    assert isinstance(part, Struct)
+    fast, doubtful = nested_values(part, pa.chunked_array([pa.array(documents)]), "UTC")
+    assert doubtful.to_pylist() == [False, False, False, True]
+    assert [row["at"] for row in fast.to_pylist()[:3]] == [1.5, 52.520008123456789, 1.5]
