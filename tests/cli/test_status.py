@@ -87,12 +87,20 @@ def test_a_view_that_has_never_run_ends_with_1(world: WorldMaker) -> None:
     assert {name: line["problem"] for name, line in lines.items()} == {"shop_00": "never arrived"}
 
 
+BACKFILL = ("backfill", "orders", "--from", "2026-01-01", "--to", "2026-01-11", "--step", "1d")
+
+
+def half_a_backfill(w: World) -> dict[str, str]:
+    """A backfill during which shop_01 is down, and stays so; returns the shards as they were."""
+    known: dict[str, str] = w.connections()["mysql-shards/shop"]["shards"]
+    w.connection_changes = {"shards": {**known, "shop_01": f"mysql://root@127.0.0.1:1/{w.database('shop_01')}"}}
+    assert w.command(*BACKFILL).returncode == 1
+    return known
+
+
 def test_a_backfill_that_is_not_finished_is_shown_until_it_is(shop: World) -> None:
     w = shop
-    known = w.connections()["mysql-shards/shop"]["shards"]
-    w.connection_changes = {"shards": {**known, "shop_01": f"mysql://root@127.0.0.1:1/{w.database('shop_01')}"}}
-    words = ("backfill", "orders", "--from", "2026-01-01", "--to", "2026-01-11", "--step", "1d")
-    assert w.command(*words).returncode == 1
+    half_a_backfill(w)
     w.connection_changes = {}
     (left,) = json.loads(w.command("status", "--json").stdout)["backfills"]
     assert (left["view"], left["from"][:10], left["to"][:10], left["step"], left["done"], left["slices"], left["state"]) == (
@@ -101,17 +109,13 @@ def test_a_backfill_that_is_not_finished_is_shown_until_it_is(shop: World) -> No
     shown = w.command("status").stdout
     assert "Backfills that are not finished; the same command again goes on" in shown
     assert "10/20" in shown
-    assert w.command(*words).returncode == 0
+    assert w.command(*BACKFILL).returncode == 0
     assert json.loads(w.command("status", "--json").stdout)["backfills"] == []
     assert "Backfills" not in w.command("status").stdout
 
 
 def test_a_backfill_that_nobody_wants_any_more_is_given_up_without_its_source(shop: World) -> None:
-    w = shop
-    known = w.connections()["mysql-shards/shop"]["shards"]
-    w.connection_changes = {"shards": {**known, "shop_01": f"mysql://root@127.0.0.1:1/{w.database('shop_01')}"}}
-    words = ("backfill", "orders", "--from", "2026-01-01", "--to", "2026-01-11", "--step", "1d")
-    assert w.command(*words).returncode == 1
+    w, known = shop, half_a_backfill(shop)
     (left,) = json.loads(w.command("status", "--json").stdout)["backfills"]
     wrong = w.command("backfill", "orders", "--give-up", "zzz")
     assert wrong.returncode == 1
@@ -122,7 +126,7 @@ def test_a_backfill_that_nobody_wants_any_more_is_given_up_without_its_source(sh
     assert done.stdout == f"backfill {left['id'][:8]} of orders is given up: 10 of 20 slices are merged, and stay so\n"
     w.connection_changes = {}
     assert json.loads(w.command("status", "--json").stdout)["backfills"] == []
-    assert w.command(*words).returncode == 0
+    assert w.command(*BACKFILL).returncode == 0
     assert w.warehouse("SELECT state FROM shardlake.backfills ORDER BY started_at") == [("given up",), ("completed",)]
 
 

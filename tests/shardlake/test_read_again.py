@@ -46,6 +46,19 @@ def open_now(w: World) -> list[tuple[str, str]]:
     return w.warehouse("SELECT row_key ->> 'id', column_name FROM shardlake.rejects WHERE read_again_at IS NULL ORDER BY 1, 2")
 
 
+def lake_with_a_reject(world: WorldMaker) -> World:
+    """A row that the warehouse has, and the layout by city cannot name a partition for."""
+    columns = {**COLUMNS, "city": {"type": "text", "from": "payload.city"}}
+    w = world(
+        view=orders_view(columns=columns, lake={"connection": "athena-lake/main", "layouts": [{"table": "o", "partition_by": ["city"]}]})
+    )
+    w.on_all(ORDERS_TABLE)
+    put(w, "shop_00", 1, '{"age": 1, "city": ""}', OLD)
+    w.must_sync()
+    assert open_now(w) == [("1", "city")]
+    return w
+
+
 def test_a_row_that_was_mended_at_the_source_leaves_the_list_and_stays_in_the_ledger(world: WorldMaker) -> None:
     w = shop(world, ["shop_00", "shop_01"])
     assert sorted(listed(w)) == [(s, i, c, False) for s in w.shards for i, c in (("2", "age"), ("3", "payload"))]
@@ -146,14 +159,7 @@ def test_a_key_of_another_name_than_the_source_has_it_is_the_same_row(world: Wor
 
 
 def test_a_reject_of_the_lake_is_history_once_its_row_is_read_again(world: WorldMaker) -> None:
-    columns = {**COLUMNS, "city": {"type": "text", "from": "payload.city"}}
-    w = world(
-        view=orders_view(columns=columns, lake={"connection": "athena-lake/main", "layouts": [{"table": "o", "partition_by": ["city"]}]})
-    )
-    w.on_all(ORDERS_TABLE)
-    put(w, "shop_00", 1, '{"age": 1, "city": ""}', OLD)
-    w.must_sync()
-    assert open_now(w) == [("1", "city")]
+    w = lake_with_a_reject(world)
     put(w, "shop_00", 1, '{"age": 1, "city": "Oslo"}')
     w.must_sync()
     assert open_now(w) == []
@@ -201,12 +207,6 @@ def test_another_row_with_the_same_key_in_the_target_settles_nothing(world: Worl
 
 
 def test_a_replay_keeps_the_rejects_of_the_lake_which_it_does_not_write(world: WorldMaker) -> None:
-    columns = {**COLUMNS, "city": {"type": "text", "from": "payload.city"}}
-    w = world(
-        view=orders_view(columns=columns, lake={"connection": "athena-lake/main", "layouts": [{"table": "o", "partition_by": ["city"]}]})
-    )
-    w.on_all(ORDERS_TABLE)
-    put(w, "shop_00", 1, '{"age": 1, "city": ""}', OLD)
-    w.must_sync()
+    w = lake_with_a_reject(world)
     assert replay(w.job()).ok
     assert open_now(w) == [("1", "city")]
