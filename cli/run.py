@@ -86,8 +86,11 @@ def reports_of(state: Any) -> list[dict[str, Any]]:
 
 
 def quiet() -> None:
-    """Prefect's log goes to its API; on the console it would say with tracebacks what the table says with names."""
+    """Prefect's log goes to its API; on the console it would say with tracebacks what the table says with names. And where no
+    server is named, the one that Prefect starts for the run has as long as a busy machine takes, not 20 seconds.
+    """
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
 
 def stop_workers() -> None:
