@@ -57,9 +57,12 @@ def extract(request: Request) -> Extracted:
     """Read the window into raw. Raises SourceUnavailable, SourceTimeout, SourceFailed, ContractError, LakeUnavailable."""
     speaker = dialect(request.shard.dialect)
     with speaker.connect(request.shard) as connection:
-        relation = without(describe(request.view, speaker, connection, request.shard.name), request.as_null)
-        session = speaker.session(connection, request.shard)
-        width = speaker.estimate(connection, request.view.source.table)[1] if request.view.source.table else 0
+        try:
+            relation = without(describe(request.view, speaker, connection, request.shard.name), request.as_null)
+            session = speaker.session(connection, request.shard)
+            width = speaker.estimate(connection, request.view.source.table)[1] if request.view.source.table else 0
+        except speaker.errors as error:  # a table may go between the plan and the reading
+            raise speaker.failure(error, request.shard) from None
     reader = _Reader(
         request, speaker, relation, session, Extracted(), _limit(request.chunk_bytes, max(width, _EXPECTED)) if width else _UNKNOWN
     )

@@ -7,9 +7,12 @@ import time
 from contextlib import closing
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from shardlake import steps
+from shardlake.errors import SourceFailed
 from shardlake.report import RunReport
 from tests.audit import leftovers, unfinished
 from tests.breaking import broken_at
@@ -456,6 +459,16 @@ def test_a_shard_that_fails_in_the_midst_keeps_its_old_rows_and_none_of_its_new_
     run.join()
     counts = "SELECT _shard, count(*), count(*) FILTER (WHERE name = 'new') FROM analytics.orders GROUP BY 1 ORDER BY 1"
     assert w.warehouse(counts) == [("shop_00", 1500, 1500), ("shop_01", 3000, 0)]
+
+
+def test_a_table_that_goes_between_the_plan_and_the_reading_is_a_named_failure_of_its_shard(world: WorldMaker) -> None:
+    w = countries(world)
+    w.on("shop_00", "INSERT INTO countries VALUES (1, 'Peru')")
+    job = w.job()
+    planned = steps.plan(job, "shop_00")
+    w.on("shop_00", "DROP TABLE countries")
+    with pytest.raises(SourceFailed, match="there is no such table"):
+        steps.extract(job, uuid4(), planned)
 
 
 def test_a_replace_of_which_no_shard_arrived_leaves_the_table_alone(world: WorldMaker) -> None:
