@@ -69,20 +69,23 @@ def _same_row(sql: MergeSql) -> Iterator[str]:
     yield f"r.stage = 'shape' AND r.row_key IN {rejected}"
     if len(known) < len(targets):
         return
-    yield f"r.stage = 'shape' AND {_among(sql.staging, known, _SPELT)}"
+    spelt = {t: _AS_IT_IS if view.columns[t].type.name in ("text", "varchar") else _SPELT for t in known.values()}
+    yield f"r.stage = 'shape' AND {_among(sql.staging, known, spelt)}"
     if {*known.values()} <= {*view.key}:
-        yield f"r.stage <> 'shape' AND {_among(sql.staging, {t: t for t in known.values()})}"
+        yield f"r.stage <> 'shape' AND {_among(sql.staging, {t: t for t in known.values()}, spelt)}"
         same = " AND ".join(
-            f"{_SPELT.format(f's.row_key ->> {text(k)}')} = {_SPELT.format(f'r.row_key ->> {text(t)}')}" for k, t in known.items()
+            f"{spelt[t].format(f's.row_key ->> {text(k)}')} = {spelt[t].format(f'r.row_key ->> {text(t)}')}" for k, t in known.items()
         )
         yield f"r.stage <> 'shape' AND EXISTS (SELECT FROM {rejected} s WHERE {same})"
 
 
+_AS_IT_IS = "{}"
 _SPELT = "regexp_replace(lower({}), '^\\\\x|\\+00$', '', 'g')"
-"""A key as shape writes it into a reject and as staging has it, alike: bytes, instants and booleans are spelt in two ways."""
+"""A key as shape writes it into a reject and as staging has it, alike: bytes, instants and booleans are spelt in two ways. Texts are
+not, and two that differ in capitals are two."""
 
 
-def _among(table: str, columns: dict[str, str], spelt: str = "{}") -> str:
+def _among(table: str, columns: dict[str, str], spelt: dict[str, str]) -> str:
     """Whether a staged row has the reject's key: `columns` maps its names to staging's. Keys are kept to 500 characters."""
-    same = (f"{spelt.format(f'left(s.{quoted(c)}, 500)')} = {spelt.format(f'r.row_key ->> {text(k)}')}" for k, c in columns.items())
+    same = (f"{spelt[c].format(f'left(s.{quoted(c)}, 500)')} = {spelt[c].format(f'r.row_key ->> {text(k)}')}" for k, c in columns.items())
     return f"EXISTS (SELECT FROM {table} s WHERE {' AND '.join(same)})"

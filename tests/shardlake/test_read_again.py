@@ -197,6 +197,17 @@ def test_a_key_of_bytes_is_the_same_row_however_it_is_spelt(world: WorldMaker) -
         assert w.warehouse("SELECT value FROM shardlake.rejects WHERE read_again_at IS NULL") == [(v,) for v in expected]
 
 
+def test_keys_that_differ_in_capitals_are_two_rows(world: WorldMaker) -> None:
+    w = world(view=orders_view(columns={"id": "text", "updated_at": "timestamp", "age": {"type": "smallint", "from": "payload.age"}}))
+    w.on_all(
+        "CREATE TABLE orders (id varchar(9) COLLATE utf8mb4_bin PRIMARY KEY, updated_at datetime(6) NOT NULL, payload longtext, KEY (updated_at))"
+    )
+    for id, payload in (("A", BROKEN), ("B", '{"age": 70000}'), ("a", '{"age": 1}'), ("b", '{"age": 2}')):
+        w.on("shop_00", "INSERT INTO orders VALUES (%s, utc_timestamp(6), %s)", id, payload)
+        w.must_sync()
+    assert open_now(w) == [("A", "payload"), ("B", "age")]
+
+
 def test_another_row_with_the_same_key_in_the_target_settles_nothing(world: WorldMaker) -> None:
     columns = {**COLUMNS, "status": "text"}
     w = shop(world, columns=columns, warehouse={"key": ["status"]})
