@@ -125,7 +125,7 @@ class Fleet:
         script = (
             "import time; b = time.perf_counter()\n"
             "from pathlib import Path; from os import environ as e\n"
-            "from shardlake.sync import sync; from shardlake.view_file import load_view; from shardlake.connection_file import load_connection\n"
+            "from shardlake.run.sync import sync; from shardlake.view.view_file import load_view; from shardlake.connection.connection_file import load_connection\n"
             f"v = load_view(Path(e['SHARDLAKE_VIEWS']) / {name!r})\n"
             "r = sync(v, lambda n: load_connection(Path(e['SHARDLAKE_CONNECTIONS']), n)); assert r.ok\n"
         )

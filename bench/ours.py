@@ -39,10 +39,10 @@ def sync_view(arguments: Arguments) -> dict[str, object]:
     "superseded": …, "rejected": …, "seconds": …}, …}}.
     """
     # imported here: the readers' processes import this module again, as multiprocessing has it
-    from shardlake.connection import Lake
-    from shardlake.connection_file import connection_names, load_connection
-    from shardlake.sync import sync
-    from shardlake.view_file import load_view
+    from shardlake.connection.connection import Lake
+    from shardlake.connection.connection_file import connection_names, load_connection
+    from shardlake.run.sync import sync
+    from shardlake.view.view_file import load_view
 
     connections = {name: load_connection(arguments.connections, name) for name in connection_names(arguments.connections)}
     lake = Lake(url=str(arguments.state / "lake"))

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-from shardlake import steps
-from shardlake.connection_file import load_connection
-from shardlake.job import open_job
-from shardlake.view_file import load_view
+from shardlake.connection.connection_file import load_connection
+from shardlake.run import steps
+from shardlake.run.job import open_job
+from shardlake.view.view_file import load_view
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from pydantic import Field, FieldSerializationInfo, SerializerFunctionWrapHandle
 
 from blocks.aws import as_plain
 from blocks.connection_block import ConnectionBlock
-from shardlake import connection
+from shardlake.connection import connection
 
 
 class AthenaLake(ConnectionBlock, connection.Lake):

@@ -8,10 +8,10 @@ from prefect_aws import AwsCredentials
 import blocks  # noqa: F401 - makes the block types known to Block.load
 from blocks.aws import as_plain
 from blocks.connection_block import ConnectionBlock
-from shardlake.connection import KINDS, Connection, Lake
-from shardlake.connection_file import load_connection
+from shardlake.connection.connection import KINDS, Connection, Lake
+from shardlake.connection.connection_file import load_connection
 from shardlake.errors import SpecError
-from shardlake.places import connections_file
+from shardlake.settings import connections_file
 
 
 def connect(reference: str) -> Connection:

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from blocks.connection_block import ConnectionBlock
-from shardlake import connection
+from shardlake.connection import connection
 
 
 class PostgresWarehouse(ConnectionBlock, connection.PostgresWarehouse):

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from cli.presentation import console, errors
 from cli.run import AsJson, OnlyShards, quiet, reports_of, show_reports
-from cli.shown import console, errors
-from shardlake.view import View
+from shardlake.view.view import View
 
 
 def backfill(
@@ -35,8 +35,8 @@ def backfill(
 
         shardlake backfill events --from 0 --to 5000000 --step 500000 --shard shop_03 --json
     """
-    from shardlake.places import views_folder
-    from shardlake.view_file import find_view
+    from shardlake.settings import views_folder
+    from shardlake.view.view_file import find_view
 
     found = find_view(views_folder(), view)
     if leave is not None:
@@ -54,9 +54,9 @@ def backfill(
 
 def _give_up(view: View, name: str) -> None:
     from cli.connect import connect
-    from shardlake.connection import PostgresWarehouse
-    from shardlake.give_up import give_up
-    from shardlake.warehouse import open_warehouse
+    from shardlake.connection.connection import PostgresWarehouse
+    from shardlake.ledger.database import open_warehouse
+    from shardlake.run.give_up import give_up
 
     warehouse = connect(view.warehouse.connection)
     assert isinstance(warehouse, PostgresWarehouse)

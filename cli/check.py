@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli.shown import console, show_json
+from cli.presentation import console, show_json
 
 
 def check(as_json: Annotated[bool, typer.Option("--json", help="Print what a program would read, and nothing else.")] = False) -> None:
@@ -15,11 +15,11 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print what a pro
         shardlake --views views --connections connections.yaml check
     """
     from deployments.project import standing_names
-    from shardlake.connection_file import connection_names, load_connection
+    from shardlake.connection.connection_file import connection_names, load_connection
     from shardlake.errors import ShardlakeError
-    from shardlake.places import connections_file, project_file, views_folder
-    from shardlake.view_file import load_view, view_names
-    from shardlake.view_set import contradictions
+    from shardlake.settings import connections_file, project_file, views_folder
+    from shardlake.view.view_file import load_view, view_names
+    from shardlake.view.view_set import contradictions
 
     problems: list[str] = []
     names = view_names(views_folder())

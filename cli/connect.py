@@ -1,8 +1,8 @@
 """Connections for commands: the same as `blocks.resolve` gives, without Prefect's second of imports where a file is given."""
 
-from shardlake.connection import Connection, Lake
-from shardlake.connection_file import load_connection
-from shardlake.places import connections_file
+from shardlake.connection.connection import Connection, Lake
+from shardlake.connection.connection_file import load_connection
+from shardlake.settings import connections_file
 
 
 def connect(reference: str) -> Connection:

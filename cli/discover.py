@@ -17,10 +17,10 @@ def discover(
         shardlake discover mysql-shards/shop orders > views/orders/view.yaml
     """
     from cli.connect import connect
-    from shardlake.connection import Shards
-    from shardlake.discover import discover as draft
+    from shardlake.connection.connection import Shards
     from shardlake.errors import SpecError
-    from shardlake.job import resolve_shards
+    from shardlake.run.discover import discover as draft
+    from shardlake.run.job import resolve_shards
 
     source = connect(connection)
     if not isinstance(source, Shards):

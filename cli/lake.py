@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.shown import console, errors, show_json, table
+from cli.presentation import console, errors, show_json, table
 
 AView = Annotated[str, typer.Argument(help="The view, by name.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what a program would read, and nothing else.")]
@@ -27,7 +27,7 @@ def query(
         shardlake query "select city, count(*) from orders_latest group by city"
         shardlake query "select * from orders where dt >= date '2026-11-01'" --csv
     """
-    from shardlake.lake.query import query as ask
+    from shardlake.sink.lake.query import query as ask
 
     job = _job(view)
     answer = ask(job.warehouse, job.lake, sql)
@@ -59,7 +59,7 @@ def lake(view: AView, as_json: AsJson = False) -> None:
 
         shardlake lake orders
     """
-    from shardlake.lake.overview import overview
+    from shardlake.sink.lake.overview import overview
 
     found = overview(_job(view))
     if as_json:
@@ -89,7 +89,7 @@ def compact(
 
         shardlake compact orders
     """
-    from shardlake.lake.compact import compact as rewrite
+    from shardlake.sink.lake.compact import compact as rewrite
 
     job = _job(view)
     found = [rewrite(job, layout, closed=timedelta(minutes=closed)) for layout in job.view.lake.layouts]
@@ -117,7 +117,7 @@ def sweep(
 
         shardlake sweep orders
     """
-    from shardlake.lake.sweep import sweep as remove
+    from shardlake.sink.lake.sweep import sweep as remove
 
     found = remove(_job(view), grace=timedelta(hours=grace))
     if as_json:
@@ -130,9 +130,9 @@ def _job(view: str | None) -> Any:
     """The job of a view, or of the first that there is."""
     from cli.connect import connect
     from shardlake.errors import SpecError
-    from shardlake.job import open_job
-    from shardlake.places import views_folder
-    from shardlake.view_file import find_view, view_names
+    from shardlake.run.job import open_job
+    from shardlake.settings import views_folder
+    from shardlake.view.view_file import find_view, view_names
 
     names = [view] if view else view_names(views_folder())
     if not names:

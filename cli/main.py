@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import backfill, check, discover, lake, plan, publish, rejects, run, status
-from cli.shown import errors
+from cli.presentation import errors
 from shardlake.errors import ShardlakeError
 from shardlake.quiet import hush_at_exit
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.shown import console, show_json, table
+from cli.presentation import console, show_json, table
 
 
 def plan(
@@ -24,10 +24,10 @@ def plan(
         shardlake plan orders
     """
     from cli.connect import connect
-    from shardlake.job import open_job
-    from shardlake.places import views_folder
-    from shardlake.preview import preview
-    from shardlake.view_file import find_view
+    from shardlake.run.job import open_job
+    from shardlake.run.preview import preview
+    from shardlake.settings import views_folder
+    from shardlake.view.view_file import find_view
 
     job = open_job(find_view(views_folder(), view), connect)
     found = preview(job, shard, full=full)

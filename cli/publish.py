@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli.shown import console, errors, show_json, table
+from cli.presentation import console, errors, show_json, table
 
 
 def publish(
@@ -25,8 +25,8 @@ def publish(
     """
     from deployments.project import read_project
     from deployments.publish import publish as match
-    from shardlake.places import project_file, views_folder
-    from shardlake.view_file import load_views
+    from shardlake.settings import project_file, views_folder
+    from shardlake.view.view_file import load_views
 
     views = load_views(views_folder())
     declared = read_project(project_file())

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.shown import console, show_json, table
+from cli.presentation import console, show_json, table
 
 
 def rejects(
@@ -24,11 +24,11 @@ def rejects(
         shardlake rejects orders --shard shop_03 --limit 5
     """
     from cli.connect import connect
-    from shardlake.job import open_job
     from shardlake.ledger.status import reject_count
     from shardlake.ledger.status import rejects as of_view
-    from shardlake.places import views_folder
-    from shardlake.view_file import find_view
+    from shardlake.run.job import open_job
+    from shardlake.settings import views_folder
+    from shardlake.view.view_file import find_view
 
     job = open_job(find_view(views_folder(), view), connect)
     with job.warehouse.connection() as connection:

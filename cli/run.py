@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.shown import console, errors, lake_table, run_table, show_json
+from cli.presentation import console, errors, lake_table, run_table, show_json
 
 Views = Annotated[list[str], typer.Argument(help="The views to run, by name.", show_default=False)]
 OnlyShards = Annotated[list[str] | None, typer.Option("--shard", help="Only this shard; may be given several times.")]
@@ -26,8 +26,8 @@ def run(
         shardlake run orders
         shardlake run orders customers --shard shop_03 --json
     """
-    from shardlake.places import views_folder
-    from shardlake.view_file import find_view
+    from shardlake.settings import views_folder
+    from shardlake.view.view_file import find_view
 
     for view in views:
         find_view(views_folder(), view)
@@ -47,10 +47,10 @@ def replay(
         shardlake replay orders
     """
     from cli.connect import connect
-    from shardlake.job import open_job
-    from shardlake.places import views_folder
-    from shardlake.replay import replay as replay_raw
-    from shardlake.view_file import find_view
+    from shardlake.run.job import open_job
+    from shardlake.run.replay import replay as replay_raw
+    from shardlake.settings import views_folder
+    from shardlake.view.view_file import find_view
 
     report = replay_raw(open_job(find_view(views_folder(), view), connect), shard)
     show_reports([report.as_json()], as_json)
@@ -97,6 +97,6 @@ def stop_workers() -> None:
     """End the extracting processes, if any were started."""
     import sys
 
-    worker = sys.modules.get("shardlake.extract.worker")
+    worker = sys.modules.get("shardlake.source.sql.worker")
     if worker is not None:
         worker.stop()

@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from cli.shown import console, errors, show_json, table
+from cli.presentation import console, errors, show_json, table
 
 if TYPE_CHECKING:
     from shardlake.ledger.backfills import Unfinished
@@ -23,12 +23,12 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a pr
     """
     from cli.connect import connect
     from shardlake.errors import ShardlakeError
-    from shardlake.job import open_job
     from shardlake.ledger.backfills import Unfinished, all_unfinished
     from shardlake.ledger.status import ShardStatus
     from shardlake.ledger.status import status as of_view
-    from shardlake.places import views_folder
-    from shardlake.view_file import load_view, view_names
+    from shardlake.run.job import open_job
+    from shardlake.settings import views_folder
+    from shardlake.view.view_file import load_view, view_names
 
     lines: list[ShardStatus] = []
     left: list[Unfinished] = []

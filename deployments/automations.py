@@ -8,8 +8,8 @@ from typing import Any, Self
 from prefect.events.schemas.automations import AutomationCore
 
 from deployments.project import Project
-from shardlake.view import View
-from shardlake.view_set import expected_period
+from shardlake.view.view import View
+from shardlake.view.view_set import expected_period
 
 ARRIVED = "shardlake.view.arrived"
 """The event that a run emits when every shard of a view has arrived."""

@@ -7,10 +7,10 @@ from typing import Any
 from deployments.deployed import Deployed, flow_at
 from deployments.project import Pool, Project
 from deployments.standing import standing
-from shardlake.operation import short
-from shardlake.schedule import Every, Schedule
-from shardlake.view import View
-from shardlake.view_set import described, groups
+from shardlake.view.operation import short
+from shardlake.view.schedule import Every, Schedule
+from shardlake.view.view import View
+from shardlake.view.view_set import described, groups
 
 ONE_VIEW, MANY_VIEWS = "flows.sync_view.sync_view", "flows.sync_views.sync_views"
 

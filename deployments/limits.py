@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 
 from blocks.resolve import connect
-from shardlake.connection import KINDS, Shards
-from shardlake.connection_file import declared
+from shardlake.connection.connection import KINDS, Shards
+from shardlake.connection.connection_file import declared
 from shardlake.errors import ShardlakeError
-from shardlake.places import connections_file
-from shardlake.view import View
+from shardlake.settings import connections_file
+from shardlake.view.view import View
 from tasks.limits import limit_name
 
 

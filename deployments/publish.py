@@ -10,8 +10,8 @@ from deployments.limits import source_limits
 from deployments.project import Pool, Project
 from deployments.server import PublishRefused, Server
 from shardlake.errors import SpecError
-from shardlake.view import View
-from shardlake.view_set import contradictions
+from shardlake.view.view import View
+from shardlake.view.view_set import contradictions
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 from deployments.deployed import Deployed, flow_at
 from deployments.project import Pool, Project
 from shardlake.errors import SpecError
-from shardlake.schedule import EPOCH
+from shardlake.view.schedule import EPOCH
 
 
 def standing(project: Project, pool: Pool) -> list[Deployed]:

@@ -9,12 +9,12 @@ from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.layouts import write_all
+from flows.presentation import final_state, outcome, publish_report
 from flows.progress import Progress
-from flows.shown import final_state, outcome, publish_report
-from shardlake.backfill import MOST_PARALLEL, PARALLEL, Backfill
 from shardlake.errors import ShardlakeError
-from shardlake.part import Part
-from shardlake.report import RunReport
+from shardlake.run.backfill import MOST_PARALLEL, PARALLEL, Backfill
+from shardlake.run.backfill_slice import BackfillSlice
+from shardlake.run.report import RunReport
 from tasks.backfill import backfill_part
 from tasks.view_job import view_job
 
@@ -59,7 +59,7 @@ def backfill(
 
 def _parts(view: str, run_id: UUID, run: Backfill, progress: Progress) -> None:
     """Every part, `run.parallel` of them at once; a part with several windows has a task for each, one after the other."""
-    waiting, under_way = list(reversed(run.parts)), dict[Any, Part]()
+    waiting, under_way = list(reversed(run.parts)), dict[Any, BackfillSlice]()
     while waiting or under_way:
         while waiting and len(under_way) < run.parallel:
             part = waiting.pop()

@@ -11,8 +11,8 @@ from prefect.states import Completed, Failed
 
 from flows.alert import alert
 from flows.late import leave_out_late
+from flows.presentation import outcome
 from flows.runner import RUNNER
-from flows.shown import outcome
 from shardlake.errors import ShardlakeError
 from shardlake.ledger.alarms import Alarm
 from shardlake.ledger.status import ShardStatus

@@ -7,12 +7,12 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from flows.presentation import outcome
 from flows.runner import RUNNER
-from flows.shown import outcome
 from shardlake.errors import ShardlakeError
-from shardlake.places import views_folder
-from shardlake.view_file import view_names
-from tasks.keep import compact, sweep
+from shardlake.settings import views_folder
+from shardlake.view.view_file import view_names
+from tasks.maintenance import compact, sweep
 
 
 @flow(name="compact-lake", task_runner=RUNNER, persist_result=False)

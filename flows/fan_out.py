@@ -14,9 +14,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
 from shardlake.errors import ShardlakeError
-from shardlake.job import Job
 from shardlake.ledger.runs import shard_reports
-from shardlake.report import RunReport, ShardReport
+from shardlake.run.job import Job
+from shardlake.run.report import RunReport, ShardReport
 
 POLL = 5.0
 """Seconds between looks at the runs under way."""

@@ -12,9 +12,9 @@ from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelled
 
-from shardlake.job import Job
 from shardlake.ledger.runs import completed_since
-from shardlake.view import View
+from shardlake.run.job import Job
+from shardlake.view.view import View
 
 
 def superfluous(job: Job) -> bool:

@@ -3,9 +3,9 @@
 from typing import Any
 from uuid import UUID
 
-from flows.shown import outcome
-from shardlake.backfill import Backfill
-from shardlake.run import Run
+from flows.presentation import outcome
+from shardlake.run.backfill import Backfill
+from shardlake.run.run import Run
 from tasks.write import write
 
 

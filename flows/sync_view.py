@@ -10,13 +10,13 @@ from prefect.futures import as_completed
 from flows.fan_out import fan_out
 from flows.late import superfluous
 from flows.layouts import Layouts
+from flows.presentation import arrived, final_state, publish_report, run_name
 from flows.progress import Progress
 from flows.runner import RUNNER, TIMEOUT
-from flows.shown import arrived, final_state, publish_report, run_name
 from shardlake.errors import ShardlakeError
-from shardlake.report import RunReport
-from shardlake.run import Run
-from shardlake.steps import Planned
+from shardlake.run.report import RunReport
+from shardlake.run.run import Run
+from shardlake.run.steps import Planned
 from tasks.extract import extract
 from tasks.log import announce
 from tasks.merge import merge

@@ -5,11 +5,11 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from flows.presentation import final_state, run_name
 from flows.runner import RUNNER, TIMEOUT
-from flows.shown import final_state, run_name
 from flows.sync_view import run_view
-from shardlake.places import views_folder
-from shardlake.view_file import view_names
+from shardlake.settings import views_folder
+from shardlake.view.view_file import view_names
 
 
 @flow(name="sync-views", flow_run_name=run_name, task_runner=RUNNER, persist_result=False, timeout_seconds=TIMEOUT)

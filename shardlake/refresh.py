@@ -17,13 +17,13 @@ import psycopg
 from psycopg.types.json import Jsonb
 from pydantic import Field, ValidationError, field_validator
 
+from shardlake.connection.secret import expand
 from shardlake.errors import SpecError
-from shardlake.load.names import quoted
+from shardlake.ledger.database import Warehouse
 from shardlake.provider import Answer, Provider
-from shardlake.secret import expand
+from shardlake.sink.postgres.names import quoted
 from shardlake.spec import Duration, PlainText, Reference, Spec
-from shardlake.view_file import explain
-from shardlake.warehouse import Warehouse
+from shardlake.view.view_file import explain
 
 Connection = psycopg.Connection[Any]
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,49}\.[A-Za-z_][A-Za-z0-9_]{0,49}", re.ASCII)

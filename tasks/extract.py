@@ -4,9 +4,9 @@ from uuid import UUID
 
 from prefect import task
 
-from shardlake import steps
 from shardlake.ledger.windows import OpenWindow
-from shardlake.steps import Planned
+from shardlake.run import steps
+from shardlake.run.steps import Planned
 from tasks.limits import source_slot
 from tasks.log import say
 from tasks.retry import STAGE

@@ -4,11 +4,11 @@ from uuid import UUID
 
 from prefect import task
 
-from shardlake import freshness
 from shardlake.ledger import alarms as ledger
 from shardlake.ledger.alarms import Alarm
+from shardlake.ledger.database import Warehouse
 from shardlake.ledger.status import ShardStatus
-from shardlake.warehouse import Warehouse
+from shardlake.run import freshness
 from tasks.retry import STAGE
 from tasks.view_job import all_views, view_job
 

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from prefect import task
 
-from shardlake import steps
-from shardlake.load.stage import Staged
-from shardlake.steps import Outcome
+from shardlake.run import steps
+from shardlake.run.steps import Outcome
+from shardlake.sink.postgres.stage import Staged
 from tasks.log import announce
 from tasks.retry import STAGE
 from tasks.view_job import view_job

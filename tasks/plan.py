@@ -4,9 +4,9 @@ from uuid import UUID
 
 from prefect import task
 
-from shardlake import steps
-from shardlake.steps import Planned
-from shardlake.window import Position
+from shardlake.run import steps
+from shardlake.run.steps import Planned
+from shardlake.source.sql.window import Position
 from tasks.log import say
 from tasks.retry import STAGE
 from tasks.view_job import view_job

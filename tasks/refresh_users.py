@@ -3,11 +3,11 @@
 from prefect import task
 
 from blocks.resolve import connect
-from shardlake.connection import PostgresWarehouse
+from shardlake.connection.connection import PostgresWarehouse
 from shardlake.errors import SpecError
+from shardlake.ledger.database import open_warehouse
 from shardlake.refresh import Refresh, Refreshed
 from shardlake.refresh import refresh as refresh_table
-from shardlake.warehouse import open_warehouse
 from tasks.retry import STAGE
 
 

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from blocks.resolve import connect
 from shardlake.errors import ShardlakeError
-from shardlake.job import Job, open_job
-from shardlake.places import views_folder
-from shardlake.view import View
-from shardlake.view_file import find_view, load_view, view_names
+from shardlake.run.job import Job, open_job
+from shardlake.settings import views_folder
+from shardlake.view.view import View
+from shardlake.view.view_file import find_view, load_view, view_names
 
 
 @lru_cache(maxsize=2)

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from prefect import task
 
-from shardlake import steps
-from shardlake.lake.commit import Written
+from shardlake.run import steps
+from shardlake.sink.lake.commit import Written
 from tasks.log import announce
 from tasks.retry import STAGE
 from tasks.view_job import view_job

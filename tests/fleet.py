@@ -81,7 +81,7 @@ class Project:
 
         from deployments.project import read_project
         from deployments.publish import publish
-        from shardlake.view_file import load_views
+        from shardlake.view.view_file import load_views
 
         own = {name: value for name, value in self.environment.items() if not name.startswith("PREFECT_")}
         with patch.dict("os.environ", own), temporary_settings({PREFECT_API_URL: self.prefect.api_url}):

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
-from shardlake.connection import Lake, PostgresWarehouse
+from shardlake.connection.connection import Lake, PostgresWarehouse
 from shardlake.failpoints import NAMES
-from shardlake.lake.columns import arrow_type
-from shardlake.lake.iceberg import catalog
-from shardlake.layout import folded
-from shardlake.types import Type
+from shardlake.sink.lake.columns import arrow_type
+from shardlake.sink.lake.iceberg import catalog
+from shardlake.view.layout import folded
+from shardlake.view.types import Type
 from tests.world import World
 
 EVERY_FORMAT: list[dict[str, Any]] = [{"table": f"lake_{f}", "format": f} for f in ("parquet", "delta", "iceberg")]

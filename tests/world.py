@@ -16,13 +16,13 @@ import yaml
 
 from embedded.mariadb import MariaDB
 from embedded.postgres import Postgres
-from shardlake.connection import Connection, Lake, MySQLShards, PostgresShards, PostgresWarehouse
-from shardlake.job import Job, open_job
-from shardlake.lake.query import query
-from shardlake.report import RunReport
-from shardlake.sync import sync
-from shardlake.view import View
-from shardlake.warehouse import open_warehouse
+from shardlake.connection.connection import Connection, Lake, MySQLShards, PostgresShards, PostgresWarehouse
+from shardlake.ledger.database import open_warehouse
+from shardlake.run.job import Job, open_job
+from shardlake.run.report import RunReport
+from shardlake.run.sync import sync
+from shardlake.sink.lake.query import query
+from shardlake.view.view import View
 
 _numbers = itertools.count(1)
 ROOT = Path(__file__).parent.parent
@@ -174,8 +174,8 @@ class World:
         """A run of the engine in a process of its own, which failpoints may kill. Prints the report's JSON."""
         self.write_files()
         code = (
-            "import json, os, sys\nfrom functools import partial\nfrom pathlib import Path\nfrom shardlake.connection_file import load_connection\n"
-            "from shardlake.sync import sync\nfrom shardlake.view_file import load_view\n"
+            "import json, os, sys\nfrom functools import partial\nfrom pathlib import Path\nfrom shardlake.connection.connection_file import load_connection\n"
+            "from shardlake.run.sync import sync\nfrom shardlake.view.view_file import load_view\n"
             f"if __name__ == '__main__':\n    view = load_view(Path(os.environ['SHARDLAKE_VIEWS'], {self.view['name']!r}))\n"
             "    r = sync(view, partial(load_connection, Path(os.environ['SHARDLAKE_CONNECTIONS'])))\n"
             "    print(json.dumps(r.as_json()))\n    sys.exit(0 if r.ok else 1)\n"

@@ -14,8 +14,8 @@ from psycopg.rows import class_row
 
 from shardlake.ledger import windows
 from shardlake.ledger.windows import OpenWindow
-from shardlake.slices import Range
-from shardlake.source.dialect import Kind
+from shardlake.source.sql.dialect import Kind
+from shardlake.source.sql.slices import Range
 
 Connection = psycopg.Connection[Any]
 _LEFT = "state NOT IN ('completed', 'given up')"

@@ -7,8 +7,8 @@ from typing import Any, Self
 import psycopg
 
 from shardlake.errors import WarehouseBusy
-from shardlake.source.postgres import conninfo
-from shardlake.warehouse import Warehouse
+from shardlake.ledger.database import Warehouse
+from shardlake.source.sql.postgres import conninfo
 
 Connection = psycopg.Connection[Any]
 
@@ -37,7 +37,7 @@ class Claims:
         """Claim the shards, waiting up to `wait` seconds in all. Returns those that another run kept, and why."""
         deadline, left = time.monotonic() + wait, list(shards)
         while left:
-            left = [shard for shard in left if not self.hold(f"shardlake.run.{self._view}.{shard}")]
+            left = [shard for shard in left if not self.hold(f"shardlake.run.run.{self._view}.{shard}")]
             if not left or time.monotonic() >= deadline:
                 break
             time.sleep(0.2)

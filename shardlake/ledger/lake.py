@@ -180,7 +180,7 @@ def live_files_since(connection: Connection, view: str, layout: str) -> list[tup
     return [(LakeFile(key, partition, rows, size), at) for key, partition, rows, size, at in rows.fetchall()]
 
 
-def homes(connection: Connection, view: str, layout: str) -> dict[tuple[str | None, ...], str]:
+def partition_locations(connection: Connection, view: str, layout: str) -> dict[tuple[str | None, ...], str]:
     """Where the files of each partition lie: compaction moves them."""
     rows = connection.execute(
         "SELECT f.partition, max(regexp_replace(f.key, '/[^/]+$', '')) FROM shardlake.lake_files f JOIN shardlake.lake_commits c USING (commit_id)"

@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
-from shardlake.report import RunReport, ShardReport
+from shardlake.run.report import RunReport, ShardReport
 
 Connection = psycopg.Connection[Any]
 LONGEST = timedelta(hours=6)

@@ -10,9 +10,9 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from shardlake.raw import RawFile
-from shardlake.source.dialect import Kind
-from shardlake.window import Order, Watermark, Window
+from shardlake.raw.files import RawFile
+from shardlake.source.sql.dialect import Kind
+from shardlake.source.sql.window import Order, Watermark, Window
 
 Connection = psycopg.Connection[Any]
 

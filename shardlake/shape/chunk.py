@@ -9,22 +9,22 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shardlake.shape.poison import FINE, MALFORMED, SUSPICIOUS, examine, extract_exact, harmless, parse_exact, why_malformed
+from shardlake.shape.json_limits import FINE, MALFORMED, SUSPICIOUS, examine, extract_exact, harmless, parse_exact, why_malformed
 from shardlake.shape.query import (
     DOCUMENTS,
     MISLEADING,
     ROW,
     TEXTS,
     JsonColumn,
-    can_be_swift,
+    can_be_one_pass,
     extraction,
     is_json,
     json_columns,
     name,
     shape_query,
 )
-from shardlake.shape.suspect import suspects
-from shardlake.view import JsonLimits, View
+from shardlake.shape.uncertain import uncertain
+from shardlake.view.view import JsonLimits, View
 
 _mine = threading.local()
 VALUE = 500
@@ -64,9 +64,9 @@ def shape(view: View, table: pa.Table, kinds: dict[str, str]) -> Shaped:
     table, undecodable = _decoded(table, documents)
     table = table.append_column(ROW, pl.int_range(table.num_rows, dtype=pl.Int32, eager=True).to_arrow())
     bad, exact = _examine(view, table, documents, kinds, undecodable)
-    rows = _swiftly(view, table, documents, kinds, bad) if can_be_swift(view) and not exact else None
+    rows = _in_one_pass(view, table, documents, kinds, bad) if can_be_one_pass(view) and not exact else None
     if rows is None:
-        rows = _queried(view, table, documents, kinds, bad, exact, swift=False)
+        rows = _queried(view, table, documents, kinds, bad, exact, one_pass=False)
     malformed = pc.equal(rows.column("_op"), "m").fill_null(False)
     if pc.any(malformed).as_py():
         for row in rows.filter(malformed).column(ROW).to_pylist():
@@ -74,12 +74,12 @@ def shape(view: View, table: pa.Table, kinds: dict[str, str]) -> Shaped:
         rows = rows.filter(pc.invert(malformed))
     rejects = [_reject(view, original, row, column, reason) for row, (column, reason) in sorted(bad.items())]
     places = rows.column(ROW)
-    marks = pc.if_else(suspects(view, rows, table.schema), "1", pa.scalar(None, pa.string()))
-    rows = rows.drop_columns(ROW).append_column("_suspect", marks)
+    marks = pc.if_else(uncertain(view, rows, table.schema), "1", pa.scalar(None, pa.string()))
+    rows = rows.drop_columns(ROW).append_column("_uncertain", marks)
     return Shaped(rows, table.num_rows - len(bad), rejects, places)
 
 
-def _swiftly(
+def _in_one_pass(
     view: View, table: pa.Table, documents: tuple[JsonColumn, ...], kinds: dict[str, str], bad: dict[int, tuple[str, str]]
 ) -> pa.Table | None:
     """The view rows of a chunk in which every document is JSON and nothing misleads, as is usual; None where it is not so."""
@@ -90,7 +90,7 @@ def _swiftly(
         if json.documents and any(values.str.contains(text, literal=True).any() for text in MISLEADING):
             return None
     try:
-        rows = _queried(view, table, documents, kinds, bad, {}, swift=True)
+        rows = _queried(view, table, documents, kinds, bad, {}, one_pass=True)
     except duckdb.InvalidInputException:  # a document is malformed
         return None
     found = [rows.column(n) for n, column in view.columns.items() if column.path.steps and is_json(column)]
@@ -100,13 +100,13 @@ def _swiftly(
 
 def _queried(
     view: View, table: pa.Table, documents: tuple[JsonColumn, ...], kinds: dict[str, str],
-    bad: dict[int, tuple[str, str]], exact: dict[int, dict[str, Any]], *, swift: bool,
+    bad: dict[int, tuple[str, str]], exact: dict[int, dict[str, Any]], *, one_pass: bool,
 ) -> pa.Table:  # fmt: skip
     connection = duck()
     try:
         connection.register("raw", table)
-        source = _extracted(connection, view, documents, bad, exact, swift=swift)
-        query = shape_query(view, {f.name: f.type for f in table.schema}, kinds, extracted=source, swift=swift)
+        source = _extracted(connection, view, documents, bad, exact, one_pass=one_pass)
+        query = shape_query(view, {f.name: f.type for f in table.schema}, kinds, extracted=source, one_pass=one_pass)
         return connection.sql(query).to_arrow_table()
     finally:
         connection.unregister("raw")
@@ -129,10 +129,10 @@ def _extracted(
     bad: dict[int, tuple[str, str]],
     exact: dict[int, dict[str, Any]],
     *,
-    swift: bool,
+    one_pass: bool,
 ) -> str:
     """The raw rows that are not rejected, each JSON column with the lists of what its paths find."""
-    items = "".join(f", {extraction(j, swift=swift)}" for j in documents)
+    items = "".join(f", {extraction(j, one_pass=one_pass)}" for j in documents)
     query = f"SELECT *{items} FROM raw"
     if bad or exact:
         query += f" WHERE {ROW} NOT IN ({', '.join(map(str, sorted({*bad, *exact})))})"

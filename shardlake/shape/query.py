@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from shardlake.errors import ContractError
-from shardlake.jsonpath import Path
-from shardlake.shape.poison import MARK
-from shardlake.source.dialect import SourceColumn
-from shardlake.source.select import CURSOR
-from shardlake.view import Column, View
+from shardlake.shape.json_limits import MARK
+from shardlake.source.sql.dialect import SourceColumn
+from shardlake.source.sql.select import CURSOR
+from shardlake.view.jsonpath import Path
+from shardlake.view.view import Column, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def pointer(steps: tuple[str | int, ...]) -> str:
     return "".join("/" + str(s).replace("~", "~0").replace("/", "~1") for s in steps)
 
 
-def can_be_swift(view: View) -> bool:
+def can_be_one_pass(view: View) -> bool:
     """Whether documents can be looked at once for texts and documents together; what is malformed raises then."""
     documents = json_columns(view)
     return bool(documents) and not view.explode and all(j.texts or j.documents for j in documents)
@@ -61,13 +61,13 @@ MISLEADING = ('"[', '"{', '"\\u00')
 """A document with one of these may hold a string that reads like an array or object once it has lost its quotes."""
 
 
-def extraction(json: JsonColumn, *, swift: bool) -> str:
+def extraction(json: JsonColumn, *, one_pass: bool) -> str:
     """SELECT items TEXTS and DOCUMENTS with the column's name: lists of what its paths find; NULL for a document that is no JSON.
 
-    With `swift` one list has both, as text: a string has no quotes then, so that it must be told from JSON by other means.
+    With `one_pass` one list has both, as text: a string has no quotes then, so that it must be told from JSON by other means.
     """
     document = f"CAST({name(json.name)} AS VARCHAR)"
-    if swift:
+    if one_pass:
         return f"json_extract_string({document}, {_pointers((*json.texts, *json.documents))}) AS {name(TEXTS + json.name)}"
     items = []
     if json.texts:
@@ -82,7 +82,7 @@ def _pointers(paths: tuple[tuple[str | int, ...], ...]) -> str:
     return "[" + ", ".join(literal(pointer(p)) for p in paths) + "]"
 
 
-def expression(view: View, column: Column, raw: dict[str, pa.DataType], kinds: dict[str, str], *, swift: bool) -> str:
+def expression(view: View, column: Column, raw: dict[str, pa.DataType], kinds: dict[str, str], *, one_pass: bool) -> str:
     """A view column's value as text. Elements give back numbers that `poison.MARK` has carried past DuckDB's doubles."""
     path = column.path
     if path.column == "$index":
@@ -91,7 +91,7 @@ def expression(view: View, column: Column, raw: dict[str, pa.DataType], kinds: d
         return _element(column, path)
     if path.steps:
         json = next(j for j in json_columns(view) if j.name == path.column)
-        if swift:
+        if one_pass:
             place = len(json.texts) + json.documents.index(path.steps) if is_json(column) else json.texts.index(path.steps)
             return f"{name(TEXTS + json.name)}[{place + 1}]"
         if is_json(column):
@@ -136,17 +136,17 @@ ROW = "_shardlake_row"
 """A raw row's place in its chunk."""
 
 
-def shape_query(view: View, raw: dict[str, pa.DataType], kinds: dict[str, str], *, extracted: str, swift: bool) -> str:
+def shape_query(view: View, raw: dict[str, pa.DataType], kinds: dict[str, str], *, extracted: str, one_pass: bool) -> str:
     """View rows of `extracted` (raw columns, TEXTS and DOCUMENTS): the columns, `_cursor`, `_op`, ROW.
 
     `_op` is 'd' for a unit that has no rows any more: deleted at its source, or exploded from an empty array. Such a
     row holds the unit's key and version, and NULLs. It is 'm' where a document is malformed, or has something else where
     the array to explode should be: no view row at all.
     """
-    columns = {n: expression(view, c, raw, kinds, swift=swift) for n, c in view.columns.items()}
+    columns = {n: expression(view, c, raw, kinds, one_pass=one_pass) for n, c in view.columns.items()}
     gone = f"{name(view.deletes.column)} IS NOT NULL" if view.deletes and view.deletes.mode == "apply" else "false"
     version = [f"{_cursor(view, raw, kinds)} AS _cursor"] if view.version_column == "_cursor" else []
-    source, malformed = extracted, "false" if swift else _malformed(view)
+    source, malformed = extracted, "false" if one_pass else _malformed(view)
     if view.explode:
         json = next(j for j in json_columns(view) if j.name == view.explode.path.column)
         document = f"{name(DOCUMENTS + json.name)}[{json.documents.index(view.explode.path.steps) + 1}]"

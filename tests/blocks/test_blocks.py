@@ -23,9 +23,9 @@ import blocks
 from blocks.connection_block import ConnectionBlock
 from blocks.resolve import connect as connect_in_flows
 from cli.connect import connect as connect_in_commands
-from shardlake import connection
-from shardlake.connection import KINDS
-from shardlake.connection_file import connection_names, load_connection
+from shardlake.connection import connection
+from shardlake.connection.connection import KINDS
+from shardlake.connection.connection_file import connection_names, load_connection
 from shardlake.errors import SpecError
 from tests.prefect_api import PrefectApi
 from tests.world import ORDERS_TABLE, ROOT, World, WorldMaker

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from shardlake.sync import sync
-from shardlake.view_file import load_view
+from shardlake.run.sync import sync
+from shardlake.view.view_file import load_view
 from tests.prefect_api import PrefectApi
 from tests.world import World, WorldMaker
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shardlake.connection_file import connection_names, load_connection
+from shardlake.connection.connection_file import connection_names, load_connection
 from tests.world import ROOT
 
 TEXT = (ROOT / "compose.yaml").read_text("utf-8")

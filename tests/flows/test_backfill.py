@@ -19,7 +19,7 @@ import yaml
 
 from flows.backfill import backfill
 from flows.sync_view import sync_view
-from shardlake.part import read_part
+from shardlake.run.backfill_slice import read_slice_window
 from tasks import leases, limits
 from tests.prefect_api import PrefectApi
 from tests.world import ORDERS_TABLE, World, WorldMaker
@@ -95,12 +95,12 @@ def test_reads_wait_for_the_slots_of_the_limit_that_stands(
             seen.append((len(under_way), active(slots)))
         try:
             time.sleep(0.5)
-            return read_part(job, part)
+            return read_slice_window(job, part)
         finally:
             with lock:
                 under_way.pop()
 
-    monkeypatch.setattr("tasks.backfill.read_part", watched)
+    monkeypatch.setattr("tasks.backfill.read_slice_window", watched)
     state = run(prefect_api, w, step="8d", parallel=16)
     assert (state.type.value, state.message) == ("COMPLETED", "8/8 slices merged")
     assert max(reads for reads, _ in seen) == max(held or 0 for _, held in seen) == most  # 3: one of four is the regular run's
@@ -113,7 +113,7 @@ def test_a_regular_run_takes_a_slot_where_there_is_a_limit_and_none_where_there_
 ) -> None:
     w = shop(world)
     held: list[int | None] = []
-    from shardlake import steps
+    from shardlake.run import steps
 
     original = steps.extract
     monkeypatch.setattr("tasks.extract.steps.extract", lambda *args: (held.append(active(slots)), original(*args))[1])
@@ -184,7 +184,7 @@ def test_a_command_that_is_killed_with_slots_in_its_hands_is_finished_by_the_nex
 def test_a_second_of_the_same_is_told_so_while_a_regular_run_goes_on(
     world: WorldMaker, prefect_api: PrefectApi, slots: httpx.Client
 ) -> None:
-    from shardlake.backfill import Backfill
+    from shardlake.run.backfill import Backfill
 
     w = shop(world)
     with Backfill(w.job(), "2026-01-01", "2026-02-01"):

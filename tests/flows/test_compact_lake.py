@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.prefect_api import PrefectApi
-from tests.shardlake.lake.test_append import BY_CITY, order, shop
+from tests.shardlake.sink.lake.test_append import BY_CITY, order, shop
 from tests.world import ROOT, WorldMaker
 
 

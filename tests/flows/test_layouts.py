@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from shardlake.lake import commit
+from shardlake.sink.lake import commit
 from tests.flows.test_sync_view import run
 from tests.prefect_api import PrefectApi
-from tests.shardlake.lake.test_first_load import LAYOUTS, commits, long
+from tests.shardlake.sink.lake.test_first_load import LAYOUTS, commits, long
 from tests.world import WorldMaker
 
 

@@ -171,10 +171,10 @@ def test_users_that_fail_are_named_with_the_reason_and_asked_for_again_by_the_ne
 
 
 def test_what_has_come_stays_where_a_run_is_broken_off(w: World, prefect_api: PrefectApi, provider: FakeProvider) -> None:
-    from shardlake.connection import PostgresWarehouse
+    from shardlake.connection.connection import PostgresWarehouse
     from shardlake.errors import AccessRefused
+    from shardlake.ledger.database import open_warehouse
     from shardlake.refresh import read_refresh, refresh
-    from shardlake.warehouse import open_warehouse
 
     provider.trouble = {"9": 401}
     spec = read_refresh(

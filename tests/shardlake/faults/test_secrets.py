@@ -19,13 +19,13 @@ from urllib.parse import quote, quote_plus
 import psutil
 import pytest
 
-from shardlake.connection import Connection
-from shardlake.connection_file import load_connection
+from shardlake.connection.connection import Connection
+from shardlake.connection.connection_file import load_connection
 from shardlake.errors import ShardlakeError, SpecError
-from shardlake.extract.read import Request
-from shardlake.source.dialect import dialect
-from shardlake.source.postgres import conninfo
-from shardlake.window import Window
+from shardlake.source.sql.dialect import dialect
+from shardlake.source.sql.postgres import conninfo
+from shardlake.source.sql.read import Request
+from shardlake.source.sql.window import Window
 from tests.breaking import broken_at
 from tests.world import ORDERS_TABLE, World, orders_view
 
@@ -211,7 +211,7 @@ def test_no_password_shows_in_a_failure(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shardlake.sync.PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("shardlake.run.sync.PAUSES", (0.0, 0.0))
     caplog.set_level("DEBUG")
     fail(guarded)
     report = guarded.sync()

@@ -22,8 +22,8 @@ from embedded.machine import Machine
 from embedded.mariadb import MariaDB, obtain_mariadb
 from embedded.postgres import Postgres, obtain_postgres
 from shardlake.errors import AccessRefused, WarehouseUnavailable
-from shardlake.report import RunReport
-from shardlake.sync import sync
+from shardlake.run.report import RunReport
+from shardlake.run.sync import sync
 from tests.audit import audit, leftovers, unfinished
 from tests.world import ORDERS_TABLE, World, WorldMaker, orders_view
 
@@ -48,7 +48,7 @@ def frail_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgre
 
 @pytest.fixture(autouse=True)
 def _no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shardlake.sync.PAUSES", (0.1, 0.4))
+    monkeypatch.setattr("shardlake.run.sync.PAUSES", (0.1, 0.4))
 
 
 @pytest.fixture
@@ -446,7 +446,7 @@ def test_two_runs_of_a_view_at_once_come_out_as_one(world: WorldMaker) -> None:
 
 
 def test_a_run_that_another_keeps_waiting_leaves_and_says_so(shop: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shardlake.run.CLAIM_WAIT", 0.3)
+    monkeypatch.setattr("shardlake.run.run.CLAIM_WAIT", 0.3)
     with held(shop, "SELECT pg_advisory_lock(hashtextextended('shardlake.run.orders.shop_01', 0))"):
         report = shop.sync()
     assert states(report) == ["merged", "failed"]
@@ -495,7 +495,7 @@ def small_files(most: int) -> Iterator[None]:
 def test_a_raw_file_that_is_gone_or_cut_is_named_and_full_reads_anew(shop: World) -> None:
     with closing(shop.warehouse_server.connect(shop.warehouse_database)):
         shop.must_sync()
-    from shardlake.replay import replay
+    from shardlake.run.replay import replay
 
     path = first_chunk(shop, "shop_00")
     assert path is not None

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from shardlake.errors import ContractError
 from shardlake.shape import chunk as module
 from shardlake.shape.chunk import Reject, Shaped, shape
-from shardlake.view import View
+from shardlake.view.view import View
 from tests.world import orders_view
 
 AT = "2026-01-01 00:00:00"
@@ -68,7 +68,7 @@ def test_rows_come_out_as_text_in_the_order_of_the_view_with_what_staging_needs(
         KINDS,
     )
     assert found.rows.to_pylist() == [
-        {"id": "1", "updated_at": AT, "name": "Ünal 🚚", "amount": "1.10", "_op": None, "_suspect": None},
+        {"id": "1", "updated_at": AT, "name": "Ünal 🚚", "amount": "1.10", "_op": None, "_uncertain": None},
     ]  # fmt: skip
     assert (found.shaped, found.rejects) == (1, [])
 
@@ -206,7 +206,7 @@ def test_two_json_columns_are_read_side_by_side_also_when_one_needs_care() -> No
 
 
 def test_source_columns_may_have_any_name_that_the_query_uses_itself() -> None:
-    names = ("items", "e_value", "e_index", "t_payload", "d_payload", "raw", "exact", "extracted", "_op", "_suspect")
+    names = ("items", "e_value", "e_index", "t_payload", "d_payload", "raw", "exact", "extracted", "_op", "_uncertain")
     view = exploded(
         "items.list",
         sku={"type": "text", "from": "$element.sku"},
@@ -307,7 +307,9 @@ def test_an_array_becomes_one_row_an_element_in_order() -> None:
 @pytest.mark.parametrize("document", [None, "null", "{}", '{"items": null}', '{"items": []}', "[]", '"text"', "5"], ids=str)
 def test_a_parent_without_elements_is_marked_as_gone_with_its_key_and_version(document: str | None) -> None:
     found = shaped(exploded(sku=SKU, name={"type": "text", "from": "payload.name"}), [document])
-    assert found.rows.to_pylist() == [{"id": "1", "updated_at": AT, "place": None, "sku": None, "name": None, "_op": "d", "_suspect": None}]
+    assert found.rows.to_pylist() == [
+        {"id": "1", "updated_at": AT, "place": None, "sku": None, "name": None, "_op": "d", "_uncertain": None}
+    ]
     assert (found.shaped, found.rejects) == (1, [])
 
 
@@ -397,7 +399,7 @@ def test_values_that_are_not_certain_are_marked_for_postgres_to_judge() -> None:
     )
     table = chunk(["{}"] * 6, n=["1.23", "1.239", None, "N/A", "1", "1"], k=["a", "a", None, "a", "x" * 2000, "é" * 1001])
     found = shape(view, table, {**KINDS, "n": "decimal", "k": "text"})
-    assert values(found, "id", "_suspect") == [("1", None), ("2", "1"), ("3", None), ("4", "1"), ("5", None), ("6", "1")]
+    assert values(found, "id", "_uncertain") == [("1", None), ("2", "1"), ("3", None), ("4", "1"), ("5", None), ("6", "1")]
 
 
 def test_an_empty_chunk_has_no_rows() -> None:
@@ -503,7 +505,7 @@ TRAPPED = (
 
 def looked_at_twice(view: View, documents: list[str]) -> Shaped:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "can_be_swift", lambda _: False)
+        patch.setattr(module, "can_be_one_pass", lambda _: False)
         return shaped(view, documents)
 
 
@@ -517,9 +519,9 @@ def test_one_look_at_a_document_finds_what_two_find(found: list[Any], unusual: b
     documents = [json.dumps({"x": v, "j": v, "a": v}) for v in found]
     if unusual:
         documents = [d.replace('"[', '"\\u005b').replace('"{', '"\\u007B') for d in documents]
-    swift, careful = shaped(view, documents), looked_at_twice(view, documents)
-    assert values(swift, "id", "x", "j", "n", "a", "_suspect") == values(careful, "id", "x", "j", "n", "a", "_suspect")
-    assert swift.rejects == careful.rejects
+    one_pass, careful = shaped(view, documents), looked_at_twice(view, documents)
+    assert values(one_pass, "id", "x", "j", "n", "a", "_uncertain") == values(careful, "id", "x", "j", "n", "a", "_uncertain")
+    assert one_pass.rejects == careful.rejects
 
 
 @pytest.mark.parametrize(("document", "once"), [
@@ -534,7 +536,7 @@ def test_one_look_at_a_document_finds_what_two_find(found: list[Any], unusual: b
 def test_a_document_is_looked_at_twice_only_where_it_may_mislead(document: str, once: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
     queried = module._queried
-    monkeypatch.setattr(module, "_queried", lambda *given, swift: (seen.append(swift), queried(*given, swift=swift))[1])
+    monkeypatch.setattr(module, "_queried", lambda *given, one_pass: (seen.append(one_pass), queried(*given, one_pass=one_pass))[1])
     shaped(view_of(x={"type": "text", "from": "payload.x"}, j={"type": "jsonb", "from": "payload.j"}), [document])
     assert seen[-1] is once
 

@@ -1,0 +1,1 @@
+"""Connections as values; secrets; the file that declares them."""

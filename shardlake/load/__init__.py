@@ -1,1 +1,0 @@
-"""stage and merge: view rows into all-text staging by COPY, and from there, cast, into the target in one transaction."""

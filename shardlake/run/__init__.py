@@ -1,0 +1,1 @@
+"""What uploads source, raw, shape, sinks and ledger together: runs, backfills, replays, plans, discovery, freshness."""

@@ -1,0 +1,266 @@
+"""Backfills: rows whose cursor lies in a range are read again, slice by slice, and merged; newest wins, so nothing is harmed.
+
+No watermark moves, and no claim on a shard is taken: the regular run of the same view and shard goes on meanwhile. What
+a backfill has done stands in the ledger; the same command again goes on where it was left, however it ended.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+from uuid import UUID, uuid4
+
+from shardlake.connection.connection import Connection
+from shardlake.errors import (
+    AccessRefused,
+    ContractError,
+    LakeUnavailable,
+    ShardlakeError,
+    SourceUnavailable,
+    SpecError,
+    WarehouseBusy,
+    WarehouseUnavailable,
+    shown,
+)
+from shardlake.ledger import backfills, runs, windows
+from shardlake.ledger.claims import Claims
+from shardlake.run.backfill_slice import BackfillSlice, merge_slice_window, read_slice_window
+from shardlake.run.job import Job, open_job
+from shardlake.run.report import BackfillReport, LayoutReport, ShardReport
+from shardlake.run.sync import persistent, write_layout
+from shardlake.sink.lake.commit import Written
+from shardlake.sink.lake.raw_table import register_raw
+from shardlake.sink.postgres.merge import Merged
+from shardlake.source.sql.plan import Reach, drift, reach
+from shardlake.source.sql.slices import before, read_range
+from shardlake.source.sql.window import Watermark
+from shardlake.source.sql.worker import stop as stop_readers
+from shardlake.source.sql.worker import warm_up
+from shardlake.view.view import View
+
+PARALLEL = 4
+"""Slices under way at once, where nothing is said."""
+MOST_PARALLEL = 16
+_OF_THE_SHARD = (SourceUnavailable, AccessRefused, ContractError, WarehouseUnavailable, LakeUnavailable)
+"""Failures that the shard's other slices would meet as well: they wait for the next run of the same command."""
+
+
+class Backfill:
+    """A backfill under way. Entering it finds or writes down its slices; leaving it writes down how it ended."""
+
+    def __init__(
+        self, job: Job, start: str, end: str, *, shards: Iterable[str] | None = None, step: str | None = None, parallel: int = PARALLEL
+    ) -> None:
+        """Raises SpecError for a view without a cursor, and for a shard that is not there."""
+        if not job.view.source.cursors:
+            raise SpecError(
+                f"{job.view.name} has no cursor: it replaces its whole table",
+                hint=f"Run `shardlake run {job.view.name}`, which reads all of it.",
+            )
+        if not 1 <= parallel <= MOST_PARALLEL:
+            raise SpecError(f"--parallel {parallel} is not between 1 and {MOST_PARALLEL}")
+        self.job, self._start, self._end, self._step = job, start, end, step
+        names = list(dict.fromkeys(job.shard(name).name for name in shards or job.shards))
+        self.report = BackfillReport(job.view.name, uuid4(), {n: ShardReport(n) for n in names})
+        # one connection to the source is left to the regular run, and one to the warehouse
+        self.parallel = max(1, min(parallel, job.source.max_connections - 1, job.warehouse.spec.max_connections - 1))
+        self.parts: list[BackfillSlice] = []
+        self._out: set[str] = set()
+        self._known = False
+        self._started = time.perf_counter()
+        self._stack = ExitStack()
+
+    @property
+    def id(self) -> UUID:
+        """The backfill's id in the ledger; the same for every run of it."""
+        return self.report.run_id
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            claims = stack.enter_context(Claims(self.job.warehouse, self.job.view.name))
+            if reaches := self._reaches():
+                self._find(claims, reaches)
+            self._stack = stack.pop_all()
+        if self.parts:
+            warm_up()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.job.spool:
+            self.job.spool.close()
+        if error is not None:
+            stop_readers()  # as a run does
+            self.report.error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__}: the backfill was broken off"
+        try:
+            if self._known:
+                self._sum_up()
+        except ShardlakeError as late:
+            self.report.error = self.report.error or str(late)
+        self.report.seconds = time.perf_counter() - self._started
+        self._stack.close()
+
+    def _reaches(self) -> dict[str, Reach]:
+        """How far each shard can be read. A shard that does not say fails here, and waits for the next run."""
+
+        def ask(name: str) -> Reach | ShardlakeError:
+            try:
+                with self.job.warehouse.connection() as connection:
+                    mark = windows.watermark(connection, self.job.view.name, name)
+                return persistent(lambda: self._reach(name, mark))
+            except ShardlakeError as error:
+                return error
+
+        with ThreadPoolExecutor(self.parallel) as pool:
+            answers = dict(zip(self.report.shards, pool.map(ask, self.report.shards), strict=True))
+        found = {name: answer for name, answer in answers.items() if isinstance(answer, Reach)}
+        for name, answer in answers.items():
+            if isinstance(answer, ShardlakeError):
+                self._fail(name, answer)
+        with self.job.warehouse.connection() as connection:
+            contract = runs.contract(connection, self.job.view.name)
+        if self.job.view.source.drift == "stop":
+            for name, error in drift(self.job.view, {n: r.kinds for n, r in found.items()}, contract).items():
+                self._fail(name, error)
+        return found
+
+    def _reach(self, name: str, mark: Watermark | None) -> Reach:
+        with self.job.reading():
+            return reach(self.job.view, self.job.shard(name), mark, self._end.strip())
+
+    def _find(self, claims: Claims, reaches: dict[str, Reach]) -> None:
+        """The backfill in the ledger: one that was left unfinished, or a new one."""
+        view, names = self.job.view, list(self.report.shards)
+        kind = next(iter(reaches.values())).kind
+        found = read_range(kind, self._start, self._end, self._step, self.job.source.timezone)
+        for name, other in reaches.items():
+            if other.kind != kind:
+                self._fail(name, ContractError(f"{name}: the cursor is of kind {other.kind} here and of kind {kind} on other shards"))
+        self._refuse_future(found.upper, reaches)
+        if not claims.hold(backfills.lock_name(view.name, found.lower, found.upper, found.step, names)):
+            raise WarehouseBusy(
+                f"this backfill of {view.name} is running already", hint="Wait for that one; it reads what this one would have."
+            )
+        with self.job.warehouse.connection() as connection:
+            left = backfills.unfinished(connection, view.name, found, names)
+            self.report.run_id = left or backfills.create(connection, view.name, found, names)
+            self._known = True
+            backfills.begin_again(connection, self.id)
+            waiting, total = backfills.slices(connection, self.id)
+        self.report.lower, self.report.upper, self.report.step = found.lower, found.upper, found.step
+        self.report.slices, self.report.before = total, total - len(waiting)
+        self.report.done = self.report.before
+        for name, shard in self.report.shards.items():
+            shard.lower, shard.upper = found.lower, found.upper
+            shard.notes = reaches[name].notes if name in reaches else ()
+        for part in waiting:
+            if self.report.shards[part.shard].error is None:
+                upper = reaches[part.shard].upper
+                self.parts.append(BackfillSlice(part, upper if before(kind, upper, part.upper) else part.upper))
+
+    def _refuse_future(self, upper: str, reaches: dict[str, Reach]) -> None:
+        latest = {r.latest: r for r in reaches.values() if r.latest is not None}
+        if latest and max(latest) < upper:
+            last = latest[max(latest)]
+            raise SpecError(
+                f"--to {self._end} is in the future: the clock of {last.shard}, less source.safety_lag, says {last.latest}",
+                hint=f"Write a time up to that; later rows are the regular run's (`shardlake run {self.job.view.name}`).",
+            )
+
+    def out(self, part: BackfillSlice) -> bool:
+        """Whether the part's shard has failed in a way that the rest of its slices would, too."""
+        return part.shard in self._out
+
+    def merged(self, part: BackfillSlice) -> None:
+        """A part has come to its end."""
+        with self.job.warehouse.connection() as connection:
+            backfills.end_slice(connection, part.slice, "waiting" if part.held else "done")
+        if not part.held:
+            self.report.done += 1  # for who watches; the ledger has the last word
+        elif self.report.shards[part.shard].error is None:
+            self._fail(
+                part.shard, SourceUnavailable(f"{part.shard}: an open transaction, or a replica that lags, holds it at {part.upper}")
+            )
+
+    def failed(self, part: BackfillSlice, error: BaseException) -> None:
+        """A part has failed; others go on."""
+        if isinstance(error, _OF_THE_SHARD):
+            self._out.add(part.shard)
+        text = shown(error)
+        shard = self.report.shards[part.shard]
+        shard.error = shard.error or f"{part.shard}: {part.slice}: {text.removeprefix(part.shard).lstrip(':, ')}"
+        with self.job.warehouse.connection() as connection:
+            backfills.end_slice(connection, part.slice, "failed", text)
+
+    def _fail(self, shard: str, error: BaseException) -> None:
+        self._out.add(shard)
+        self.report.shards[shard].failed(error)
+
+    def layouts(self) -> list[str]:
+        """The lake tables that are to be written now, when all parts have come to their end."""
+        if not self._known:
+            return []
+        try:
+            register_raw(self.job, self.id)
+        except ShardlakeError as error:
+            self.report.error = f"raw.{self.job.view.name}: {error}"
+        chosen = [layout.table for layout in self.job.view.lake.layouts]
+        self.report.lake = {table: LayoutReport(table) for table in chosen}
+        return chosen
+
+    def wrote(self, table: str, written: list[Written]) -> None:
+        """A lake table's commits were published."""
+        for one in written:
+            self.report.lake[table].wrote(one)
+
+    def not_written(self, table: str, error: BaseException) -> None:
+        """A lake table failed; the next run of whatever kind writes what is missing."""
+        self.report.lake[table].failed(error)
+
+    def _sum_up(self) -> None:
+        with self.job.warehouse.connection() as connection:
+            for name, (count, sums, seconds) in backfills.merged(connection, self.id).items():
+                shard = self.report.shards[name]
+                rows, size = sums.pop("raw_rows"), sums.pop("raw_bytes")
+                shard.merged_window(rows, size, Merged(**sums), seconds)  # type: ignore[arg-type]  # the columns are named as the counts are
+                shard.windows = count
+            left, total = backfills.slices(connection, self.id)
+            self.report.done = total - len(left)
+            if left and self.report.ok:
+                self.report.error = f"{len(left)} slices are left; the same command again goes on"
+            backfills.close(connection, self.id, ok=self.report.ok, message=self.report.headline())
+
+
+def backfill(
+    view: View,
+    connect: Callable[[str], Connection],
+    start: str,
+    end: str,
+    *,
+    shards: Iterable[str] | None = None,
+    step: str | None = None,
+    parallel: int = PARALLEL,
+) -> BackfillReport:
+    """A whole backfill in one process, on a few threads and without Prefect. Slices that fail do not stop the others.
+
+    Raises SpecError for what cannot be read as a range of the view's cursor, and WarehouseBusy where it is running already.
+    """
+    run = Backfill(open_job(view, connect), start, end, shards=shards, step=step, parallel=parallel)
+    with run, ThreadPoolExecutor(run.parallel) as pool:
+        list(pool.map(lambda part: _part(run, part), run.parts))
+        list(pool.map(lambda table: write_layout(run, table), run.layouts()))
+    return run.report
+
+
+def _part(run: Backfill, part: BackfillSlice) -> None:
+    """One part's windows, one after the other."""
+    more = not run.out(part)
+    try:
+        while more:
+            window = persistent(lambda: read_slice_window(run.job, part))
+            more = window is not None and persistent(lambda w=window: merge_slice_window(run.job, part, w))  # type: ignore[misc]  # mypy infers no type of a lambda's default
+        if not run.out(part):
+            run.merged(part)
+    except ShardlakeError as error:
+        run.failed(part, error)

@@ -1,0 +1,191 @@
+"""What a run did, shard by shard: the numbers that its table, its JSON, its artifact and the ledger all show."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+from uuid import UUID
+
+from shardlake.errors import shown
+from shardlake.sink.lake.commit import Written
+from shardlake.sink.postgres.merge import Merged
+from shardlake.source.sql.window import Window
+
+STAGES = ("plan", "extract", "raw", "shape", "stage", "merge")
+
+
+@dataclass(slots=True)
+class ShardReport:
+    """One shard's part in a run. Counts are of rows; `seconds` are of each stage."""
+
+    shard: str
+    windows: int = 0
+    lower: str | None = None
+    upper: str | None = None
+    read: int = 0
+    merged: int = 0
+    unchanged: int = 0
+    superseded: int = 0
+    rejected: int = 0
+    removed: int = 0
+    bytes: int = 0
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+    @property
+    def state(self) -> Literal["merged", "nothing", "failed"]:
+        """The shard's verdict."""
+        if self.error is not None:
+            return "failed"
+        return "merged" if self.windows else "nothing"
+
+    def planned(self, window: Window, notes: tuple[str, ...], seconds: float) -> None:
+        """A window was planned."""
+        self.lower = self.lower if self.windows or self.lower is not None else window.lower
+        self.upper, self.notes = window.upper, notes
+        self.seconds["plan"] += seconds
+
+    def merged_window(self, rows: int, size: int, merged: Merged, seconds: dict[str, float]) -> None:
+        """A window was merged."""
+        self.windows += 1
+        self.read += rows
+        self.bytes += size
+        self.merged += merged.merged
+        self.unchanged += merged.unchanged
+        self.superseded += merged.superseded
+        self.rejected += merged.rejected + merged.shape_rejected
+        self.removed += merged.removed
+        for stage in STAGES[1:]:
+            self.seconds[stage] += seconds.get(stage, 0.0)
+
+    def failed(self, error: BaseException) -> None:
+        """The shard failed; the run goes on with the others."""
+        self.error = shown(error)
+
+    @classmethod
+    def of_json(cls, found: dict[str, Any]) -> Self:
+        """A report as `as_json` gave it."""
+        window = found["window"]
+        plain = {k: v for k, v in found.items() if k not in ("state", "window", "notes")}
+        return cls(**plain, lower=window["from"], upper=window["to"], notes=tuple(found["notes"]))
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as a program reads it."""
+        return {
+            "shard": self.shard, "state": self.state, "windows": self.windows, "window": {"from": self.lower, "to": self.upper},
+            "read": self.read, "merged": self.merged, "unchanged": self.unchanged, "superseded": self.superseded,
+            "rejected": self.rejected, "removed": self.removed, "bytes": self.bytes,
+            "seconds": {k: round(v, 3) for k, v in self.seconds.items()}, "notes": list(self.notes), "error": self.error,
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class LayoutReport:
+    """One lake table's part in a run. `rows` were written; `skipped` were older than what is there; `rejected` cannot be held."""
+
+    table: str
+    windows: int = 0
+    rows: int = 0
+    skipped: int = 0
+    rejected: int = 0
+    files: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    error: str | None = None
+
+    def wrote(self, written: Written) -> None:
+        """A commit was published."""
+        self.windows += len(written.windows)
+        self.rows += written.counts.written
+        self.skipped += written.counts.skipped
+        self.rejected += written.counts.rejected
+        self.files += written.files
+        self.bytes += written.bytes
+        self.seconds += written.seconds
+
+    def failed(self, error: BaseException) -> None:
+        """The table could not be written; the others, and the warehouse, go on."""
+        self.error = shown(error)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as a program reads it."""
+        return {
+            "table": self.table, "windows": self.windows, "rows": self.rows, "skipped": self.skipped, "rejected": self.rejected,
+            "files": self.files, "bytes": self.bytes, "seconds": round(self.seconds, 3), "error": self.error,
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class RunReport:
+    """A run of one view. It was `left_out` where a later run had done all that it was for."""
+
+    view: str
+    run_id: UUID
+    shards: dict[str, ShardReport]
+    lake: dict[str, LayoutReport] = field(default_factory=dict)
+    seconds: float = 0.0
+    error: str | None = None
+    left_out: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether all went well, on every shard."""
+        shards = all(s.error is None for s in self.shards.values())
+        return self.error is None and shards and all(part.error is None for part in self.lake.values())
+
+    def headline(self) -> str:
+        """The run in a line: `9/10 shards merged; shop_03: …`."""
+        if self.left_out:
+            return "left out: a run that began after this one was due has read what it would have"
+        if self.error:
+            return self.error
+        bad = [s for s in self.shards.values() if s.error]
+        line = f"{len(self.shards) - len(bad)}/{len(self.shards)} shards merged"
+        lake = [f"lake table {part.table}: {part.error}" for part in self.lake.values() if part.error]
+        return "; ".join([line, *(f"{s.shard}: {str(s.error).removeprefix(s.shard).lstrip(':, ')}" for s in bad), *lake])
+
+    def totals(self) -> ShardReport:
+        """All shards together."""
+        total = ShardReport("all")
+        for shard in self.shards.values():
+            for name in ("windows", "read", "merged", "unchanged", "superseded", "rejected", "removed", "bytes"):
+                setattr(total, name, getattr(total, name) + getattr(shard, name))
+            for stage, seconds in shard.seconds.items():
+                total.seconds[stage] += seconds
+        return total
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as a program reads it."""
+        total = self.totals().as_json()
+        return {
+            "view": self.view, "run_id": str(self.run_id), "ok": self.ok, "message": self.headline(), "error": self.error, "seconds": round(self.seconds, 3),
+            "totals": {k: total[k] for k in ("windows", "read", "merged", "unchanged", "superseded", "rejected", "removed", "bytes", "seconds")},
+            "shards": [s.as_json() for s in self.shards.values()], "lake": [part.as_json() for part in self.lake.values()],
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class BackfillReport(RunReport):
+    """A backfill, with all that its earlier runs have merged. `before` of its slices were done when this run began."""
+
+    lower: str = ""
+    upper: str = ""
+    step: str = ""
+    slices: int = 0
+    before: int = 0
+    done: int = 0
+
+    def headline(self) -> str:
+        """The backfill in a line."""
+        line = RunReport.headline(self)
+        if self.error:
+            return line
+        first, _, rest = line.partition("; ")
+        went_on = f" ({self.before} of them by earlier runs)" if self.before else ""
+        line = f"{self.done}/{self.slices} slices merged{went_on}" if self.slices else first
+        return "; ".join([line, *([rest] if rest else []), *([] if self.ok else ["the same command again goes on"])])
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as a program reads it."""
+        own = {"id": str(self.run_id), "from": self.lower, "to": self.upper, "step": self.step}
+        counts = {"slices": self.slices, "done": self.done, "done_before": self.before}
+        return {**RunReport.as_json(self), "backfill": {**own, **counts}}

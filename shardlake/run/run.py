@@ -1,0 +1,179 @@
+"""A run of a view: its claims on the shards, its report, and what is decided between the steps.
+
+`sync.py` drives it on threads, `flows/sync_view.py` with Prefect's tasks; the decisions are the same.
+"""
+
+import time
+from collections.abc import Iterable
+from threading import Lock
+from types import TracebackType
+from typing import Self
+from uuid import UUID, uuid4
+
+from shardlake.errors import ShardlakeError, SpecError
+from shardlake.ledger import runs
+from shardlake.ledger.claims import Claims
+from shardlake.run import steps
+from shardlake.run.job import Job
+from shardlake.run.report import LayoutReport, RunReport, ShardReport
+from shardlake.run.steps import Outcome, Planned
+from shardlake.sink.lake import commit
+from shardlake.sink.lake.commit import Written
+from shardlake.sink.lake.raw_table import register_raw
+from shardlake.sink.lake.sweep import sweep
+from shardlake.sink.postgres import replace
+from shardlake.sink.postgres.stage import drop_orphans
+from shardlake.source.sql.plan import drift
+from shardlake.source.sql.worker import stop as stop_readers
+from shardlake.source.sql.worker import warm_up
+
+CLAIM_WAIT = 60.0
+"""Seconds that a run waits for another run of the same view and shard."""
+
+
+class Run:
+    """A run under way. Entering it claims the shards; leaving it writes down how it ended, even by an exception."""
+
+    def __init__(self, job: Job, shards: Iterable[str] | None = None, run_id: UUID | None = None) -> None:
+        """Raises SpecError for a shard that is not there, or for single shards of a replaced table."""
+        self.job = job
+        names = [job.shard(name).name for name in shards] if shards else list(job.shards)
+        if job.view.warehouse.write == "replace" and len(names) < len(job.shards):
+            raise SpecError(f"{job.view.name} replaces its whole table; it cannot be run for single shards", hint="Leave --shard away.")
+        self.report = RunReport(job.view.name, run_id or uuid4(), {n: ShardReport(n) for n in names})
+        self._started = time.perf_counter()
+        self._claims = Claims(job.warehouse, job.view.name)
+        self._put_off: set[str] = set()
+        self._reporting = Lock()
+
+    @property
+    def id(self) -> UUID:
+        """The run's id, in the ledger and in the names of its tables."""
+        return self.report.run_id
+
+    def __enter__(self) -> Self:
+        with self.job.warehouse.connection() as connection:
+            runs.open_run(connection, self.id, self.job.view.name)
+        self._claims.__enter__()
+        for name, busy in self._claims.claim(list(self.report.shards), CLAIM_WAIT).items():
+            self.report.shards[name].failed(busy)
+        with self.job.warehouse.connection() as connection:
+            drop_orphans(connection, self.job.view, self.free)
+            if self.job.view.warehouse.write == "replace" and self.free:
+                replace.drop_leftovers(connection, self.job.view)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._claims.__exit__(kind, error, trace)
+        if self.job.spool:
+            self.job.spool.close()
+        if error is not None:
+            stop_readers()  # nobody waits for what they read, and they may hang for as long as the shard does
+            self.report.error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__}: the run was broken off"
+        self.report.seconds = time.perf_counter() - self._started
+        try:
+            with self.job.warehouse.connection() as connection:
+                runs.close_run(connection, self.report)
+        except ShardlakeError as late:
+            self.report.error = self.report.error or str(late)
+
+    @property
+    def free(self) -> list[str]:
+        """The shards that are claimed and have not failed."""
+        return [name for name, shard in self.report.shards.items() if shard.error is None]
+
+    def failed(self, shard: str, error: BaseException) -> None:
+        """A shard failed; the others go on."""
+        self.report.shards[shard].failed(error)
+
+    def begin(self, planned: dict[str, Planned]) -> list[Planned]:
+        """From the first plans of all shards, those to be carried out: drift has its say, and empty windows are passed."""
+        self._check_drift(planned)
+        todo = [p for name, p in planned.items() if self.report.shards[name].error is None and self.goes_on(p)]
+        if todo:
+            warm_up()
+        return todo
+
+    def goes_on(self, planned: Planned) -> bool:
+        """Whether the plan holds anything to do. A window without rows only moves the watermark, here and now."""
+        shard = self.report.shards[planned.plan.shard]
+        shard.planned(planned.plan.window, planned.plan.notes, planned.seconds)
+        try:
+            return not steps.pass_over(self.job, planned)
+        except ShardlakeError as error:
+            shard.failed(error)
+            return False
+
+    def merged(self, planned: Planned, outcome: Outcome) -> bool:
+        """A window was merged. Returns whether the shard is to be planned again.
+
+        It is while there is more, and once more behind what was planned before: behind a window that an earlier run left,
+        and behind a scan of several windows, which may have taken hours.
+        """
+        shard = self.report.shards[planned.plan.shard]
+        shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.merged, outcome.seconds)
+        window = planned.plan.window
+        return outcome.more or planned.unfinished is not None or (window.kind is not None and window.after is not None)
+
+    def finish(self) -> None:
+        """The end of a replace: the switch to the new table."""
+        try:
+            steps.switch(self.job, self.id, self.free)
+        except ShardlakeError as error:
+            self.report.error = str(error)
+
+    def layouts(self) -> list[str]:
+        """The lake tables that are to be written now. One that is replaced as a whole waits until every shard is there."""
+        self._maintain_raw()
+        whole = len(self.free) == len(self.job.shards) and self.report.error is None
+        write = self.job.view.warehouse.write
+        chosen = [layout.table for layout in self.job.view.lake.layouts if whole or layout.mode_in(write) != "replace"]
+        self.report.lake = {table: self.report.lake.get(table, LayoutReport(table)) for table in chosen}
+        return chosen
+
+    def due(self) -> list[str]:
+        """The lake tables for which a whole commit's worth waits, to be asked behind every merged window: a first load of many
+        windows comes into the lake as it goes, and its spool stays small. One that failed so waits for the run's end.
+        """
+        lake = self.job.view.lake.layouts
+        found = [t.table for t in lake if t.table not in self._put_off and commit.due(self.job, t)]
+        for table in found:
+            self.report.lake.setdefault(table, LayoutReport(table))
+        return found
+
+    def put_off(self, table: str) -> None:
+        """A table that was due could not be written: `layouts` has it once more, at the end."""
+        self._put_off.add(table)
+
+    def _maintain_raw(self) -> None:
+        """Make `raw.<view>` known, and keep it to its retention."""
+        try:
+            register_raw(self.job, self.id)
+            sweep(self.job, orphans=False)
+        except ShardlakeError as error:
+            self.report.error = self.report.error or f"raw.{self.job.view.name}: {error}"
+
+    def wrote(self, table: str, written: list[Written]) -> None:
+        """A lake table's commits were published."""
+        with self._reporting:
+            for one in written:
+                self.report.lake[table].wrote(one)
+
+    def not_written(self, table: str, error: BaseException) -> None:
+        """A lake table failed; the others, and the warehouse, go on. The next run writes what is missing."""
+        self.report.lake[table].failed(error)
+
+    def _check_drift(self, planned: dict[str, Planned]) -> None:
+        """Fail the shards whose columns are not like the others', before anything of them moves."""
+        view, kinds = self.job.view, {name: p.plan.kinds for name, p in planned.items()}
+        with self.job.warehouse.connection() as connection:
+            contract = runs.contract(connection, view.name)
+            odd = drift(view, kinds, contract)
+            if len(odd) == len(kinds) == len(self.job.shards):
+                odd = drift(view, kinds, None)  # all have changed alike: what was written down is old
+            good = [found for name, found in kinds.items() if name not in odd]
+            if good and (contract is None or not odd):  # a shard may lack a column that is filled with NULL
+                runs.record_contract(connection, view.name, {column: kind for found in reversed(good) for column, kind in found.items()})
+        if view.source.drift == "stop":
+            for name, error in odd.items():
+                self.failed(name, error)

@@ -1,0 +1,266 @@
+"""A commit: windows that a layout does not hold yet, written as one. What a reader sees changes when it is published, last.
+
+open (windows fixed) ─▶ encode, record (keys), put, in portions ─▶ register ─▶ publish. Wherever it is broken off, the
+next run finds the open commit, removes what its keys name, and begins it again with the same windows under the same names.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+import psycopg
+import pyarrow as pa
+from obstore.store import ObjectStore
+
+from shardlake.errors import AccountingError, LakeUnavailable
+from shardlake.failpoints import failpoint
+from shardlake.ledger import lake as ledger
+from shardlake.ledger import windows
+from shardlake.ledger.lake import Commit, Counts, LakeFile
+from shardlake.raw.store import address, open_store, remove
+from shardlake.run.job import Job
+from shardlake.shape.query import version_type
+from shardlake.sink.lake.catalogue import register
+from shardlake.sink.lake.current import CurrentTable, merge_batch, tombstones_of
+from shardlake.sink.lake.files import encode
+from shardlake.sink.lake.partition import unfit
+from shardlake.sink.lake.rewrite import Rewrite
+from shardlake.sink.lake.rows import Tally, batches, chunks
+from shardlake.sink.lake.spool import MOST, scratched
+from shardlake.sink.lake.tables import LakeTable, from_json, latest_of, planned
+from shardlake.sink.lake.upload import upload
+from shardlake.sink.postgres.target import TargetColumn, target_columns
+from shardlake.view.layout import Layout
+from shardlake.view.view import View
+
+Connection = psycopg.Connection[Any]
+LARGEST = 1 << 30
+"""Bytes of raw files in a commit; a first load takes several."""
+SPOOLED = MOST // 2
+"""Bytes of the spool that wait for a layout until it is written: other chains go on filling it meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A published commit of a layout, and whether the layout waits for more."""
+
+    layout: str
+    windows: tuple[int, ...]
+    counts: Counts
+    files: int
+    bytes: int
+    seconds: float
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """What a commit changes: files that come and that go, and where partitions are from here on (with `whole` no others)."""
+
+    files: list[LakeFile] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+    places: dict[tuple[str | None, ...], str] = field(default_factory=dict)
+    columns: list[str] | None = None
+    whole: bool = False
+
+
+def due(job: Job, layout: Layout) -> bool:
+    """Whether as much waits for a layout as a commit holds, or as the spool should: a run that has more to read may write it now."""
+    mode = layout.mode_in(job.view.warehouse.write)
+    if mode == "replace":
+        return False
+    with job.warehouse.connection() as connection:
+        waiting = ledger.pending(connection, job.view.name, layout.table, merged=mode in ("merge", "rewrite"))
+    spooled = job.spool.held([w.window_id for w in waiting]) if job.spool else 0
+    return sum(w.raw_bytes for w in waiting) >= LARGEST or spooled >= SPOOLED
+
+
+def write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
+    """Write the layout's next commit; None where it holds every window, or another run is at it.
+
+    Raises LakeUnavailable (retried; nothing of it is visible), WarehouseUnavailable, AccountingError.
+    """
+    try:
+        return _write(job, run_id, layout)
+    except OSError as error:
+        raise LakeUnavailable(
+            f"the temporary folder {tempfile.gettempdir()} did not take {layout.table} ({error.strerror or type(error).__name__})",
+            hint="Make room there, or set TMPDIR; nothing was published, and it is tried again.",
+        ) from None
+
+
+def _write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
+    started = time.perf_counter()
+    with alone(job, layout) as connection:
+        if connection is None:
+            return None
+        commit, more = _next(connection, job, run_id, layout)
+        if commit is None:
+            return None
+        failpoint("lake.opened")
+        table = _table(connection, job, layout, commit)
+        pa.default_memory_pool().release_unused()
+        tally, new = Tally(), New()
+        mode = layout.mode_in(job.view.warehouse.write)
+        if mode == "merge":
+            counts = _merge(connection, job, layout, commit, tally)
+        elif mode == "rewrite":
+            counts, new = _rewrite(connection, job, layout, commit, tally)
+        else:
+            new = _files(connection, job, layout, commit, tally)
+            counts = Counts(tally.view_rows, sum(f.rows for f in new.files), 0, tally.rejected)
+        _publish(connection, job, layout, table, commit, counts, new, tally, started)
+        if job.spool:
+            job.spool.drop(ledger.in_all(connection, job.view.name, [t.table for t in job.view.lake.layouts], commit))
+    failpoint("lake.published")
+    ids = tuple(w.window_id for w in commit.windows)
+    return Written(layout.table, ids, counts, len(new.files), sum(f.bytes for f in new.files), time.perf_counter() - started, more)
+
+
+def _merge(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> Counts:
+    """Merge the commit's rows into a table of current rows, batch by batch; a batch that is there already changes nothing."""
+    found, table = Counts(), _current(job, layout, location(job, layout, commit))
+    with scratched() as folder:
+        for batch in batches(chunks(job, commit, tally, folder)):
+            fitting = _fit(job.view, layout, batch, tally) if layout.format == "delta" else batch
+            found += merge_batch(job.view, table, fitting, tombstones_of(connection, job.view, fitting))
+            failpoint("lake.merged")
+    return Counts(tally.view_rows, found.written, found.skipped, tally.rejected)
+
+
+def _fit(view: View, layout: Layout, frame: pl.DataFrame, tally: Tally) -> pl.DataFrame:
+    """A batch without the rows whose values cannot name a partition: they are rejects of this layout."""
+    for transform in layout.partition_by:
+        column = frame.get_column(transform.column)
+        bad = [v for v in column.unique().to_list() if unfit(v)] if transform.unit == "identity" and column.dtype == pl.String else []
+        wrong = column.is_in(bad).fill_null(False)
+        for row in frame.filter(wrong).iter_rows(named=True):
+            tally.reject_partition(view, row, transform.column)
+        frame = frame.filter(~wrong)
+    return frame
+
+
+def _current(job: Job, layout: Layout, folder: str) -> CurrentTable:
+    """The table behind its format's library, which is loaded where it is needed."""
+    uri = address(job.lake, folder)
+    if layout.format == "delta":
+        from shardlake.sink.lake.delta import Delta
+
+        return Delta(job.view, layout, job.lake, uri)
+    from shardlake.sink.lake.iceberg import Iceberg
+
+    return Iceberg(job.view, layout, job.lake, job.warehouse.spec, uri)
+
+
+def _files(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> New:
+    """Encode, record and put the commit's files. Those of a try that was broken off go first."""
+    store = _cleared(connection, job, commit)
+    with scratched() as folder:
+        found = list(chunks(job, commit, tally, folder))
+        partition_locations = ledger.partition_locations(connection, job.view.name, layout.table) if layout.mode == "append" else {}
+        encoded = encode(job.view, layout, found, location(job, layout, commit), partition_locations, f"c{commit.commit_id:08d}", tally)
+        files = upload(store, encoded, recorder(connection, job, layout, commit))
+    whole = layout.mode == "replace"
+    replaced = [f.key for f in ledger.live_files(connection, job.view.name, layout.table)] if whole else []
+    return New(files, replaced, {tuple(f.partition): f.key.rpartition("/")[0] for f in files}, whole=whole)
+
+
+def _rewrite(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> tuple[Counts, New]:
+    """Merge the commit's rows into partitions of plain Parquet, which are written anew where they change."""
+    store, counts = _cleared(connection, job, commit), Counts()
+    columns = _columns(connection, job, commit)
+    live = ledger.live_files(connection, job.view.name, layout.table)
+    with scratched() as folder:
+        table = Rewrite(job.view, layout, columns, store, live, folder)
+        for batch in batches(chunks(job, commit, tally, folder)):
+            fitting = _fit(job.view, layout, batch, tally)
+            counts += merge_batch(job.view, table, fitting, tombstones_of(connection, job.view, fitting))
+        encoded = table.files(location(job, layout, commit), f"c{commit.commit_id:08d}", layout.file_size)
+        files = upload(store, encoded, recorder(connection, job, layout, commit))
+    gone = set(table.replaced)
+    places = {tuple(f.partition): f.key.rpartition("/")[0] for f in live if f.key not in gone} | table.places
+    new = New(files, table.replaced, places, columns=table.columns, whole=bool(table.replaced))
+    return Counts(tally.view_rows, counts.written, counts.skipped, tally.rejected), new
+
+
+def _cleared(connection: Connection, job: Job, commit: Commit) -> ObjectStore:
+    """The store, without what a try of the commit that was broken off has left there."""
+    store = open_store(job.lake)
+    stale = [f.key for f in ledger.files_of(connection, commit.commit_id)]
+    remove(store, stale)
+    ledger.forget_files(connection, stale)
+    return store
+
+
+def recorder(connection: Connection, job: Job, layout: Layout, commit: Commit) -> Callable[[list[LakeFile]], None]:
+    """What writes down a commit's files, in whatever portions they come."""
+    return lambda files: ledger.record_files(connection, job.view.name, layout.table, commit.commit_id, files)
+
+
+def _next(connection: Connection, job: Job, run_id: UUID, layout: Layout) -> tuple[Commit | None, bool]:
+    """The commit that was broken off, or else a new one of the oldest windows; and whether there are more."""
+    mode = layout.mode_in(job.view.warehouse.write)
+    whole = mode == "replace"
+    waiting = ledger.pending(connection, job.view.name, layout.table, of_run=run_id if whole else None, merged=mode in ("merge", "rewrite"))
+    if commit := ledger.unfinished(connection, job.view.name, layout.table):
+        return commit, bool(waiting)
+    if not waiting:
+        return None, False
+    sizes = list(accumulate(w.raw_bytes for w in waiting))
+    count = len(waiting) if whole else max(1, sum(size <= LARGEST for size in sizes))
+    return ledger.open_commit(connection, run_id, job.view.name, layout.table, waiting[:count]), count < len(waiting)
+
+
+@contextmanager
+def alone(job: Job, layout: Layout) -> Iterator[Connection | None]:
+    """A session that holds the layout's lock; None where another run holds it, which writes what there is."""
+    with job.warehouse.session() as connection:
+        name = (f"shardlake.lake.{job.view.name}.{layout.table}",)
+        row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", name).fetchone()
+        yield connection if row and row[0] else None  # the lock goes with the session
+
+
+def location(job: Job, layout: Layout, commit: Commit) -> str:
+    """The folder of a layout's files, under the lake's URL; a replaced table has a new one each time."""
+    home = f"{job.view.lake.database}/{layout.table}"
+    return f"{home}/v{commit.commit_id:08d}" if layout.mode_in(job.view.warehouse.write) == "replace" else home
+
+
+def _table(connection: Connection, job: Job, layout: Layout, commit: Commit) -> LakeTable:
+    """The layout's table as this commit makes it. Raises ContractError before anything is written."""
+    known = ledger.table(connection, job.view.lake.database, layout.table)
+    if not commit.windows and known:  # a compaction that was broken off: its files go, and nothing comes
+        return from_json(job.view.lake.database, layout.table, known[2])
+    return planned(connection, job.view, layout, _columns(connection, job, commit), location(job, layout, commit))
+
+
+def _columns(connection: Connection, job: Job, commit: Commit) -> tuple[TargetColumn, ...]:
+    kind = windows.load(connection, commit.windows[0].window_id).window.kind
+    return target_columns(job.view, version_type(kind or ""))
+
+
+def _publish(
+    connection: Connection, job: Job, layout: Layout, table: LakeTable, commit: Commit,
+    counts: Counts, new: New, tally: Tally, started: float,
+) -> None:  # fmt: skip
+    view = job.view
+    if counts.view_rows != counts.written + counts.skipped + counts.rejected:
+        raise AccountingError(
+            f"{view.name}, lake table {layout.table}, commit {commit.commit_id}: rows do not add up: {counts}",
+            hint="Nothing was published. Please report it.",
+        )
+    tables = [table, *([latest_of(view, layout, table)] if layout.mode == "append" else [])]
+    rejects = [(w, s, r.row_key, r.column, r.value, r.reason) for w, s, r in tally.rejects]
+    with connection.transaction():
+        register(connection, job.lake, view.name, layout.table, tables, new.places if layout.partition_by else {}, whole=new.whole)
+        failpoint("lake.registered")
+        ledger.record_rejects(connection, view.name, layout.table, commit.commit_id, rejects)
+        names = [n for n, _ in table.columns] if new.columns is None else new.columns
+        ledger.publish(connection, commit.commit_id, counts, names, time.perf_counter() - started, replaces=new.replaced)
+        failpoint("lake.before_publish")

@@ -1,0 +1,127 @@
+"""The target table: created, given what is new, and never narrowed. Statements are planned first, then run."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from shardlake.errors import AccessRefused, ContractError, NarrowingRefused
+from shardlake.sink.postgres.locks import locking
+from shardlake.sink.postgres.names import index_name, quoted, quoted_list, target, text
+from shardlake.view import types
+from shardlake.view.nested import Nested
+from shardlake.view.types import Type
+from shardlake.view.view import View
+
+Connection = psycopg.Connection[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetColumn:
+    """A column of the target with its type; `text`, `_shard` and `_cursor` among them. `lake` is its type there, where nested."""
+
+    name: str
+    type: Type
+    lake: Nested | None = None
+
+
+def target_columns(view: View, cursor_type: str) -> tuple[TargetColumn, ...]:
+    """The columns that the target needs: the view's own, then `_shard`, then `_cursor` where no column holds it."""
+    own = [TargetColumn(n, c.type, c.lake) for n, c in view.columns.items()]
+    own.append(TargetColumn("_shard", types.parse("text")))
+    if view.version_column == "_cursor":
+        own.append(TargetColumn("_cursor", types.parse(cursor_type)))
+    return tuple(own)
+
+
+def plan_ddl(connection: Connection, view: View, columns: tuple[TargetColumn, ...]) -> list[str]:
+    """The statements that bring the target to what the view says. Raises NarrowingRefused or ContractError."""
+    name = target(view)
+    statements = []
+    if not _exists(connection, "SELECT 1 FROM pg_namespace WHERE nspname = %s", view.warehouse.schema_name):
+        statements.append(f"CREATE SCHEMA IF NOT EXISTS {quoted(view.warehouse.schema_name)}")
+    present = _present(connection, name)
+    if present is None:
+        lines = ",\n  ".join(f"{quoted(c.name)} {c.type}" for c in columns)
+        statements.append(f"CREATE TABLE {name} (\n  {lines},\n  PRIMARY KEY ({quoted_list(view.key)})\n)")
+        if view.description:
+            statements.append(f"COMMENT ON TABLE {name} IS {text(view.description)}")
+        indexed: set[tuple[str, ...]] = {view.key}
+    else:
+        for column in columns:
+            statements += _evolve(name, column, present.get(column.name))
+        indexed = _indexes(connection, name, unique=False)
+        if view.key not in _indexes(connection, name, unique=True):
+            unique = index_name(view.warehouse.table_name, (*view.key, "key"))
+            statements.append(f"CREATE UNIQUE INDEX {quoted(unique)} ON {name} ({quoted_list(view.key)})")
+    for columns_ in view.warehouse.indexes:
+        if columns_ not in indexed:
+            statements.append(
+                f"CREATE INDEX IF NOT EXISTS {quoted(index_name(view.warehouse.table_name, columns_))} ON {name} ({quoted_list(columns_)})"
+            )
+    return statements
+
+
+def ensure_target(connection: Connection, view: View, columns: tuple[TargetColumn, ...]) -> list[str]:
+    """Run what `plan_ddl` says, in one transaction, alone. Returns the statements."""
+    if not plan_ddl(connection, view, columns):
+        return []
+    try:
+        with locking(connection, view, target(view)):
+            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"shardlake.target.{view.warehouse.table}",))
+            statements = plan_ddl(connection, view, columns)
+            for statement in statements:
+                connection.execute(statement)
+    except psycopg.errors.InsufficientPrivilege:
+        raise AccessRefused(
+            f"the warehouse's user may not create or change {view.warehouse.table}",
+            hint=f"Grant CREATE on its schema, or make the user the owner of {view.warehouse.table}.",
+        ) from None
+    except psycopg.errors.UniqueViolation:
+        raise ContractError(
+            f"{view.warehouse.table} holds rows that are equal in the key ({', '.join(view.key)})",
+            hint="Choose a key that is unique, or load into a new table.",
+        ) from None
+    return statements
+
+
+def _evolve(table: str, wanted: TargetColumn, present: str | None) -> list[str]:
+    if present is None:
+        return [f"ALTER TABLE {table} ADD COLUMN {quoted(wanted.name)} {wanted.type}"]
+    change = f"ALTER TABLE {table} ALTER COLUMN {quoted(wanted.name)} TYPE {wanted.type} USING {quoted(wanted.name)}::{wanted.type}"
+    try:
+        found = types.parse(present)
+    except ValueError:
+        found = None
+    if found == wanted.type:
+        return []
+    if found is not None and wanted.type.holds(found):
+        return [change]
+    raise NarrowingRefused(
+        f"{table}.{quoted(wanted.name)} is {present}, the view says {wanted.type}, which does not hold every {present}",
+        hint=f"Declare {present}, or run by hand: {change};",
+    )
+
+
+def _present(connection: Connection, table: str) -> dict[str, str] | None:
+    if not _exists(connection, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", table):
+        return None
+    rows = connection.execute(
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+        (table,),
+    )
+    return dict(rows.fetchall())
+
+
+def _indexes(connection: Connection, table: str, *, unique: bool) -> set[tuple[str, ...]]:
+    rows = connection.execute(
+        "SELECT array_agg(a.attname::text ORDER BY k.place) FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(attnum, place)"
+        " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
+        " WHERE i.indrelid = %s::regclass AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND (i.indisunique OR NOT %s) GROUP BY i.indexrelid",
+        (table, unique),
+    )
+    return {tuple(row[0]) for row in rows.fetchall()}
+
+
+def _exists(connection: Connection, query: Any, value: str) -> bool:
+    return connection.execute(query, (value,)).fetchone() is not None

@@ -1,0 +1,131 @@
+"""What the engine asks of a kind of SQL server. `mysql.py` and `postgres.py` answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+import pyarrow as pa
+
+from shardlake.connection.connection import Shard
+from shardlake.errors import ShardlakeError, SpecError
+
+Kind = Literal[
+    "int", "float", "decimal", "bool", "text", "json", "bytes", "date", "datetime", "instant", "time", "array",
+    "geometry", "null", "other",
+]  # fmt: skip
+"""What a source column holds, whatever the server calls it. `instant` is a datetime that knows its zone."""
+
+CURSOR_KINDS: tuple[Kind, ...] = ("int", "decimal", "date", "datetime", "instant")
+KEY_KINDS: tuple[Kind, ...] = ("int", "decimal", "text", "bytes", "date", "datetime", "instant")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceColumn:
+    """A column of a shard's table or query. `declared` is the server's own spelling, for people.
+
+    `sorts_as_it_compares` is false where ORDER BY goes by something else than the text that the column is compared as.
+    """
+
+    name: str
+    kind: Kind
+    declared: str
+    nullable: bool = True
+    sorts_as_it_compares: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A shard's own time, UTC; `bound` is how far a window may reach; `notes` say what could not be seen.
+
+    `oldest` is when the oldest transaction began that is open and may write; None where none is.
+    """
+
+    now: datetime
+    bound: datetime
+    notes: tuple[str, ...] = ()
+    oldest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How the server would read: rows it expects to look at, the index it takes, and whether it reads the whole table."""
+
+    rows: int
+    index: str | None
+    full_scan: bool
+
+
+class Dialect(Protocol):
+    """One kind of SQL server. Connections are DB-API ones, in autocommit, read-only, with timeouts set."""
+
+    name: str
+    errors: tuple[type[Exception], ...]
+    """What the driver raises; `failure` makes ours of it."""
+
+    def connect(self, shard: Shard) -> Any:
+        """Open a session fit for short questions. Raises SourceUnavailable or AccessRefused."""
+
+    def failure(self, error: BaseException, shard: Shard) -> ShardlakeError:
+        """A driver's or connectorx's error as one of ours, without data or secrets."""
+
+    def quote(self, name: str) -> str:
+        """An identifier, quoted."""
+
+    def literal(self, kind: Kind, value: str) -> str:
+        """A value as a typed literal that needs no escaping. Raises SpecError for what is not of that kind."""
+
+    def columns(self, connection: Any, relation: str) -> list[SourceColumn]:
+        """The columns of `SELECT * FROM relation`."""
+
+    def tables(self, connection: Any, database: str) -> list[str]:
+        """The tables of the shard's database."""
+
+    def databases(self, connection: Any) -> list[str]:
+        """The databases of the server, without its own."""
+
+    def primary_key(self, connection: Any, table: str) -> list[str]:
+        """The columns of a table's primary key, in order."""
+
+    def indexes(self, connection: Any, table: str) -> dict[str, list[str]]:
+        """A table's indexes: name and columns, in order."""
+
+    def clock(self, connection: Any, shard: Shard) -> Clock:
+        """The shard's time, bounded by its oldest open transaction and, on a replica, by what was applied."""
+
+    def estimate(self, connection: Any, table: str) -> tuple[int, int]:
+        """About how many rows a table has, and bytes a row."""
+
+    def explain(self, connection: Any, sql: str) -> Access:
+        """How the server would run `sql`."""
+
+    def safe(self, column: SourceColumn, quoted: str) -> str:
+        """The expression that brings a column over exactly."""
+
+    def nulls_first(self) -> str:
+        """What ORDER BY needs after a nullable column, so that NULLs come first."""
+
+    def url(self, shard: Shard) -> str:
+        """The address for connectorx; it holds the password: never show it."""
+
+    def session(self, connection: Any, shard: Shard) -> list[str]:
+        """Statements that make a connectorx session read-only, UTC and limited in time."""
+
+    def rowwise(self, shard: Shard, session: Sequence[str], sql: str) -> list[tuple[Any, ...]]:
+        """The rows of `sql`, by a driver that converts nothing: slower, for what connectorx cannot read."""
+
+    def arrow_type(self, kind: Kind) -> pa.DataType:
+        """The Arrow type in which a column of that kind arrives."""
+
+
+def dialect(name: str) -> Dialect:
+    """The dialect of that name; modules are imported when they are needed."""
+    if name == "mysql":
+        from shardlake.source.sql.mysql import MySQL
+
+        return MySQL()
+    if name == "postgres":
+        from shardlake.source.sql.postgres import Postgres
+
+        return Postgres()
+    raise SpecError(f"there is no source dialect {name!r}")

@@ -1,0 +1,32 @@
+"""Values as SQL literals that need no escaping: each is checked against what its kind may look like.
+
+connectorx takes no bound parameters, so a window's bounds are written into the statement. Numbers and times are
+matched whole against their pattern; text travels as hexadecimal digits, in which nothing can be quoted or escaped.
+"""
+
+import re
+
+from shardlake.errors import SpecError
+from shardlake.source.sql.dialect import Kind
+
+_SHAPES: dict[str, str] = {
+    "int": r"-?\d{1,20}",
+    "decimal": r"-?\d{1,65}(\.\d{1,38})?",
+    "date": r"\d{4,6}-\d\d-\d\d",
+    "datetime": r"\d{4,6}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,6})?",
+    "instant": r"\d{4,6}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,6})?(\+00(:00)?)?",
+    "bytes": r"(?:[0-9a-f]{2})*",
+}
+
+
+def checked(kind: Kind, value: str) -> str:
+    """`value`, when it looks like its kind. Raises SpecError."""
+    shape = _SHAPES.get(kind)
+    if shape is None or not re.fullmatch(shape, value, re.ASCII):
+        raise SpecError(f"{value[:40]!r} cannot be a position on a column of kind {kind}", hint="Run with --full to begin anew.")
+    return value
+
+
+def hex_of(value: str) -> str:
+    """Text as the hexadecimal digits of its UTF-8."""
+    return value.encode("utf-8").hex()

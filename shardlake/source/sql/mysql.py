@@ -1,0 +1,256 @@
+"""MySQL and MariaDB: catalogue, clock, and the SELECT that brings each type over exactly."""
+
+import ssl
+from collections.abc import Sequence
+from datetime import UTC, timedelta
+from typing import Any
+from urllib.parse import quote as url_quote
+
+import pyarrow as pa
+import pymysql
+from pymysql.constants import FIELD_TYPE, FLAG
+from pymysql.cursors import SSCursor
+
+from shardlake.connection.connection import Shard
+from shardlake.errors import ShardlakeError, SourceUnavailable
+from shardlake.source.sql import mysql_errors
+from shardlake.source.sql.dialect import Access, Clock, Kind, SourceColumn
+from shardlake.source.sql.literal import checked, hex_of
+
+_BINARY = 63
+_KINDS: dict[int, Kind] = {
+    FIELD_TYPE.TINY: "int", FIELD_TYPE.SHORT: "int", FIELD_TYPE.INT24: "int", FIELD_TYPE.LONG: "int",
+    FIELD_TYPE.LONGLONG: "int", FIELD_TYPE.YEAR: "int", FIELD_TYPE.BIT: "bool", FIELD_TYPE.FLOAT: "float",
+    FIELD_TYPE.DOUBLE: "float", FIELD_TYPE.DECIMAL: "decimal", FIELD_TYPE.NEWDECIMAL: "decimal",
+    FIELD_TYPE.DATE: "date", FIELD_TYPE.NEWDATE: "date", FIELD_TYPE.DATETIME: "datetime",
+    FIELD_TYPE.TIMESTAMP: "instant", FIELD_TYPE.TIME: "time", FIELD_TYPE.JSON: "json",
+    FIELD_TYPE.GEOMETRY: "geometry", FIELD_TYPE.NULL: "null",
+}  # fmt: skip
+_TEXTS = (
+    FIELD_TYPE.VARCHAR, FIELD_TYPE.VAR_STRING, FIELD_TYPE.STRING, FIELD_TYPE.TINY_BLOB, FIELD_TYPE.MEDIUM_BLOB,
+    FIELD_TYPE.LONG_BLOB, FIELD_TYPE.BLOB, FIELD_TYPE.ENUM, FIELD_TYPE.SET,
+)  # fmt: skip
+_ARROW: dict[Kind, pa.DataType] = {"int": pa.int64(), "float": pa.float64(), "bytes": pa.large_binary(), "bool": pa.uint64()}
+
+
+class MySQL:
+    """The answers of MySQL and MariaDB to `Dialect`."""
+
+    name = "mysql"
+    errors: tuple[type[Exception], ...] = (pymysql.Error, OSError)
+
+    def connect(self, shard: Shard) -> Any:
+        """See Dialect."""
+        try:
+            connection = pymysql.connect(
+                host=shard.host, port=shard.port, user=shard.user, password=shard.password.encode(),
+                database=shard.database or None, charset="utf8mb4", autocommit=True,
+                connect_timeout=max(1, int(shard.connect_timeout)), read_timeout=max(1, int(shard.connect_timeout) * 2),
+                write_timeout=max(1, int(shard.connect_timeout)), **_tls(shard),
+            )  # fmt: skip
+            with connection.cursor() as cursor:
+                for statement in self.session(connection, shard):
+                    cursor.execute(statement)
+            return connection
+        except self.errors as error:
+            raise self.failure(error, shard) from None
+
+    def failure(self, error: BaseException, shard: Shard) -> ShardlakeError:
+        """See Dialect."""
+        return mysql_errors.failure(error, shard)
+
+    def quote(self, name: str) -> str:
+        """See Dialect.
+
+        >>> MySQL().quote("a`b")
+        '`a``b`'
+        """
+        return "`" + name.replace("`", "``") + "`"
+
+    def literal(self, kind: Kind, value: str) -> str:
+        """See Dialect."""
+        if kind == "text":
+            return f"_utf8mb4 0x{hex_of(value)}" if value else "''"
+        value = checked(kind, value)
+        if kind == "bytes":
+            return f"0x{value}" if value else "''"
+        if kind in ("date", "datetime", "instant"):
+            return "'" + value.replace("+00:00", "").replace("+00", "") + "'"
+        return value
+
+    def columns(self, connection: Any, relation: str) -> list[SourceColumn]:
+        """See Dialect. The protocol's own column packets: the same for a table and for any query."""
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM {relation} LIMIT 0")
+            fields = cursor._result.fields  # the only place where pymysql keeps character set and flags
+        return [_column(field) for field in fields]
+
+    def tables(self, connection: Any, database: str) -> list[str]:
+        """See Dialect."""
+        return _names(connection, "SELECT table_name FROM information_schema.tables WHERE table_schema = %s ORDER BY 1", database)
+
+    def databases(self, connection: Any) -> list[str]:
+        """See Dialect."""
+        own = "'information_schema', 'mysql', 'performance_schema', 'sys'"
+        return _names(connection, f"SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN ({own}) ORDER BY 1")
+
+    def primary_key(self, connection: Any, table: str) -> list[str]:
+        """See Dialect."""
+        return self.indexes(connection, table).get("PRIMARY", [])
+
+    def indexes(self, connection: Any, table: str) -> dict[str, list[str]]:
+        """See Dialect."""
+        found: dict[str, list[str]] = {}
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT index_name, column_name FROM information_schema.statistics WHERE table_schema = database() AND table_name = %s ORDER BY index_name, seq_in_index",
+                (table,),
+            )
+            for index, column in cursor.fetchall():
+                found.setdefault(index, []).append(column)
+        return found
+
+    def clock(self, connection: Any, shard: Shard) -> Clock:
+        """See Dialect. InnoDB lists transactions as of up to a tenth of a second before: the safety lag covers that."""
+        notes: list[str] = []
+        oldest = None
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT UTC_TIMESTAMP(6)")
+            now = bound = cursor.fetchone()[0].replace(tzinfo=UTC)
+            try:
+                cursor.execute("SET time_zone = 'SYSTEM'")  # the zone in which trx_started stands
+                cursor.execute(
+                    "SELECT MAX(TIMESTAMPDIFF(MICROSECOND, trx_started, SYSDATE(6))) FROM information_schema.innodb_trx"
+                    " WHERE trx_mysql_thread_id <> CONNECTION_ID() AND trx_is_read_only = 0"
+                )
+                age = cursor.fetchone()[0]
+                if age is not None:  # trx_started has whole seconds: it may have begun up to one later
+                    bound = oldest = now - timedelta(microseconds=int(age)) - timedelta(seconds=1)
+            except pymysql.Error:
+                notes.append("open transactions cannot be seen (grant PROCESS): late commits are caught by the lookback alone")
+            finally:
+                cursor.execute("SET time_zone = '+00:00'")
+            if shard.replica:
+                behind, note = _behind(cursor)
+                bound = min(bound, now - timedelta(seconds=behind))
+                notes += [note] if note else []
+        return Clock(now, bound, tuple(notes), oldest)
+
+    def estimate(self, connection: Any, table: str) -> tuple[int, int]:
+        """See Dialect."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT table_rows, avg_row_length FROM information_schema.tables WHERE table_schema = database() AND table_name = %s",
+                (table,),
+            )
+            rows, length = cursor.fetchone() or (0, 0)
+        return int(rows or 0), int(length or 0)
+
+    def explain(self, connection: Any, sql: str) -> Access:
+        """See Dialect."""
+        with connection.cursor(pymysql.cursors.DictCursor) as cursor:
+            cursor.execute(f"EXPLAIN {sql}")
+            lines = cursor.fetchall()
+        worst: dict[str, Any] = max(lines, key=lambda line: int(line.get("rows") or 0), default={})
+        return Access(
+            int(worst.get("rows") or 0),
+            worst.get("key"),
+            any(line.get("type") == "ALL" and not str(line.get("table")).startswith("<") for line in lines),
+        )
+
+    def safe(self, column: SourceColumn, quoted: str) -> str:
+        """See Dialect. Each cast closes a hole of connectorx: cut decimals, panics on zero dates and long times."""
+        if column.kind == "bool":
+            return f"{quoted}+0"
+        if column.kind == "float":
+            return f"CAST({quoted} AS DOUBLE)"
+        if column.kind == "geometry":
+            return f"ST_AsText({quoted})"
+        if column.kind in ("decimal", "date", "datetime", "instant", "time", "json", "null"):
+            return f"CAST({quoted} AS CHAR)"
+        return quoted
+
+    def nulls_first(self) -> str:
+        """See Dialect. MySQL does so by itself."""
+        return ""
+
+    def url(self, shard: Shard) -> str:
+        """See Dialect."""
+        secret = f":{url_quote(shard.password, safe='')}" if shard.password else ""
+        tls = ""
+        if shard.tls and shard.tls.mode != "disabled":
+            tls = f"&ssl-mode={shard.tls.mode.upper()}" + (f"&ssl-ca={url_quote(shard.tls.ca, safe='')}" if shard.tls.ca else "")
+        return f"mysql://{url_quote(shard.user, safe='')}{secret}@{shard.host}:{shard.port}/{url_quote(shard.database, safe='')}?prefer_socket=false{tls}"
+
+    def session(self, connection: Any, shard: Shard) -> list[str]:
+        """See Dialect. The limit has another name and unit on MariaDB."""
+        seconds = shard.statement_timeout
+        mariadb = "mariadb" in connection.get_server_info().lower()
+        limit = f"SET SESSION max_statement_time={seconds:g}" if mariadb else f"SET SESSION max_execution_time={int(seconds * 1000)}"
+        return ["SET SESSION TRANSACTION READ ONLY", "SET SESSION time_zone='+00:00'", limit]
+
+    def rowwise(self, shard: Shard, session: Sequence[str], sql: str) -> list[tuple[Any, ...]]:
+        """See Dialect."""
+        try:
+            connection = pymysql.connect(
+                host=shard.host, port=shard.port, user=shard.user, password=shard.password.encode(), database=shard.database,
+                charset="utf8mb4", conv={}, cursorclass=SSCursor, **_tls(shard), autocommit=True,
+                connect_timeout=max(1, int(shard.connect_timeout)), read_timeout=int(shard.statement_timeout) + 1,
+            )  # fmt: skip
+            with connection, connection.cursor() as cursor:
+                for statement in session:
+                    cursor.execute(statement)
+                cursor.execute(sql)
+                return list(cursor.fetchall())
+        except self.errors as error:
+            raise self.failure(error, shard) from None
+
+    def arrow_type(self, kind: Kind) -> pa.DataType:
+        """See Dialect."""
+        return _ARROW.get(kind, pa.large_string())
+
+
+def _column(field: Any) -> SourceColumn:
+    kind: Kind = _KINDS.get(field.type_code, "other")
+    if field.type_code in _TEXTS:
+        kind = "bytes" if field.charsetnr == _BINARY else "text"
+    names = (name for name, code in vars(FIELD_TYPE).items() if code == field.type_code and name.isupper())
+    unsigned = " unsigned" if kind == "int" and field.flags & FLAG.UNSIGNED else ""
+    declared = next(names, str(field.type_code)).lower() + unsigned
+    listed = {FLAG.ENUM: "enum", FLAG.SET: "set"}.get(field.flags & (FLAG.ENUM | FLAG.SET))  # sorted by their number
+    return SourceColumn(field.name, kind, listed or declared, not field.flags & FLAG.NOT_NULL, listed is None)
+
+
+def _names(connection: Any, sql: str, *values: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _behind(cursor: Any) -> tuple[float, str | None]:
+    """Seconds that a replica is behind, and a note where it will not say."""
+    for statement in ("SHOW REPLICA STATUS", "SHOW SLAVE STATUS"):
+        try:
+            cursor.execute(statement)
+            row = cursor.fetchone()
+            names = [d[0].lower() for d in cursor.description or ()]
+        except pymysql.Error:
+            continue
+        if row is None:
+            return 0.0, "declared a replica, but it replicates nothing"
+        status = dict(zip(names, row, strict=True))
+        seconds = status.get("seconds_behind_source", status.get("seconds_behind_master"))
+        if seconds is None:
+            raise SourceUnavailable("the replica has stopped applying", hint="Start its replication, or read the source.")
+        return float(seconds) + 1, None
+    return 0.0, "how far the replica is behind cannot be seen (grant REPLICA MONITOR or REPLICATION CLIENT)"
+
+
+def _tls(shard: Shard) -> dict[str, Any]:
+    """pymysql's words for it. Left to itself it reads the system's certificates for each connection, 30 ms of work."""
+    if not shard.tls or shard.tls.mode == "disabled":
+        return {"ssl_disabled": True}
+    context = ssl.create_default_context(cafile=shard.tls.ca)
+    context.check_hostname = shard.tls.mode == "verify_identity"
+    context.verify_mode = ssl.CERT_NONE if shard.tls.mode == "required" else ssl.CERT_REQUIRED
+    return {"ssl": context}

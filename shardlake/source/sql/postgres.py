@@ -1,0 +1,258 @@
+"""Postgres as a source: catalogue, clock, and the SELECT that brings each type over exactly."""
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote as url_quote
+
+import psycopg
+import pyarrow as pa
+from psycopg import sql as pgsql
+
+from shardlake.connection.connection import Shard
+from shardlake.errors import AccessRefused, ShardlakeError, SourceFailed, SourceTimeout, SourceUnavailable
+from shardlake.source.sql.dialect import Access, Clock, Kind, SourceColumn
+from shardlake.source.sql.literal import checked
+
+_KINDS: dict[str, Kind] = {
+    "int2": "int", "int4": "int", "int8": "int", "oid": "int", "float4": "float", "float8": "float",
+    "numeric": "decimal", "money": "other", "bool": "bool", "text": "text", "varchar": "text", "bpchar": "text",
+    "name": "text", "uuid": "text", "inet": "text", "cidr": "text", "json": "json", "jsonb": "json", "bytea": "bytes",
+    "date": "date", "timestamp": "datetime", "timestamptz": "instant", "time": "time", "interval": "time",
+}  # fmt: skip
+_ARROW: dict[Kind, pa.DataType] = {"int": pa.int64(), "bytes": pa.large_binary()}
+_TLS = {"disabled": "disable", "required": "require", "verify_ca": "verify-ca", "verify_identity": "verify-full"}
+
+
+def conninfo(shard: Shard) -> dict[str, Any]:
+    """The keywords with which psycopg connects to a shard or warehouse."""
+    found: dict[str, Any] = {
+        "host": shard.host, "port": shard.port, "user": shard.user, "dbname": shard.database, "application_name": "shardlake",
+        "connect_timeout": max(2, int(shard.connect_timeout)), "tcp_user_timeout": int(shard.connect_timeout * 3000),
+        "keepalives_idle": 30,
+    }  # fmt: skip
+    if shard.password:
+        found["password"] = shard.password
+    if shard.tls:
+        found["sslmode"] = _TLS[shard.tls.mode]
+        if shard.tls.ca:
+            found["sslrootcert"] = shard.tls.ca
+    return found
+
+
+class Postgres:
+    """The answers of Postgres to `Dialect`."""
+
+    name = "postgres"
+    errors: tuple[type[Exception], ...] = (psycopg.Error, OSError)
+
+    def connect(self, shard: Shard) -> Any:
+        """See Dialect."""
+        try:
+            connection = psycopg.connect(**conninfo(shard), autocommit=True)
+            for statement in self.session(connection, shard):
+                connection.execute(statement)
+            return connection
+        except self.errors as error:
+            raise self.failure(error, shard) from None
+
+    def failure(self, error: BaseException, shard: Shard) -> ShardlakeError:
+        """See Dialect. SQLSTATEs alone are taken from the driver; its texts hold SQL and cell data."""
+        if isinstance(error, ShardlakeError):
+            return error
+        state = getattr(error, "sqlstate", None) or next(iter(re.findall(r'SqlState\(E?(\w{5})\)|code: "?(\w{5})"?', str(error))), None)
+        state = next(filter(None, state), "") if isinstance(state, tuple) else state or ""
+        where, text = f"{shard.name} ({shard.address})", str(error).lower()
+        code = f" ({state})" if state else ""
+        if (
+            state.startswith(("28", "3D", "42501"))
+            or "authentication failed" in text
+            or "no password supplied" in text
+            or ('database "' in text and "does not exist" in text)
+        ):
+            return AccessRefused(
+                f"{where} refused user {shard.user!r}{code}", hint="Check the connection's user, password, database and grants."
+            )
+        if state == "57014":
+            return SourceTimeout(
+                f"{where}: a statement ran past {shard.statement_timeout:g} s{code}",
+                hint="Check for an index on the cursor, or raise statement_timeout.",
+            )
+        if state.startswith("42"):
+            return SourceFailed(
+                f"{where}: the table, a column or the SQL is not what the shard has{code}",
+                hint="Run `shardlake plan` to see what the shard has.",
+            )
+        if "timeout" in text or "timed out" in text:
+            return SourceTimeout(f"{where} did not answer in {shard.connect_timeout:g} s", hint="Check that the server is well.")
+        if (
+            state.startswith(("08", "53", "57"))
+            or isinstance(error, psycopg.OperationalError | OSError)
+            or re.search(r"connect|closed|reset by peer|pool", text)
+        ):
+            return SourceUnavailable(
+                f"{where} cannot be reached or broke off{code}", hint="Check that it runs and can be reached from here."
+            )
+        return SourceFailed(
+            f"{where}: {type(error).__name__}{code} while reading", hint="Run the statement that `shardlake plan` shows on the shard."
+        )
+
+    def quote(self, name: str) -> str:
+        """See Dialect."""
+        return '"' + name.replace('"', '""') + '"'
+
+    def literal(self, kind: Kind, value: str) -> str:
+        """See Dialect."""
+        if kind == "text":  # of no type yet, so that it becomes the column's own: uuid, inet, an enum
+            return "U&'" + "".join(f"\\+{ord(character):06x}" for character in value) + "'"
+        value = checked(kind, value)
+        names = {"bytes": "bytea", "date": "date", "datetime": "timestamp", "instant": "timestamptz"}
+        prefix = "\\x" if kind == "bytes" else ""
+        return f"'{prefix}{value}'::{names[kind]}" if kind in names else value
+
+    def columns(self, connection: Any, relation: str) -> list[SourceColumn]:
+        """See Dialect."""
+        found = []
+        described = connection.execute(f"SELECT * FROM {relation} LIMIT 0").description or ()
+        types = dict(
+            connection.execute("SELECT oid, typname FROM pg_type WHERE oid = ANY(%s)", ([d.type_code for d in described],)).fetchall()
+        )
+        required = self._required(connection, relation)
+        for column in described:
+            name = types[column.type_code]
+            kind: Kind = "array" if name.startswith("_") else _KINDS.get(name, "other")
+            if kind == "other" and self._is_enum(connection, column.type_code):
+                kind = "text"
+            found.append(
+                SourceColumn(column.name, kind, name.removeprefix("_") + ("[]" if kind == "array" else ""), column.name not in required)
+            )
+        return found
+
+    def _required(self, connection: Any, relation: str) -> set[str]:
+        if relation.startswith("("):
+            return set()
+        return {
+            row[0]
+            for row in connection.execute(
+                "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnotnull AND attnum > 0", (relation,)
+            ).fetchall()
+        }
+
+    def _is_enum(self, connection: Any, oid: int) -> bool:
+        return bool(connection.execute("SELECT 1 FROM pg_type WHERE oid = %s AND typtype = 'e'", (oid,)).fetchone())
+
+    def tables(self, connection: Any, database: str) -> list[str]:
+        """See Dialect."""
+        return [
+            row[0]
+            for row in connection.execute(
+                "SELECT tablename FROM pg_tables WHERE schemaname = ANY(current_schemas(false)) ORDER BY 1"
+            ).fetchall()
+        ]
+
+    def databases(self, connection: Any) -> list[str]:
+        """See Dialect."""
+        return [
+            row[0]
+            for row in connection.execute("SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1").fetchall()
+        ]
+
+    def primary_key(self, connection: Any, table: str) -> list[str]:
+        """See Dialect."""
+        return self._keys(connection, table, "i.indisprimary").get("PRIMARY", [])
+
+    def indexes(self, connection: Any, table: str) -> dict[str, list[str]]:
+        """See Dialect."""
+        return self._keys(connection, table, "i.indisvalid")
+
+    def _keys(self, connection: Any, table: str, condition: str) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        rows = connection.execute(
+            "SELECT CASE WHEN i.indisprimary THEN 'PRIMARY' ELSE c.relname END, a.attname FROM pg_index i"
+            " JOIN pg_class c ON c.oid = i.indexrelid CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(attnum, place)"
+            f" JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum WHERE i.indrelid = %s::regclass AND {condition}"
+            " ORDER BY 1, k.place", (self.quote(table),)
+        ).fetchall()  # fmt: skip
+        for index, column in rows:
+            found.setdefault(index, []).append(column)
+        return found
+
+    def clock(self, connection: Any, shard: Shard) -> Clock:
+        """See Dialect. now() is a transaction's start here, so that even one that has written nothing yet counts."""
+        notes: list[str] = []
+        now, in_recovery, applied, sees_all, oldest, prepared = connection.execute(
+            "SELECT clock_timestamp(), pg_is_in_recovery(), pg_last_xact_replay_timestamp(), pg_has_role('pg_read_all_stats', 'member'),"
+            " (SELECT min(xact_start) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'),"
+            " (SELECT min(prepared) FROM pg_prepared_xacts WHERE database = current_database())"
+        ).fetchone()
+        bound = min(t for t in (now, oldest, prepared) if t is not None)
+        if not sees_all:
+            notes.append(
+                "others' open transactions cannot be seen (grant pg_read_all_stats): late commits are caught by the lookback alone"
+            )
+        if in_recovery:
+            bound = min(bound, applied or now)
+        elif shard.replica:
+            notes.append("declared a replica, but it replicates nothing")
+        if bound < now:
+            bound -= timedelta(microseconds=1)
+        return Clock(now, bound, tuple(notes), None if in_recovery else min((t for t in (oldest, prepared) if t is not None), default=None))
+
+    def estimate(self, connection: Any, table: str) -> tuple[int, int]:
+        """See Dialect."""
+        rows, size = connection.execute(
+            "SELECT reltuples, pg_table_size(oid) FROM pg_class WHERE oid = %s::regclass", (self.quote(table),)
+        ).fetchone()
+        return max(0, int(rows)), int(size / rows) if rows and rows > 0 else 0
+
+    def explain(self, connection: Any, sql: str) -> Access:
+        """See Dialect."""
+        plan = connection.execute(f"EXPLAIN (FORMAT JSON) {sql}").fetchone()[0][0]["Plan"]
+        nodes = [plan]
+        for node in nodes:
+            nodes += node.get("Plans", [])
+        index = next((n["Index Name"] for n in nodes if "Index Name" in n), None)
+        return Access(max(int(n["Plan Rows"]) for n in nodes), index, any(n["Node Type"] == "Seq Scan" for n in nodes))
+
+    def safe(self, column: SourceColumn, quoted: str) -> str:
+        """See Dialect. Postgres prints every type exactly, so that all but a few come as text."""
+        if column.declared == "oid":
+            return f"{quoted}::bigint"
+        return quoted if column.kind in ("int", "bytes") or column.declared in ("text", "varchar") else f"{quoted}::text"
+
+    def nulls_first(self) -> str:
+        """See Dialect."""
+        return " NULLS FIRST"
+
+    def url(self, shard: Shard) -> str:
+        """See Dialect."""
+        secret = f":{url_quote(shard.password, safe='')}" if shard.password else ""
+        tls = (
+            f"?sslmode={_TLS[shard.tls.mode]}" + (f"&sslrootcert={url_quote(shard.tls.ca, safe='')}" if shard.tls.ca else "")
+            if shard.tls
+            else ""
+        )
+        return f"postgresql://{url_quote(shard.user, safe='')}{secret}@{shard.host}:{shard.port}/{url_quote(shard.database, safe='')}{tls}"
+
+    def session(self, connection: Any, shard: Shard) -> list[str]:
+        """See Dialect."""
+        return [
+            "SET default_transaction_read_only = on", "SET TimeZone = 'UTC'", "SET DateStyle = 'ISO'",
+            "SET IntervalStyle = 'postgres'", "SET extra_float_digits = 1",
+            "SET standard_conforming_strings = on", f"SET statement_timeout = {int(shard.statement_timeout * 1000)}",
+        ]  # fmt: skip
+
+    def rowwise(self, shard: Shard, session: Sequence[str], sql: str) -> list[tuple[Any, ...]]:
+        """See Dialect."""
+        try:
+            with psycopg.connect(**conninfo(shard), autocommit=True) as connection:
+                for statement in session:
+                    connection.execute(pgsql.SQL(statement))
+                return connection.execute(sql).fetchall()
+        except self.errors as error:
+            raise self.failure(error, shard) from None
+
+    def arrow_type(self, kind: Kind) -> pa.DataType:
+        """See Dialect."""
+        return _ARROW.get(kind, pa.large_string())

@@ -1,0 +1,152 @@
+"""The SELECT of a window's chunk, built from the shard's own catalogue. Text only: nothing here runs it."""
+
+import re
+from dataclasses import dataclass
+
+from shardlake.errors import ContractError
+from shardlake.source.sql.dialect import CURSOR_KINDS, KEY_KINDS, Dialect, SourceColumn
+from shardlake.source.sql.window import Window
+from shardlake.view.view import View
+
+CURSOR = "_cursor"
+"""The name under which the cursor is read where it is the greatest of several columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """What is read from one shard: FROM text, the columns wanted in reading order, and the names that are missing."""
+
+    text: str
+    columns: tuple[SourceColumn, ...]
+    available: tuple[SourceColumn, ...]
+    missing: tuple[str, ...] = ()
+
+    def kinds(self) -> dict[str, str]:
+        """Column and kind, as drift is compared."""
+        return {c.name: c.kind for c in self.columns}
+
+    def column(self, name: str) -> SourceColumn:
+        """The column of that name."""
+        return next(c for c in self.columns if c.name == name)
+
+
+def describe(view: View, dialect: Dialect, connection: object, shard: str) -> Relation:
+    """Ask the shard what it has of what the view wants. Raises ContractError for what is missing or cannot be read."""
+    source = view.source
+    text = dialect.quote(source.table) if source.table else f"({bind(str(view.sql_text), None, dialect)}) AS q"
+    available = tuple(dialect.columns(connection, text))
+    by_name = {c.name: c for c in available}
+    columns, missing = [], []
+    for name in view.source_columns:
+        column = by_name.get(name)
+        if column is None and (name in source.primary_key or name in source.cursors or source.drift == "stop"):
+            have = ", ".join(by_name)
+            raise ContractError(
+                f"{shard}, {source.table or source.sql}: there is no column {name!r}; there are: {have}",
+                hint="Correct the view, or say `source.drift: null` to fill it with NULL.",
+            )
+        if column is None:
+            missing.append(name)
+        elif column.kind == "other":
+            raise ContractError(
+                f"{shard}, {name}: the type {column.declared} cannot be read exactly", hint="Convert it in extract.sql, or leave it out."
+            )
+        else:
+            columns.append(column)
+    for name in source.primary_key:
+        if by_name[name].kind not in KEY_KINDS or not by_name[name].sorts_as_it_compares:
+            raise ContractError(
+                f"{shard}, {name}: a column of type {by_name[name].declared} cannot order rows as a key",
+                hint="Choose another primary_key, or convert it in extract.sql.",
+            )
+    for name in source.cursors:
+        if by_name[name].kind not in CURSOR_KINDS:
+            raise ContractError(
+                f"{shard}, {name}: a {by_name[name].declared} cannot be a cursor", hint="Choose a date, datetime or integer column."
+            )
+    return Relation(text, tuple(columns), available, tuple(missing))
+
+
+def bind(sql: str, window: Window | None, dialect: Dialect) -> str:
+    """extract.sql with `:lower` and `:upper` bound to the window's bounds, where it uses them.
+
+    Without a window (to ask for the columns alone) both are NULL, which is of any type.
+    """
+
+    def bound(found: re.Match[str]) -> str:
+        if window is None or window.kind is None:
+            return "NULL"
+        value = window.lower if found[1] == "lower" else window.upper
+        return _EDGES[window.kind in ("int", "decimal")][found[1]] if value is None else dialect.literal(window.kind, value)
+
+    return re.sub(r"(?<![:\w]):(lower|upper)\b", bound, sql)
+
+
+_EDGES = {False: {"lower": "'1000-01-01'", "upper": "'9999-12-31'"}, True: {"lower": f"-{10**38}", "upper": f"{10**38}"}}
+"""Bounds where a window has none: of times, and (True) of numbers."""
+
+
+def cursor_expression(view: View, dialect: Dialect) -> str:
+    """The cursor in SQL, of a relation named q; of several columns the greatest that is not NULL."""
+    names = [f"q.{dialect.quote(c)}" for c in view.source.cursors]
+    if len(names) == 1 or dialect.name == "postgres":  # Postgres's GREATEST passes over NULLs by itself
+        return names[0] if len(names) == 1 else f"GREATEST({', '.join(names)})"
+    any_of = [f"COALESCE({', '.join([n, *(m for m in names if m != n)])})" for n in names]
+    return f"GREATEST({', '.join(any_of)})"
+
+
+def nullable_cursor(view: View, relation: Relation) -> bool:
+    """Whether rows may have no cursor at all."""
+    return bool(view.source.cursors) and all(relation.column(c).nullable for c in view.source.cursors)
+
+
+def takes_nulls(view: View, relation: Relation, window: Window) -> bool:
+    """Whether the rows without a cursor are read after the others: every window in cursor order takes them in, but a ranged one."""
+    return window.order == "cursor" and not window.ranged and nullable_cursor(view, relation)
+
+
+def chunk_sql(
+    view: View, dialect: Dialect, relation: Relation, window: Window, *, after: tuple[str, ...] | None, limit: int, nulls: bool = False
+) -> str:
+    """One chunk: columns by exact expressions, the window's bounds, the position to go on from, order and limit.
+
+    With `nulls`, the rows that have no cursor, in key order; they belong to every window in cursor order.
+    """
+    text = f"{relation.text} AS q" if view.source.table else f"({bind(str(view.sql_text), window, dialect)}) AS q"
+    # q. everywhere: a bare name in ORDER BY is the selected expression, a text that sorts 10 before 9 and has no index
+    keys = [(f"q.{dialect.quote(k)}", relation.column(k)) for k in view.source.primary_key]
+    cursor = cursor_expression(view, dialect) if view.source.cursors else None
+    selected = [f"{dialect.safe(c, f'q.{dialect.quote(c.name)}')} AS {dialect.quote(c.name)}" for c in relation.columns]
+    if cursor and len(view.source.cursors) > 1:
+        kind = relation.column(view.source.cursors[0])
+        selected.append(f"{dialect.safe(kind, cursor)} AS {dialect.quote(CURSOR)}")
+    by_cursor = window.order == "cursor" and not nulls
+    where = _bounds(dialect, window, cursor, nulls, nullable_cursor(view, relation))
+    if after is not None:
+        steps = [(cursor, window.kind)] if by_cursor else []
+        steps += [(name, column.kind) for name, column in keys]
+        literals = [(str(expression), dialect.literal(kind, value)) for (expression, kind), value in zip(steps, after, strict=True) if kind]
+        where.append(_beyond(literals))
+    order = ([str(cursor)] if by_cursor else []) + [n + (dialect.nulls_first() if c.nullable else "") for n, c in keys]
+    condition = f" WHERE {' AND '.join(where)}" if where else ""
+    return f"SELECT {', '.join(selected)} FROM {text}{condition} ORDER BY {', '.join(order)} LIMIT {limit}"
+
+
+def _bounds(dialect: Dialect, window: Window, cursor: str | None, nulls: bool, nullable: bool) -> list[str]:
+    if cursor is None or window.kind is None:
+        return []
+    if nulls:
+        return [f"{cursor} IS NULL"]
+    where = [f"{cursor} > {dialect.literal(window.kind, window.lower)}"] if window.lower is not None else []
+    if window.upper is not None:
+        bound = f"{cursor} <= {dialect.literal(window.kind, window.upper)}"
+        where.append(f"({bound} OR {cursor} IS NULL)" if window.order == "key" and nullable else bound)
+    return where
+
+
+def _beyond(steps: list[tuple[str, str]]) -> str:
+    """`(a, b) > (x, y)` spelt out, since MySQL takes no range of an index from a row comparison."""
+    first, value = steps[0]
+    if len(steps) == 1:
+        return f"{first} > {value}"
+    return f"({first} > {value} OR ({first} = {value} AND {_beyond(steps[1:])}))"

@@ -1,0 +1,295 @@
+"""A view: one folder's `view.yaml`, as frozen models that forbid what they do not know.
+
+Every message names the key and says what would be right; `view_file.py` adds the file.
+"""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from shardlake.spec import Duration, Identifier, PlainText, Reference, Size, SourceIdentifier, Spec, ViewName, identifier, source_identifier
+from shardlake.view import jsonpath
+from shardlake.view.layout import LakeTarget, check_layouts
+from shardlake.view.nested import Declared
+from shardlake.view.operation import Operation
+from shardlake.view.types import Type
+from shardlake.view.types import parse as parse_type
+
+RESERVED = ("_shard", "_cursor", "_op", "_suspect", "_uncertain", "_seq")
+"""Columns that Shardlake itself keeps in a target or in staging."""
+_SYSTEM = ("tableoid", "ctid", "xmin", "cmin", "xmax", "cmax")
+"""Columns that every table of Postgres has already."""
+
+
+class Greatest(Spec):
+    """The cursor of a join: the newest of several columns of `extract.sql`."""
+
+    greatest: tuple[SourceIdentifier, ...] = Field(min_length=2)
+
+
+class JsonLimits(Spec):
+    """What a JSON document may be before it is a reject rather than a risk to the batch."""
+
+    depth: int = Field(256, ge=1, le=400)  # past that Python's own stack ends
+    keys: int = Field(10_000, ge=1)
+    bytes: Size = 64 << 20
+
+
+class Source(Spec):
+    """Where rows come from, and how changes are told from what is known."""
+
+    connection: Reference
+    table: SourceIdentifier | None = None
+    sql: str | None = None
+    primary_key: tuple[SourceIdentifier, ...] = Field(min_length=1)
+    cursor: SourceIdentifier | Greatest | None = None
+    lookback: Duration | Annotated[int, Field(ge=0)] = timedelta(minutes=5)
+    safety_lag: Duration = timedelta(seconds=2)
+    chunk: Size = 4 << 20
+    window: Size = 256 << 20
+    deadline: Duration = timedelta(minutes=30)
+    drift: Literal["stop", "null"] = "stop"
+    json_limits: JsonLimits = JsonLimits()
+
+    @model_validator(mode="after")
+    def _table_or_sql(self) -> Self:
+        if (self.table is None) == (self.sql is None):
+            raise ValueError("give either `table` or `sql: extract.sql`")
+        if isinstance(self.cursor, Greatest) and self.table:
+            raise ValueError("`cursor: {greatest: …}` is for `sql`; a table has one cursor column")
+        return self
+
+    @field_validator("sql")
+    @classmethod
+    def _inside_folder(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}\.sql", value):
+            raise ValueError(f"{value!r} must be the name of a .sql file beside view.yaml, without a folder")
+        return value
+
+    @property
+    def cursors(self) -> tuple[str, ...]:
+        """The cursor's columns: none, one, or several of which the greatest counts."""
+        if self.cursor is None:
+            return ()
+        return self.cursor.greatest if isinstance(self.cursor, Greatest) else (self.cursor,)
+
+
+class Explode(Spec):
+    """One row an element of a JSON array; `$element` and `$index` are its parts in `from`."""
+
+    path: jsonpath.Path
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> jsonpath.Path:
+        path = value if isinstance(value, jsonpath.Path) else jsonpath.parse(value)
+        source_identifier(path.column)
+        if path.column.startswith("$"):
+            raise ValueError(f"{path.column!r} is no source column; the path reads like payload.items")
+        return path
+
+
+class Column(Spec):
+    """One column of the target: its type, where its values come from, and what its JSON becomes in the lake."""
+
+    type: Type
+    path: jsonpath.Path = Field(alias="from")
+    lake: Declared = None
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _read_type(cls, value: Any) -> Type:
+        return value if isinstance(value, Type) else parse_type(str(value))
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _read_path(cls, value: Any) -> jsonpath.Path:
+        path = value if isinstance(value, jsonpath.Path) else jsonpath.parse(value)
+        source_identifier(path.column)
+        if path.column.startswith("$") and path.column not in ("$element", "$index"):
+            raise ValueError(f"{path.column!r} is neither $element nor $index; rename such a column in extract.sql")
+        return path
+
+    @model_validator(mode="after")
+    def _nested_json(self) -> Self:
+        if self.lake and self.type != Type("jsonb"):
+            raise ValueError(
+                f"`lake: {self.lake}` is for a column of type jsonb, not {self.type}; declare `type: jsonb`, or leave `lake` out"
+            )
+        return self
+
+
+class Deletes(Spec):
+    """A column that says when a row was deleted: `apply` takes the row out of the target, `keep` leaves it there."""
+
+    column: SourceIdentifier
+    mode: Literal["keep", "apply"] = "apply"
+
+
+class Warehouse(Spec):
+    """The Postgres table that the view fills."""
+
+    connection: Reference
+    table: str
+    key: tuple[Identifier, ...] | None = None
+    indexes: tuple[tuple[Identifier, ...], ...] = ()
+    write: Literal["merge", "append", "replace"] = "merge"
+    lock_timeout: Duration = timedelta(seconds=30)
+
+    @field_validator("table")
+    @classmethod
+    def _qualified(cls, value: str) -> str:
+        parts = value.split(".")
+        if len(parts) != 2 or any(len(identifier(part).encode()) > 50 for part in parts):
+            raise ValueError(f"{value!r} must read schema.table, each of 50 bytes at most")
+        if parts[0].lower() in ("shardlake", "shardlake_staging", "information_schema") or parts[0].startswith("pg_"):
+            raise ValueError(f"the schema {parts[0]} is not for views; use one like analytics.{parts[1]}")
+        return value
+
+    @property
+    def schema_name(self) -> str:
+        return self.table.split(".")[0]
+
+    @property
+    def table_name(self) -> str:
+        return self.table.split(".")[1]
+
+
+class View(Operation):
+    """A view, whole. `sql_text` is the text of extract.sql, given by the loader."""
+
+    name: ViewName
+    owner: Annotated[PlainText, Field(min_length=1)]
+    description: PlainText = ""
+    source: Source
+    explode: Explode | None = None
+    columns: dict[Identifier, Column] = Field(min_length=1)
+    deletes: Deletes | None = None
+    warehouse: Warehouse
+    lake: LakeTarget = LakeTarget()
+    sql_text: str | None = Field(None, exclude=True)
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _short_forms(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValueError("`columns` maps each target column to its type, as in `amount: numeric(12,2)`")
+        full: dict[Any, Any] = {}
+        for name, column in value.items():
+            if not isinstance(name, str):
+                raise ValueError(f"the column name {name!r} is not text; put it in quotes")
+            if not isinstance(column, str | dict | Column):
+                raise ValueError(f"{name[:63]!r} has no type; write it as in `{name[:63]}: text`, or {{type: text, from: payload.name}}")
+            if isinstance(column, str):
+                column = {"type": column}
+            if isinstance(column, dict) and "from" not in column and "path" not in column:
+                column = {**column, "from": [name]}
+            full[name] = column
+        return full
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        taken = [n for n in self.columns if n.lower() in RESERVED or n.lower().startswith("_shardlake_")]
+        if taken:
+            raise ValueError(f"columns.{taken[0]}: the names {', '.join(RESERVED)} and _shardlake_… are Shardlake's own; choose another")
+        if taken := [name for name in self.columns if name in _SYSTEM]:
+            raise ValueError(f"columns.{taken[0]}: the names {', '.join(_SYSTEM)} are Postgres's own; choose another")
+        for what, names in (("columns", tuple(self.columns)), ("source columns", self.source_columns)):
+            if alike := [n for n in names if sum(n.lower() == m.lower() for m in names) > 1]:
+                raise ValueError(f"{what}: {alike[0]!r} and {alike[1]!r} differ only in capitals; rename one")
+        for name, column in self.columns.items():
+            if column.path.column in ("$element", "$index") and not self.explode:
+                raise ValueError(f"columns.{name}: {column.path.column} needs `explode: {{path: …}}`")
+        for group in (*([self.warehouse.key] if self.warehouse.key is not None else []), *self.warehouse.indexes):
+            if not group or len(set(group)) < len(group):
+                raise ValueError(f"warehouse: a key or index names one column or more, each once, not [{', '.join(group)}]")
+        missing = [
+            c
+            for group in (self.warehouse.key or (), *self.warehouse.indexes)
+            for c in group_of(group)
+            if c not in (*self.columns, "_shard")
+        ]
+        if missing:
+            raise ValueError(f"warehouse: {missing[0]!r} is not one of the columns; there are: {', '.join(self.columns)}")
+        if (
+            self.explode
+            and self.warehouse.key
+            and not any(self.columns[k].path.column == "$index" for k in self.warehouse.key if k in self.columns)
+        ):
+            raise ValueError("warehouse.key: an exploded view's key needs the column that is `from: $index`")
+        if self.explode and self.warehouse.key is None and not self.index_column:
+            raise ValueError("columns: an exploded view needs a column `from: $index`, for its key")
+        if nested := [k for k in self.key if k in self.columns and self.columns[k].lake]:
+            raise ValueError(f"columns.{nested[0]}: a column of the key cannot be nested in the lake; leave `lake` out")
+        self._check_mode()
+        self.check_operation(self.name, self.warehouse.write)
+        check_layouts(self.lake, {n: c.type for n, c in self.columns.items()}, self.warehouse.write)
+        if self.warehouse.key is None:
+            for part in self.source.primary_key:
+                if self.target_of(part) is None:
+                    raise ValueError(
+                        f"columns: the key defaults to _shard and the primary key, but {part!r} is no column; add it or give warehouse.key"
+                    )
+        return self
+
+    def _check_mode(self) -> None:
+        write, cursor = self.warehouse.write, self.source.cursor
+        if write == "replace" and (cursor or self.deletes):
+            raise ValueError("warehouse.write: `replace` loads whole tables; take away `cursor` and `deletes`, or use `merge`")
+        if write != "replace" and cursor is None:
+            raise ValueError(f"source.cursor: `{write}` needs a cursor; for a table without one use `warehouse.write: replace`")
+        if write == "append" and (self.explode or self.deletes):
+            raise ValueError("warehouse.write: `append` is for rows that never change; use `merge` with explode or deletes")
+
+    def target_of(self, source_column: str) -> str | None:
+        """The target column that holds a source column as it is, if one does."""
+        return next((n for n, c in self.columns.items() if c.path == jsonpath.Path(source_column)), None)
+
+    @property
+    def index_column(self) -> str | None:
+        """The target column of an exploded element's place in its array."""
+        return self.target_of("$index") if self.explode else None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The target's key: as declared, or _shard, the primary key and, exploded, the element's index."""
+        if self.warehouse.key is not None:
+            return self.warehouse.key
+        own = tuple(str(self.target_of(c)) for c in self.source.primary_key)
+        return ("_shard", *own, *((self.index_column,) if self.index_column else ()))
+
+    @property
+    def unit_key(self) -> tuple[str, ...]:
+        """The key of what comes and goes as one: the parent of exploded rows, else the row itself."""
+        return tuple(k for k in self.key if k == "_shard" or self.columns[k].path.column not in ("$index", "$element"))
+
+    @property
+    def version_column(self) -> str | None:
+        """The target column that tells the newer of two versions; `_cursor` is added where no column holds the cursor."""
+        if self.warehouse.write != "merge":
+            return None
+        if len(self.source.cursors) == 1:
+            name = self.target_of(self.source.cursors[0])
+            if (
+                name
+                and self.columns[name].type.name in ("timestamp", "timestamptz", "date", "bigint", "numeric")
+                and not self.columns[name].type.sizes
+            ):
+                return name
+        return "_cursor"
+
+    @property
+    def source_columns(self) -> tuple[str, ...]:
+        """The source columns to read: keys and cursor first, then what the columns use, each once."""
+        wanted = [*self.source.primary_key, *self.source.cursors]
+        wanted += [self.explode.path.column] if self.explode else []
+        wanted += [self.deletes.column] if self.deletes else []
+        wanted += [c.path.column for c in self.columns.values() if not c.path.column.startswith("$")]
+        return tuple(dict.fromkeys(wanted))
+
+
+def group_of(group: str | tuple[str, ...]) -> tuple[str, ...]:
+    """A key is given as columns, an index as a group of columns; either as a tuple."""
+    return (group,) if isinstance(group, str) else group

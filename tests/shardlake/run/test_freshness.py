@@ -1,0 +1,181 @@
+"""What is an alarm and what is not: the rules on a real ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shardlake.ledger.alarms import Alarm, record, told, untold
+from shardlake.ledger.runs import completed_since
+from shardlake.run.freshness import alarms
+from shardlake.view.operation import short
+from tests.world import ORDERS_TABLE, World, WorldMaker, orders_view
+
+
+@pytest.fixture
+def shop(world: WorldMaker) -> World:
+    """Two shards with an order each, loaded a moment ago, and watched for long."""
+    w = world(["shop_00", "shop_01"], view=orders_view(freshness="10m", schedule="every 5m"))
+    w.on_all(ORDERS_TABLE)
+    w.on_all("INSERT INTO orders VALUES (1, 'new', 1, '2026-01-01', NULL)")
+    w.must_sync()
+    found(w)
+    w.warehouse("UPDATE shardlake.watched SET since = now() - interval '9 days'")
+    return w
+
+
+def found(w: World, now: datetime | None = None) -> set[tuple[str, str]]:
+    job = w.job()
+    return {(a.shard, a.kind) for a in alarms(job, {job.view.name: job.view}, now)[1]}
+
+
+def test_what_came_as_promised_is_no_alarm(shop: World) -> None:
+    assert found(shop) == set()
+
+
+def test_a_shard_that_is_late_and_one_that_never_came(shop: World) -> None:
+    shop.warehouse("UPDATE shardlake.watermarks SET moved_at = now() - interval '11 minutes' WHERE shard = 'shop_01'")
+    shop.shards.append("shop_02")
+    shop.create_shard("shop_02")
+    assert found(shop) == {("shop_01", "late"), ("shop_02", "never arrived")}
+    shop.warehouse("UPDATE shardlake.watched SET since = now() - interval '5 minutes'")
+    assert found(shop) == {("shop_01", "late")}  # what is new is not late yet
+
+
+def test_the_reason_of_the_last_failure_is_in_the_alarm(shop: World) -> None:
+    shop.on("shop_01", "DROP TABLE orders")
+    assert not shop.sync().ok
+    shop.warehouse("UPDATE shardlake.watermarks SET moved_at = now() - interval '11 minutes'")
+    job = shop.job()
+    said = {a.shard: a.message for a in alarms(job, {"orders": job.view})[1]}
+    assert said["shop_00"] == "shop_00 is staler than 10m"
+    assert said["shop_01"].startswith("shop_01 is staler than 10m; its last run failed: shop_01")
+
+
+def test_a_run_that_was_due_and_never_began(shop: World) -> None:
+    later = datetime.now(UTC) + timedelta(minutes=16)
+    assert ("", "not started") not in found(shop)
+    assert ("", "not started") in found(shop, later)
+    shop.warehouse("UPDATE shardlake.runs SET ended_at = now() + interval '12 minutes'")  # one that was due before took its time
+    assert ("", "not started") not in found(shop, later)
+    shop.warehouse("UPDATE shardlake.runs SET ended_at = NULL, state = 'running', started_at = now() - interval '7 hours'")
+    assert ("", "not started") in found(shop, later)  # a killed one
+
+
+def test_without_a_freshness_the_promise_is_twice_the_period(world: WorldMaker) -> None:
+    w = world(["shop_00"], view=orders_view(schedule="every 1h"))
+    w.on_all(ORDERS_TABLE)
+    w.on_all("INSERT INTO orders VALUES (1, 'new', 1, '2026-01-01', NULL)")
+    w.must_sync()
+    w.warehouse("UPDATE shardlake.watermarks SET moved_at = now() - interval '119 minutes'")
+    assert ("shop_00", "late") not in found(w)
+    w.warehouse("UPDATE shardlake.watermarks SET moved_at = now() - interval '121 minutes'")
+    assert ("shop_00", "late") in found(w)
+
+
+GHOST = "00000000-0000-0000-0000-000000000000"
+
+
+@pytest.fixture
+def past(shop: World) -> Iterator[World]:
+    """The same, with what really ran put back by six hours, and room for windows that never were."""
+    shop.warehouse("UPDATE shardlake.windows SET merged_at = now() - interval '6 hours'")
+    yield shop
+    shop.warehouse(f"DELETE FROM shardlake.windows WHERE run_id = '{GHOST}'")
+
+
+def history(w: World, shard: str, ages: list[float], **counts: int) -> None:
+    """Merged windows, as many hours ago; each with a changed row, or the counts given."""
+    given: dict[str, Any] = {"raw_rows": 100, "shaped": 100, "shape_rejected": 0, "view_rows": 100, "merged": 100, "rejected": 0, **counts}
+    for age in ages:
+        w.warehouse(
+            "INSERT INTO shardlake.windows (run_id, view, shard, status, kind, scan_order, opened_at, merged_at, unchanged, superseded, removed,"
+            f" {', '.join(given)}) VALUES ('{GHOST}', 'orders', '{shard}', 'merged', 'datetime', 'cursor', now(), now() - interval '1 hour' * {age},"
+            f" 0, 0, 0, {', '.join(map(str, given.values()))})"
+        )
+
+
+def test_a_shard_that_always_had_changes_and_has_none_any_more(past: World) -> None:
+    history(past, "shop_00", [6 + n / 2 for n in range(30)])  # every half hour, until six hours ago
+    history(past, "shop_01", [6 + n * 3 for n in range(30)])  # every three hours: six are nothing odd
+    assert found(past) == {("shop_00", "silent")}
+
+
+def test_a_rate_of_rejects_that_jumped(past: World) -> None:
+    history(past, "shop_00", [30 + n for n in range(30)], rejected=0)
+    history(past, "shop_01", [30 + n for n in range(30)], rejected=30, merged=70)
+    history(past, "shop_00", [1, 2], rejected=20, merged=80)
+    history(past, "shop_01", [1, 2], rejected=30, merged=70)
+    assert found(past) == {("shop_00", "rejects")}
+
+
+def test_a_backfill_is_no_news_and_no_rate(past: World) -> None:
+    """What is read again says nothing of whether the shard still comes."""
+    history(past, "shop_00", [6 + n / 2 for n in range(30)])
+    history(past, "shop_00", [0.1], rejected=50, merged=50)
+    backfill = past.warehouse(
+        "INSERT INTO shardlake.backfills (backfill_id, view, kind, lower_bound, upper_bound, step, shards)"
+        " VALUES (gen_random_uuid(), 'orders', 'datetime', 'a', 'b', '1d', '{shop_00}') RETURNING backfill_id"
+    )[0][0]
+    past.warehouse(f"INSERT INTO shardlake.backfill_slices VALUES ('{backfill}', 0, 'shop_00', 'a', 'b')")
+    past.warehouse(
+        f"UPDATE shardlake.windows SET backfill_id = '{backfill}', slice = 0 WHERE run_id = '{GHOST}' AND merged_at > now() - interval '1 hour'"
+    )
+    assert found(past) == {("shop_00", "silent")}
+
+
+def test_an_alarm_is_new_once_and_over_once(shop: World) -> None:
+    late = Alarm("orders", "shop_01", "late", "shop_01 is staler than 10m")
+    job = shop.job()
+    with job.warehouse.connection() as connection:
+        record(connection, ["orders"], [], [late])
+        assert untold(connection) == ([late], [])  # until somebody was told
+        assert untold(connection) == ([late], [])
+        told(connection, [late], [])
+        record(connection, ["orders"], [], [late])
+        record(connection, ["other"], ["orders"], [])
+        assert untold(connection) == ([], [])
+        record(connection, ["orders"], [], [])
+        assert untold(connection) == ([], [late])
+        told(connection, [], [late])
+        assert untold(connection) == ([], [])
+        record(connection, ["orders"], [], [late])
+        assert untold(connection) == ([late], [])
+    assert [row[0] for row in shop.warehouse("SELECT ended_at IS NULL FROM shardlake.alarms ORDER BY alarm_id")] == [False, True]
+
+
+def test_only_a_run_of_every_shard_makes_those_before_it_superfluous(shop: World) -> None:
+    before = datetime.now(UTC)
+    assert shop.sync(shards=["shop_01"]).ok
+    assert shop.sync(shards=["shop_01"]).ok
+    with shop.job().warehouse.connection() as connection:
+        assert not completed_since(connection, "orders", 2, before)
+    shop.must_sync()
+    with shop.job().warehouse.connection() as connection:
+        assert completed_since(connection, "orders", 2, before)
+        assert not completed_since(connection, "orders", 2, datetime.now(UTC))
+
+
+def test_a_view_that_could_not_be_asked_keeps_its_alarms_and_one_that_is_gone_has_none(shop: World) -> None:
+    late, unknown = Alarm("orders", "shop_01", "late", "late"), Alarm("orders", "", "unknown", "no secret")
+    gone = Alarm("removed", "shop_00", "late", "late")
+
+    def open_now() -> list[tuple[str, str]]:
+        return shop.warehouse("SELECT view, kind FROM shardlake.alarms WHERE ended_at IS NULL ORDER BY view, kind")
+
+    with shop.job().warehouse.connection() as connection:
+        record(connection, ["orders", "removed", "other"], [], [late, gone])
+        record(connection, ["other"], ["orders", "removed"], [unknown])
+        assert open_now() == [("orders", "late"), ("orders", "unknown"), ("removed", "late")]
+        record(connection, ["orders", "other"], [], [late])
+        assert open_now() == [("orders", "late"), ("removed", "late")]
+        record(connection, ["orders", "other"], [], [late], whole=True)
+        assert open_now() == [("orders", "late")]
+
+
+@pytest.mark.parametrize(("minutes", "text"), [(5, "5m"), (90, "90m"), (120, "2h"), (2880, "2d")])
+def test_spans_are_written_as_people_write_them(minutes: int, text: str) -> None:
+    assert short(timedelta(minutes=minutes)) == text
