@@ -37,7 +37,7 @@ class Claims:
         """Claim the shards, waiting up to `wait` seconds in all. Returns those that another run kept, and why."""
         deadline, left = time.monotonic() + wait, list(shards)
         while left:
-            left = [shard for shard in left if not self.hold(f"shardlake.run.run.{self._view}.{shard}")]
+            left = [shard for shard in left if not self.hold(f"shardlake.run.{self._view}.{shard}")]
             if not left or time.monotonic() >= deadline:
                 break
             time.sleep(0.2)
