@@ -21,7 +21,7 @@ from shardlake.connection.secret import expand
 from shardlake.errors import SpecError
 from shardlake.ledger.database import Warehouse
 from shardlake.provider import Answer, Provider
-from shardlake.sink.postgres.names import quoted
+from shardlake.quoting import ansi
 from shardlake.spec import Duration, PlainText, Reference, Spec
 from shardlake.view.view_file import explain
 
@@ -129,13 +129,13 @@ def refresh(warehouse: Warehouse, spec: Refresh) -> Refreshed:
 
 def _target(spec: Refresh) -> str:
     schema, table = spec.table.split(".")
-    return f"{quoted(schema)}.{quoted(table)}"
+    return f"{ansi(schema)}.{ansi(table)}"
 
 
 def _make_table(connection: Connection, spec: Refresh) -> None:
     if connection.execute("SELECT to_regclass(%s)", (_target(spec),)).fetchone() != (None,):
         return
-    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(spec.table.split('.')[0])}")
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ansi(spec.table.split('.')[0])}")
     connection.execute(
         f"CREATE TABLE IF NOT EXISTS {_target(spec)} (user_id text PRIMARY KEY, document jsonb NOT NULL, refreshed_at timestamptz NOT NULL)"
     )
@@ -145,7 +145,7 @@ def _stale(connection: Connection, spec: Refresh) -> Iterator[str]:
     """The ids of users without an answer that is fresh, in a read-only transaction."""
     text = spec.users.strip().rstrip(";")
     if _TABLE.fullmatch(text):
-        text = f"SELECT user_id FROM {'.'.join(quoted(part) for part in text.split('.'))}"
+        text = f"SELECT user_id FROM {'.'.join(ansi(part) for part in text.split('.'))}"
     with connection.transaction():
         connection.execute("SET TRANSACTION READ ONLY")
         try:

@@ -9,11 +9,11 @@ from typing import Any
 from shardlake.errors import ShardlakeError
 from shardlake.ledger import runs, windows
 from shardlake.run.job import Job
-from shardlake.shape.query import version_type
-from shardlake.sink.postgres.target import plan_ddl, target_columns
+from shardlake.sink.postgres.target import plan_ddl
 from shardlake.source.sql.dialect import dialect
 from shardlake.source.sql.plan import cursor_kind, drift, plan_window
 from shardlake.source.sql.select import Relation, chunk_sql, describe
+from shardlake.view.columns import target_columns, version_type
 from shardlake.view.view import View
 
 _EXACT: dict[str, tuple[str, ...]] = {

@@ -21,7 +21,6 @@ from shardlake.raw import files as raw
 from shardlake.raw.store import open_store
 from shardlake.run.job import Job
 from shardlake.shape.chunk import Shaped, shape
-from shardlake.shape.query import version_type
 from shardlake.sink.lake import commit as lake
 from shardlake.sink.lake.commit import Written
 from shardlake.sink.lake.rows import keeper
@@ -30,11 +29,12 @@ from shardlake.sink.postgres.merge import Merged, merge
 from shardlake.sink.postgres.merge_sql import MergeSql
 from shardlake.sink.postgres.names import target
 from shardlake.sink.postgres.stage import DirectCopy, NoDirectCopy, Staged, can_copy_directly, drop_orphans, stage
-from shardlake.sink.postgres.target import TargetColumn, ensure_target, target_columns
+from shardlake.sink.postgres.target import ensure_target
 from shardlake.source.sql.plan import ShardPlan, columns_as_null, plan_window
 from shardlake.source.sql.read import Extracted, Request
 from shardlake.source.sql.window import Position
 from shardlake.source.sql.worker import extract_in_worker
+from shardlake.view.columns import TargetColumn, target_columns, version_type
 
 Connection = psycopg.Connection[Any]
 

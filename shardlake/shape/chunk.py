@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shardlake.quoting import ansi
 from shardlake.shape.json_limits import FINE, MALFORMED, SUSPICIOUS, examine, extract_exact, harmless, parse_exact, why_malformed
 from shardlake.shape.query import (
     DOCUMENTS,
@@ -20,7 +21,6 @@ from shardlake.shape.query import (
     extraction,
     is_json,
     json_columns,
-    name,
     shape_query,
 )
 from shardlake.shape.uncertain import uncertain
@@ -146,7 +146,7 @@ def _extracted(
                         [_lists(found, json.name, paths, as_json, exploded) for found in exact.values()], pa.list_(pa.string())
                     )
         connection.register("exact", pa.table(rows))
-        lists = ", ".join(f"exact.{name(c)}" for c in rows if c != ROW)
+        lists = ", ".join(f"exact.{ansi(c)}" for c in rows if c != ROW)
         # a row with one document to be taken apart exactly has all of them taken apart so
         query += f" UNION ALL SELECT raw.*, {lists} FROM raw JOIN exact USING ({ROW})"
     return f"({query})"

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from shardlake.errors import ContractError
+from shardlake.quoting import ansi, ansi_text
 from shardlake.shape.json_limits import MARK
-from shardlake.source.sql.dialect import SourceColumn
 from shardlake.source.sql.select import CURSOR
+from shardlake.view.columns import version_type
 from shardlake.view.jsonpath import Path
 from shardlake.view.view import Column, View
 
@@ -66,20 +67,20 @@ def extraction(json: JsonColumn, *, one_pass: bool) -> str:
 
     With `one_pass` one list has both, as text: a string has no quotes then, so that it must be told from JSON by other means.
     """
-    document = f"CAST({name(json.name)} AS VARCHAR)"
+    document = f"CAST({ansi(json.name)} AS VARCHAR)"
     if one_pass:
-        return f"json_extract_string({document}, {_pointers((*json.texts, *json.documents))}) AS {name(TEXTS + json.name)}"
+        return f"json_extract_string({document}, {_pointers((*json.texts, *json.documents))}) AS {ansi(TEXTS + json.name)}"
     items = []
     if json.texts:
-        items.append(f"try(json_extract_string({document}, {_pointers(json.texts)})) AS {name(TEXTS + json.name)}")
+        items.append(f"try(json_extract_string({document}, {_pointers(json.texts)})) AS {ansi(TEXTS + json.name)}")
     documents = json.documents or (() if json.texts else ((),))
     if documents:
-        items.append(f"try(json_extract({document}, {_pointers(documents)})) AS {name(DOCUMENTS + json.name)}")
+        items.append(f"try(json_extract({document}, {_pointers(documents)})) AS {ansi(DOCUMENTS + json.name)}")
     return ", ".join(items)
 
 
 def _pointers(paths: tuple[tuple[str | int, ...], ...]) -> str:
-    return "[" + ", ".join(literal(pointer(p)) for p in paths) + "]"
+    return "[" + ", ".join(ansi_text(pointer(p)) for p in paths) + "]"
 
 
 def expression(view: View, column: Column, raw: dict[str, pa.DataType], kinds: dict[str, str], *, one_pass: bool) -> str:
@@ -93,16 +94,16 @@ def expression(view: View, column: Column, raw: dict[str, pa.DataType], kinds: d
         json = next(j for j in json_columns(view) if j.name == path.column)
         if one_pass:
             place = len(json.texts) + json.documents.index(path.steps) if is_json(column) else json.texts.index(path.steps)
-            return f"{name(TEXTS + json.name)}[{place + 1}]"
+            return f"{ansi(TEXTS + json.name)}[{place + 1}]"
         if is_json(column):
-            return f"nullif(CAST({name(DOCUMENTS + json.name)}[{json.documents.index(path.steps) + 1}] AS VARCHAR), 'null')"
-        return f"{name(TEXTS + json.name)}[{json.texts.index(path.steps) + 1}]"
+            return f"nullif(CAST({ansi(DOCUMENTS + json.name)}[{json.documents.index(path.steps) + 1}] AS VARCHAR), 'null')"
+        return f"{ansi(TEXTS + json.name)}[{json.texts.index(path.steps) + 1}]"
     return source_text(column, path.column, raw[path.column], kinds.get(path.column, "text"))
 
 
 def source_text(column: Column | None, source: str, arrow: pa.DataType, kind: str) -> str:
     """A plain source column as the text that the target's type reads."""
-    value, target = name(source), column.type.name if column else ""
+    value, target = ansi(source), column.type.name if column else ""
     if pa.types.is_null(arrow):
         return "CAST(NULL AS VARCHAR)"
     if pa.types.is_binary(arrow) or pa.types.is_large_binary(arrow):
@@ -122,10 +123,10 @@ def source_text(column: Column | None, source: str, arrow: pa.DataType, kind: st
 
 def _element(column: Column, path: Path) -> str:
     if is_json(column):
-        found = f"json_extract(_shardlake_element, {literal(pointer(path.steps))})" if path.steps else "_shardlake_element"
+        found = f"json_extract(_shardlake_element, {ansi_text(pointer(path.steps))})" if path.steps else "_shardlake_element"
         return _unmarked(f"nullif(CAST({found} AS VARCHAR), 'null')")
     # a number that stands alone has no quotes any more
-    return f"replace({_unmarked(f'json_extract_string(_shardlake_element, {literal(pointer(path.steps))})')}, '{MARK}', '')"
+    return f"replace({_unmarked(f'json_extract_string(_shardlake_element, {ansi_text(pointer(path.steps))})')}, '{MARK}', '')"
 
 
 def _unmarked(text: str) -> str:
@@ -144,12 +145,12 @@ def shape_query(view: View, raw: dict[str, pa.DataType], kinds: dict[str, str], 
     the array to explode should be: no view row at all.
     """
     columns = {n: expression(view, c, raw, kinds, one_pass=one_pass) for n, c in view.columns.items()}
-    gone = f"{name(view.deletes.column)} IS NOT NULL" if view.deletes and view.deletes.mode == "apply" else "false"
+    gone = f"{ansi(view.deletes.column)} IS NOT NULL" if view.deletes and view.deletes.mode == "apply" else "false"
     version = [f"{_cursor(view, raw, kinds)} AS _cursor"] if view.version_column == "_cursor" else []
     source, malformed = extracted, "false" if one_pass else _malformed(view)
     if view.explode:
         json = next(j for j in json_columns(view) if j.name == view.explode.path.column)
-        document = f"{name(DOCUMENTS + json.name)}[{json.documents.index(view.explode.path.steps) + 1}]"
+        document = f"{ansi(DOCUMENTS + json.name)}[{json.documents.index(view.explode.path.steps) + 1}]"
         malformed += f" OR (NOT ({gone}) AND json_type({document}) NOT IN ('ARRAY', 'NULL'))"
         items = f"CASE WHEN {gone} OR json_type({document}) IS DISTINCT FROM 'ARRAY' THEN [] ELSE from_json({document}, '[\"JSON\"]') END"
         # an empty list still gives one row here, so that the parent is known to have no elements
@@ -163,7 +164,7 @@ def shape_query(view: View, raw: dict[str, pa.DataType], kinds: dict[str, str], 
     op = f"CASE WHEN {malformed} THEN 'm' WHEN {gone} THEN 'd' END AS _op"
     kept = {*view.unit_key, view.version_column}
     selected = [
-        f"{e} AS {name(n)}" if n in kept or gone == "false" else f"CASE WHEN {gone} THEN NULL ELSE {e} END AS {name(n)}"
+        f"{e} AS {ansi(n)}" if n in kept or gone == "false" else f"CASE WHEN {gone} THEN NULL ELSE {e} END AS {ansi(n)}"
         for n, e in columns.items()
     ]
     return f"SELECT {', '.join([*selected, *version, op, ROW])} FROM {source}"
@@ -173,7 +174,7 @@ def _malformed(view: View) -> str:
     parts = []
     for json in json_columns(view):
         found = TEXTS if json.texts else DOCUMENTS
-        parts.append(f"({name(json.name)} IS NOT NULL AND {name(found + json.name)} IS NULL)")
+        parts.append(f"({ansi(json.name)} IS NOT NULL AND {ansi(found + json.name)} IS NULL)")
     return " OR ".join(parts) or "false"
 
 
@@ -184,26 +185,6 @@ def _cursor(view: View, raw: dict[str, pa.DataType], kinds: dict[str, str]) -> s
     return source_text(stamp, column, raw[column], kinds.get(view.source.cursors[0], "text"))
 
 
-def version_type(kind: str) -> str:
-    """The Postgres type of `_cursor`, by the kind of the cursor."""
-    return {"instant": "timestamptz", "datetime": "timestamp", "date": "date", "decimal": "numeric"}.get(kind, "bigint")
-
-
-def kinds_of(columns: tuple[SourceColumn, ...]) -> dict[str, str]:
-    """Column names and kinds."""
-    return {c.name: c.kind for c in columns}
-
-
 def is_json(column: Column) -> bool:
     """Whether what is found for a column is JSON, and no text."""
     return column.type.name == "jsonb" or column.type.array
-
-
-def name(text: str) -> str:
-    """A name, quoted for DuckDB."""
-    return '"' + text.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Text as DuckDB's literal."""
-    return "'" + text.replace("'", "''") + "'"

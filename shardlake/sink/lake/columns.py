@@ -2,8 +2,8 @@
 
 import pyarrow as pa
 
-from shardlake.sink.postgres.names import cast
-from shardlake.sink.postgres.target import TargetColumn
+from shardlake.rows.cast import cast
+from shardlake.view.columns import TargetColumn
 from shardlake.view.layout import folded
 from shardlake.view.nested import List, Part, Struct
 from shardlake.view.types import Type

@@ -25,7 +25,6 @@ from shardlake.ledger import windows
 from shardlake.ledger.lake import Commit, Counts, LakeFile
 from shardlake.raw.store import address, open_store, remove
 from shardlake.run.job import Job
-from shardlake.shape.query import version_type
 from shardlake.sink.lake.catalogue import register
 from shardlake.sink.lake.current import CurrentTable, merge_batch, tombstones_of
 from shardlake.sink.lake.files import encode
@@ -35,7 +34,7 @@ from shardlake.sink.lake.rows import Tally, batches, chunks
 from shardlake.sink.lake.spool import MOST, scratched
 from shardlake.sink.lake.tables import LakeTable, from_json, latest_of, planned
 from shardlake.sink.lake.upload import upload
-from shardlake.sink.postgres.target import TargetColumn, target_columns
+from shardlake.view.columns import TargetColumn, target_columns, version_type
 from shardlake.view.layout import Layout
 from shardlake.view.view import View
 

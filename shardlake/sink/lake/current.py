@@ -15,7 +15,7 @@ import psycopg
 import pyarrow as pa
 
 from shardlake.ledger.lake import Counts
-from shardlake.sink.postgres.names import text
+from shardlake.quoting import postgres_text
 from shardlake.view.layout import folded
 from shardlake.view.view import View
 
@@ -124,7 +124,7 @@ def tombstones_of(connection: Connection, view: View, batch: pl.DataFrame) -> pl
         return empty
     units = _unit_text(batch.rename({n: folded(n) for n in batch.columns}), Keys.of(view)).unique().to_list()
     rows = connection.execute(
-        f"SELECT unit_key::text, round(version * 1000000)::text, shard FROM shardlake.tombstones WHERE view = {text(view.name)} AND version > '-Infinity'"
+        f"SELECT unit_key::text, round(version * 1000000)::text, shard FROM shardlake.tombstones WHERE view = {postgres_text(view.name)} AND version > '-Infinity'"
         " AND unit_key = ANY(SELECT u::jsonb FROM unnest(%s::text[]) u)",
         (units,),
     ).fetchall()

@@ -16,6 +16,7 @@ from pyarrow.dataset import ParquetFragmentScanOptions
 
 from shardlake.connection.connection import Lake
 from shardlake.errors import LakeUnavailable
+from shardlake.quoting import ansi
 from shardlake.sink.lake.current import Keys, frame_of, plain_arrow, rows_among
 from shardlake.sink.lake.files import GROUP, LEVEL
 from shardlake.sink.lake.partition import values_of
@@ -125,8 +126,8 @@ class Delta:
             source = pl.concat(
                 [upserts.with_columns(pl.lit(False).alias(_GONE)), gone.with_columns(pl.lit(True).alias(_GONE))], how="diagonal"
             )
-            every = {n: f"s.{_quoted(n)}" for n in (*columns, *self._derived)}
-            same = " AND ".join(f"t.{_quoted(k)} = s.{_quoted(k)}" for k in self._keys.key)
+            every = {n: f"s.{ansi(n)}" for n in (*columns, *self._derived)}
+            same = " AND ".join(f"t.{ansi(k)} = s.{ansi(k)}" for k in self._keys.key)
             (
                 table.merge(plain_arrow(source), same, source_alias="s", target_alias="t", merge_schema=True, writer_properties=_WRITER)
                 .when_matched_delete(f"s.{_GONE}")
@@ -178,7 +179,3 @@ def vacuum(lake: Lake, uri: str, grace: timedelta) -> int:
 
 def _unfolded(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     return frame.select(pl.col(folded(column)).alias(column))
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -13,9 +13,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shardlake.quoting import ansi_text
 from shardlake.shape.chunk import duck
 from shardlake.shape.json_limits import SUSPICIOUS, Members, any_rounds, may_round, parse_exact
-from shardlake.shape.query import literal
 from shardlake.shape.uncertain import certain
 from shardlake.shape.values import Unread, has_offset, in_zone, values
 from shardlake.sink.lake.columns import part_type
@@ -122,7 +122,7 @@ def _from_json(documents: pa.Array, structure: Any) -> pa.Array:
     connection.register("documents", pa.table({"document": documents}))
     try:
         found = connection.sql(
-            f"SELECT try(from_json(document, {literal(json.dumps(structure, ensure_ascii=False))})) AS found FROM documents"
+            f"SELECT try(from_json(document, {ansi_text(json.dumps(structure, ensure_ascii=False))})) AS found FROM documents"
         )
         return found.to_arrow_table().column("found").combine_chunks()
     finally:

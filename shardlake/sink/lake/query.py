@@ -18,8 +18,8 @@ from shardlake.connection.connection import Lake
 from shardlake.errors import SpecError
 from shardlake.ledger import lake as ledger
 from shardlake.ledger.database import Warehouse
+from shardlake.quoting import ansi, ansi_text
 from shardlake.raw.store import address, open_store
-from shardlake.shape.query import literal, name
 from shardlake.sink.lake.hive import duck
 from shardlake.sink.lake.tables import LakeTable, from_json
 
@@ -136,10 +136,10 @@ def _attach(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, lake: L
     connection.execute("SET enable_external_file_cache = false")
     for place in sorted(chosen, key=lambda c: known[c][0].format == "view"):
         table_ = known[place][0]
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name(table_.database)}")
-        connection.execute(f"CREATE VIEW {name(table_.database)}.{name(table_.name)} AS {_select(table_, files.get(place, []))}")
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ansi(table_.database)}")
+        connection.execute(f"CREATE VIEW {ansi(table_.database)}.{ansi(table_.name)} AS {_select(table_, files.get(place, []))}")
     if databases := dict.fromkeys(database for database, _ in sorted(chosen, key=lambda c: c[0] == "raw")):
-        connection.execute(f"SET search_path = {literal(','.join(databases))}")
+        connection.execute(f"SET search_path = {ansi_text(','.join(databases))}")
     return sizes
 
 
@@ -170,14 +170,14 @@ def _select(table: LakeTable, groups: list[tuple[list[str], list[str], list[int]
         return table.sql
     every = (*table.columns, *table.partitions)
     if not groups:
-        return f"SELECT {', '.join(f'CAST(NULL AS {duck(t)}) AS {name(n)}' for n, t in every)} WHERE false"
-    types = ", ".join(f"{literal(n)}: {duck(t)}" for n, t in table.partitions)
+        return f"SELECT {', '.join(f'CAST(NULL AS {duck(t)}) AS {ansi(n)}' for n, t in every)} WHERE false"
+    types = ", ".join(f"{ansi_text(n)}: {duck(t)}" for n, t in table.partitions)
     hive = f"hive_partitioning = true, hive_types = {{{types}}}" if types else "hive_partitioning = false"
     parts = []
     for columns, keys, _ in groups:
         there = {*columns, *(n for n, _ in table.partitions)} if columns else {n for n, _ in every}
-        names = ", ".join(name(n) if n in there else f"CAST(NULL AS {duck(t)}) AS {name(n)}" for n, t in every)
-        paths = ", ".join(literal(f"{_SCHEME}://{key}") for key in keys)
+        names = ", ".join(ansi(n) if n in there else f"CAST(NULL AS {duck(t)}) AS {ansi(n)}" for n, t in every)
+        paths = ", ".join(ansi_text(f"{_SCHEME}://{key}") for key in keys)
         union = "" if columns else ", union_by_name = true"
         parts.append(f"SELECT {names} FROM read_parquet([{paths}], {hive}{union})")
     return " UNION ALL ".join(parts)

@@ -25,7 +25,7 @@ from shardlake.sink.lake.partition import Partitions, Values, folder
 from shardlake.sink.lake.rows import BATCH
 from shardlake.sink.lake.spool import read_table, write_table
 from shardlake.sink.lake.typed import lake_schema
-from shardlake.sink.postgres.target import TargetColumn
+from shardlake.view.columns import TargetColumn
 from shardlake.view.layout import Layout, folded
 from shardlake.view.view import View
 

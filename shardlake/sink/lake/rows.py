@@ -14,13 +14,12 @@ from shardlake.raw import files as raw
 from shardlake.raw.store import open_store
 from shardlake.run.job import Job
 from shardlake.shape.chunk import Shaped, shape
-from shardlake.shape.query import version_type
 from shardlake.sink.lake.current import frame_of
 from shardlake.sink.lake.partition import unfit
 from shardlake.sink.lake.spool import read_table, write_chunk, write_table
 from shardlake.sink.lake.typed import LakeReject, Split, settle, split
 from shardlake.sink.postgres.merge_sql import MergeSql
-from shardlake.sink.postgres.target import TargetColumn, target_columns
+from shardlake.view.columns import TargetColumn, target_columns, version_type
 from shardlake.view.view import View
 
 BATCH = 24 << 20

@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from shardlake.errors import ContractError
 from shardlake.ledger import lake as ledger
+from shardlake.quoting import ansi
 from shardlake.sink.lake.columns import arrow_type, glue_type, lake_type
-from shardlake.sink.postgres.target import TargetColumn
+from shardlake.view.columns import TargetColumn
 from shardlake.view.layout import Layout, Transform, folded
 from shardlake.view.types import Type
 from shardlake.view.view import View
@@ -106,14 +107,14 @@ def _projection(layout: Layout) -> dict[str, str]:
 
 def latest_of(view: View, layout: Layout, table: LakeTable) -> LakeTable:
     """`<table>_latest`: of every row (or exploded parent) what the newest version says, by the order in which the warehouse merges."""
-    unit = ", ".join(_quoted(folded(k)) for k in view.unit_key)
-    newest = "" if view.version_column is None else f"{_quoted(folded(view.version_column))} DESC NULLS LAST, "
+    unit = ", ".join(ansi(folded(k)) for k in view.unit_key)
+    newest = "" if view.version_column is None else f"{ansi(folded(view.version_column))} DESC NULLS LAST, "
     order = "_window, _seq" if view.warehouse.write == "append" else f"{newest}_shard DESC, _window DESC, _seq DESC"
     kept = [c for c in (*table.columns, *table.partitions) if c[0] not in ("_op", "_window", "_seq")]
-    names = ", ".join(_quoted(n) for n, _ in kept)
+    names = ", ".join(ansi(n) for n, _ in kept)
     sql = (
         f"SELECT {names} FROM (SELECT *, rank() OVER (PARTITION BY {unit} ORDER BY {order}) AS _rank"
-        f" FROM {_quoted(table.database)}.{_quoted(table.name)}) AS versions WHERE _rank = 1 AND _op IS NULL"
+        f" FROM {ansi(table.database)}.{ansi(table.name)}) AS versions WHERE _rank = 1 AND _op IS NULL"
     )
     return LakeTable(table.database, f"{layout.table}_latest", "view", tuple(kept), (), "", sql)
 
@@ -158,7 +159,3 @@ def planned(connection: Connection, view: View, layout: Layout, columns: tuple[T
             f"the lake table {wanted.database}.{wanted.name} belongs to the view {owner}", hint="Give the layout another table name."
         )
     return evolved(from_json(wanted.database, wanted.name, definition), wanted)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

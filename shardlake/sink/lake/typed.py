@@ -13,15 +13,15 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shardlake.quoting import ansi, ansi_list
 from shardlake.shape.chunk import Shaped, duck
-from shardlake.shape.query import ROW, name
+from shardlake.shape.query import ROW
 from shardlake.shape.values import Unread, in_zone, values
 from shardlake.sink.lake.columns import NAIVE, arrow_type, has_offset, lake_type, odd, printed, tried, typed
 from shardlake.sink.lake.nested import nested_values
 from shardlake.sink.lake.nested_exact import exact_values
 from shardlake.sink.postgres.merge_sql import MergeSql
-from shardlake.sink.postgres.names import quoted, quoted_list
-from shardlake.sink.postgres.target import TargetColumn
+from shardlake.view.columns import TargetColumn
 from shardlake.view.view import View
 
 Connection = psycopg.Connection[Any]
@@ -95,14 +95,14 @@ def _at_once(own: list[TargetColumn], rows: pa.Table, nested: dict[str, pa.Array
 def _by_sql(own: list[TargetColumn], rows: pa.Table, nested: dict[str, pa.Array], schema: pa.Schema, zone: str) -> Split:
     """What has to be judged or spelt anew, by DuckDB. ROW tells which rows are left of those that came."""
     conditions = ["_uncertain IS NOT NULL"]
-    conditions += [f"coalesce({found}, false)" for c in own if (found := odd(c.type, name(c.name)))]
+    conditions += [f"coalesce({found}, false)" for c in own if (found := odd(c.type, ansi(c.name)))]
     rows = rows.append_column(ROW, pl.int_range(rows.num_rows, eager=True).to_arrow())
     plain = [c for c in own if not c.lake]
     connection = duck()
     connection.register("shaped", rows)
     try:
         items, condition = ", ".join(_items(plain, zone)), " OR ".join(conditions)
-        texts = f"SELECT {', '.join(name(c.name) for c in own)}, _op, _uncertain, {PLACE} FROM shaped"
+        texts = f"SELECT {', '.join(ansi(c.name) for c in own)}, _op, _uncertain, {PLACE} FROM shaped"
         doubt = connection.sql(f"{texts} WHERE {condition}").to_arrow_table()
         try:
             sure = connection.sql(f"SELECT {items}, _op, {PLACE}, {ROW} FROM shaped WHERE NOT ({condition})").to_arrow_table()
@@ -122,10 +122,10 @@ def _by_sql(own: list[TargetColumn], rows: pa.Table, nested: dict[str, pa.Array]
 def _items(columns: list[TargetColumn], zone: str) -> list[str]:
     items = []
     for column in columns:
-        value = name(column.name)
+        value = ansi(column.name)
         if column.type.name == "timestamptz" and not column.type.array and zone != "UTC":
             items.append(f"CASE WHEN {has_offset(value)} THEN CAST({value} AS TIMESTAMPTZ) END AS {value}")
-            items.append(f"CASE WHEN NOT {has_offset(value)} THEN CAST({value} AS TIMESTAMP) END AS {name(NAIVE + column.name)}")
+            items.append(f"CASE WHEN NOT {has_offset(value)} THEN CAST({value} AS TIMESTAMP) END AS {ansi(NAIVE + column.name)}")
         else:
             items.append(f"{typed(column.type, value)} AS {value}")
     return items
@@ -154,17 +154,17 @@ def settle(connection: Connection, sql: MergeSql, unresolved: pa.Table) -> tuple
     view, columns = sql.view, [c for c in sql.columns if c.name != "_shard"]
     with connection.transaction(force_rollback=True):
         connection.execute("SELECT set_config('TimeZone', %s, true)", (sql.zone,))
-        lines = ", ".join(f"{quoted(n)} text" for n in unresolved.column_names)
+        lines = ", ".join(f"{ansi(n)} text" for n in unresolved.column_names)
         connection.execute(f"CREATE TEMP TABLE unresolved ({lines})")
         with (
             connection.cursor() as cursor,
-            cursor.copy(f"COPY unresolved ({quoted_list(tuple(unresolved.column_names))}) FROM STDIN") as copy,
+            cursor.copy(f"COPY unresolved ({ansi_list(tuple(unresolved.column_names))}) FROM STDIN") as copy,
         ):
             for row in zip(*(c.cast(pa.string()).to_pylist() for c in unresolved.columns), strict=True):
                 copy.write_row(row)
         judged = connection.execute(sql.judge("unresolved")).rowcount
         # what is nested is read as it came: numbers that become text are not spelt as Postgres spells them
-        items = ", ".join(f"s.{quoted(c.name)}" if c.lake else printed(c.type, "s." + quoted(c.name)) for c in columns)
+        items = ", ".join(f"s.{ansi(c.name)}" if c.lake else printed(c.type, "s." + ansi(c.name)) for c in columns)
         found = connection.execute(f"SELECT {items}, s._op, s.{PLACE} FROM unresolved s ORDER BY s.{PLACE}::bigint").fetchall()
         names = [*(c.name for c in columns), "_op", PLACE]
         texts = pa.table({n: pa.array([row[i] for row in found], pa.string()) for i, n in enumerate(names)})
@@ -180,7 +180,7 @@ def _held(
     connection = duck()
     connection.register("printed", texts)
     try:
-        items = ", ".join(f"{tried(c.type, name(c.name))} AS {name(c.name)}" for c in columns if not c.lake)
+        items = ", ".join(f"{tried(c.type, ansi(c.name))} AS {ansi(c.name)}" for c in columns if not c.lake)
         rows = connection.sql(f"SELECT {items}, _op, CAST({PLACE} AS BIGINT) AS {PLACE} FROM printed").to_arrow_table()
     finally:
         connection.unregister("printed")

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from shardlake.quoting import ansi, ansi_list, postgres_text
+from shardlake.rows.cast import cast
 from shardlake.shape.uncertain import INDEXABLE_BYTES
-from shardlake.sink.postgres.names import cast, quoted, quoted_list, staging, staging_rejects, text
-from shardlake.sink.postgres.target import TargetColumn
+from shardlake.sink.postgres.names import staging, staging_rejects
+from shardlake.view.columns import TargetColumn
 from shardlake.view.types import Type
 from shardlake.view.view import View
 
@@ -34,16 +36,16 @@ class MergeSql:
         return next(c.type for c in self.columns if c.name == name)
 
     def _value(self, name: str, prefix: str = "s.") -> str:
-        return text(self.shard) if name == "_shard" else cast(self._type(name), prefix + quoted(name))
+        return postgres_text(self.shard) if name == "_shard" else cast(self._type(name), prefix + ansi(name))
 
     def _same(self, names: tuple[str, ...]) -> str:
-        return " AND ".join(f"m.{quoted(n)} = {self._value(n)}" for n in names)
+        return " AND ".join(f"m.{ansi(n)} = {self._value(n)}" for n in names)
 
     def _newer(self, version: str, shard: str, row: str) -> str:
         """Whether a staged row replaces `m`: a later version; at the same version another row of the same shard, or
         of a shard that sorts later, so that the outcome does not depend on the order in which shards come."""
-        mine = f"m.{quoted(str(self.view.version_column))}"
-        theirs = ", ".join(f"m.{quoted(c.name)}" for c in self.columns)
+        mine = f"m.{ansi(str(self.view.version_column))}"
+        theirs = ", ".join(f"m.{ansi(c.name)}" for c in self.columns)
         kept = f" AND NOT (m._shard = {shard} AND {self._read_since(version)})" if self.since else ""
         return (
             f"({version} > {mine} OR ({mine} IS NULL AND {version} IS NOT NULL)"
@@ -55,7 +57,9 @@ class MergeSql:
         kind = self._type(str(self.view.version_column))
         ranges = []
         for lower, upper in self.since:
-            edges = [f"{value} {sign} {cast(kind, text(edge))}" for sign, edge in ((">", lower), ("<=", upper)) if edge is not None]
+            edges = [
+                f"{value} {sign} {cast(kind, postgres_text(edge))}" for sign, edge in ((">", lower), ("<=", upper)) if edge is not None
+            ]
             ranges.append(f"({' AND '.join(edges) or 'true'})")
         return f"coalesce({' OR '.join(ranges)}, false)"
 
@@ -64,29 +68,29 @@ class MergeSql:
         names = tuple(c.name for c in self.columns)
         values = ", ".join(self._value(n) for n in names)
         live = "s._op IS NULL"
-        sql = f"INSERT INTO {self.into} AS m ({quoted_list(names)})\nSELECT {values}\nFROM {self.staging} s\nWHERE {live}"
+        sql = f"INSERT INTO {self.into} AS m ({ansi_list(names)})\nSELECT {values}\nFROM {self.staging} s\nWHERE {live}"
         rest = tuple(n for n in names if n not in self.view.key)
-        update = ", ".join(f"{quoted(n)} = excluded.{quoted(n)}" for n in rest)
+        update = ", ".join(f"{ansi(n)} = excluded.{ansi(n)}" for n in rest)
         if self.view.warehouse.write == "append" or not rest:
-            return f"{sql}\nON CONFLICT ({quoted_list(self.view.key)}) DO NOTHING"
+            return f"{sql}\nON CONFLICT ({ansi_list(self.view.key)}) DO NOTHING"
         if self.view.warehouse.write == "replace":  # of shards that hold one key the last has it, in whatever order they come
-            return f"{sql}\nON CONFLICT ({quoted_list(self.view.key)}) DO UPDATE SET {update}\nWHERE excluded._shard > m._shard"
+            return f"{sql}\nON CONFLICT ({ansi_list(self.view.key)}) DO UPDATE SET {update}\nWHERE excluded._shard > m._shard"
         version = str(self.view.version_column)
         if compare_first:
-            newer = self._newer(self._value(version), text(self.shard), values)
+            newer = self._newer(self._value(version), postgres_text(self.shard), values)
             sql += f"\n  AND NOT EXISTS (SELECT FROM {self.into} m WHERE {self._same(self.view.key)} AND NOT {newer})"
-        newer = self._newer(f"excluded.{quoted(version)}", "excluded._shard", quoted_list(names, "excluded."))
-        return f"{sql}\nON CONFLICT ({quoted_list(self.view.key)}) DO UPDATE SET {update}\nWHERE {newer}"
+        newer = self._newer(f"excluded.{ansi(version)}", "excluded._shard", ansi_list(names, "excluded."))
+        return f"{sql}\nON CONFLICT ({ansi_list(self.view.key)}) DO UPDATE SET {update}\nWHERE {newer}"
 
     def superseded(self) -> str:
         """How many staged rows met a newer version, after the upsert."""
         if self.view.warehouse.write != "merge":
-            return f"SELECT count(*) FROM {self.staging} s JOIN {self.into} m ON {self._same(self.view.key)} WHERE s._op IS NULL AND m._shard > {text(self.shard)}"
-        version, mine = self._value(str(self.view.version_column)), f"m.{quoted(str(self.view.version_column))}"
+            return f"SELECT count(*) FROM {self.staging} s JOIN {self.into} m ON {self._same(self.view.key)} WHERE s._op IS NULL AND m._shard > {postgres_text(self.shard)}"
+        version, mine = self._value(str(self.view.version_column)), f"m.{ansi(str(self.view.version_column))}"
         return (
             f"SELECT count(*) FROM {self.staging} s JOIN {self.into} m ON {self._same(self.view.key)}\n"
             f"WHERE s._op IS NULL AND ({mine} > {version} OR ({version} IS NULL AND {mine} IS NOT NULL)"
-            f" OR ({mine} IS NOT DISTINCT FROM {version} AND m._shard > {text(self.shard)}))"
+            f" OR ({mine} IS NOT DISTINCT FROM {version} AND m._shard > {postgres_text(self.shard)}))"
         )
 
     def drop_older_twins(self) -> str:
@@ -104,7 +108,7 @@ class MergeSql:
             f"WITH {self._judged(self.staging, everything=everything)},\n"
             f"removed AS (DELETE FROM {self.staging} t USING judged j WHERE t.ctid = j.place)\n"
             "INSERT INTO shardlake.rejects (window_id, view, shard, stage, row_key, column_name, value, reason)\n"
-            f"SELECT {self.window_id}, {text(self.view.name)}, {text(self.shard)}, 'merge', row_key, name, left(value, 500), reason FROM judged RETURNING 1"
+            f"SELECT {self.window_id}, {postgres_text(self.view.name)}, {postgres_text(self.shard)}, 'merge', row_key, name, left(value, 500), reason FROM judged RETURNING 1"
         )
 
     def judge(self, table: str) -> str:
@@ -117,18 +121,18 @@ class MergeSql:
         for column in self.columns:
             if column.name == "_shard":
                 continue
-            value = f"s.{quoted(column.name)}"
-            reason = f"shardlake.cast_error({value}, {text(str(column.type))})"
+            value = f"s.{ansi(column.name)}"
+            reason = f"shardlake.cast_error({value}, {postgres_text(str(column.type))})"
             if column.type.certain is None:
                 reason = "NULL" if column.type.name == "text" else reason
             elif column.type.name != "varchar":  # a pattern costs a tenth of the cast that it spares
-                reason = f"CASE WHEN {value} ~ {text(f'^(?:{column.type.certain})$')} THEN NULL ELSE {reason} END"
+                reason = f"CASE WHEN {value} ~ {postgres_text(f'^(?:{column.type.certain})$')} THEN NULL ELSE {reason} END"
             if column.name in indexed and column.type.name in ("text", "varchar", "jsonb", "bytea"):
                 reason = f"CASE WHEN octet_length({value}) > {INDEXABLE_BYTES} THEN 'is longer than the {INDEXABLE_BYTES} bytes that an index takes' ELSE {reason} END"
             if column.name in self.view.key:
                 live = "" if column.name in self.view.unit_key else " AND s._op IS NULL"
                 reason = f"CASE WHEN {value} IS NULL{live} THEN 'is NULL in the key' ELSE {reason} END"
-            checks.append(f"({len(checks)}, {text(column.name)}, {value}, {reason})")
+            checks.append(f"({len(checks)}, {postgres_text(column.name)}, {value}, {reason})")
         where = "true" if everything else "s._uncertain IS NOT NULL"
         return (
             f"judged AS (\n  SELECT s.ctid AS place, s._op AS op, {self.row_key()} AS row_key, f.name, f.value, f.reason FROM {table} s\n"
@@ -139,18 +143,18 @@ class MergeSql:
     def row_key(self) -> str:
         """A staged row's key as it was read."""
         own = (k for k in self.view.key if k != "_shard")
-        return "jsonb_build_object(" + ", ".join(f"{text(k)}, left(s.{quoted(k)}, 500)" for k in own) + ")"
+        return "jsonb_build_object(" + ", ".join(f"{postgres_text(k)}, left(s.{ansi(k)}, 500)" for k in own) + ")"
 
     def shape_rejects(self) -> str:
         """Take over what shape rejected."""
         return (
             "INSERT INTO shardlake.rejects (window_id, view, shard, stage, row_key, column_name, value, reason)\n"
-            f"SELECT {self.window_id}, {text(self.view.name)}, {text(self.shard)}, 'shape', row_key, column_name, value, reason FROM {staging_rejects(self.window_id)}"
+            f"SELECT {self.window_id}, {postgres_text(self.view.name)}, {postgres_text(self.shard)}, 'shape', row_key, column_name, value, reason FROM {staging_rejects(self.window_id)}"
         )
 
     # --- units: rows that come and go together (a deleted row, an exploded parent's elements) ------------------------
     def _unit(self, prefix: str) -> str:
-        return ", ".join(f"{prefix}{quoted(k)}" for k in self.view.unit_key)
+        return ", ".join(f"{prefix}{ansi(k)}" for k in self.view.unit_key)
 
     def _number(self, name: str, value: str) -> str:
         kind = self._type(name).name
@@ -161,7 +165,7 @@ class MergeSql:
     def units(self) -> str:
         """The newest staged version of each unit: its key, its version as `_seq`, and as `_op` whether it is gone."""
         version = str(self.view.version_column)
-        keys = ", ".join(f"{self._value(k)} AS {quoted(k)}" for k in self.view.unit_key)
+        keys = ", ".join(f"{self._value(k)} AS {ansi(k)}" for k in self.view.unit_key)
         places = ", ".join(str(n + 1) for n in range(len(self.view.unit_key)))
         return (
             f"CREATE TEMP TABLE units ON COMMIT DROP AS SELECT DISTINCT ON ({places}) {keys},"
@@ -172,17 +176,17 @@ class MergeSql:
     def drop_stale_units(self) -> str:
         """Staged rows of units of which a newer version is staged, in the target, or remembered as gone."""
         version = str(self.view.version_column)
-        same_unit = " AND ".join(f"u.{quoted(k)} = {self._value(k, 't.')}" for k in self.view.unit_key)
-        in_target = " AND ".join(f"m.{quoted(k)} = u.{quoted(k)}" for k in self.view.unit_key)
-        mine = self._number(version, f"m.{quoted(version)}")
+        same_unit = " AND ".join(f"u.{ansi(k)} = {self._value(k, 't.')}" for k in self.view.unit_key)
+        in_target = " AND ".join(f"m.{ansi(k)} = u.{ansi(k)}" for k in self.view.unit_key)
+        mine = self._number(version, f"m.{ansi(version)}")
         found, dead = f"({mine}, m._shard)", "(d.version, d.shard)"
-        later = f"(u._seq, {text(self.shard)})"
+        later = f"(u._seq, {postgres_text(self.shard)})"
         kept = self._read_since(self._value(version, "t.")) if self.since else "false"
         return (
             f"WITH stale AS (DELETE FROM {self.staging} t USING units u WHERE {same_unit} AND ("
             f"{self._number(version, self._value(version, 't.'))} < u._seq OR (t._op IS NOT NULL) <> u._op"
             f" OR EXISTS (SELECT FROM {self.into} m WHERE {in_target} AND ({found} > {later} OR ({found} = {later} AND {kept})))"
-            f" OR EXISTS (SELECT FROM shardlake.tombstones d WHERE d.view = {text(self.view.name)} AND d.unit_key = jsonb_build_array({self._unit('u.')})"
+            f" OR EXISTS (SELECT FROM shardlake.tombstones d WHERE d.view = {postgres_text(self.view.name)} AND d.unit_key = jsonb_build_array({self._unit('u.')})"
             f" AND ({dead} > {later} OR ({dead} = {later} AND {kept})))) RETURNING t._op)\n"
             f"SELECT count(*) FILTER (WHERE {self.counts('_op')}) FROM stale"
         )
@@ -193,12 +197,12 @@ class MergeSql:
 
     def forget_stale_units(self) -> str:
         """Units of which nothing is staged any more."""
-        same = " AND ".join(f"u.{quoted(k)} = {self._value(k)}" for k in self.view.unit_key)
+        same = " AND ".join(f"u.{ansi(k)} = {self._value(k)}" for k in self.view.unit_key)
         return f"DELETE FROM units u WHERE NOT EXISTS (SELECT FROM {self.staging} s WHERE {same})"
 
     def remove_gone(self) -> str:
         """Target rows of the staged units that are not staged again."""
-        unit = " AND ".join(f"m.{quoted(k)} = u.{quoted(k)}" for k in self.view.unit_key)
+        unit = " AND ".join(f"m.{ansi(k)} = u.{ansi(k)}" for k in self.view.unit_key)
         return (
             f"DELETE FROM {self.into} m USING units u WHERE {unit}"
             f" AND NOT EXISTS (SELECT FROM {self.staging} s WHERE s._op IS NULL AND {self._same(self.view.key)})"
@@ -208,11 +212,11 @@ class MergeSql:
         """Remember the units that are gone, so that no older version brings them back; returns how many are news."""
         return (
             "WITH news AS (INSERT INTO shardlake.tombstones AS d (view, unit_key, version, shard)"
-            f" SELECT {text(self.view.name)}, jsonb_build_array({self._unit('u.')}), u._seq, {text(self.shard)} FROM units u WHERE u._op"
+            f" SELECT {postgres_text(self.view.name)}, jsonb_build_array({self._unit('u.')}), u._seq, {postgres_text(self.shard)} FROM units u WHERE u._op"
             " ON CONFLICT (view, unit_key) DO UPDATE SET version = excluded.version, shard = excluded.shard"
             " WHERE (d.version, d.shard) IS DISTINCT FROM (excluded.version, excluded.shard) RETURNING 1)\nSELECT count(*) FROM news"
         )
 
     def forget_tombstones(self) -> str:
         """Units that have rows again."""
-        return f"DELETE FROM shardlake.tombstones d USING units u WHERE d.view = {text(self.view.name)} AND NOT u._op AND d.unit_key = jsonb_build_array({self._unit('u.')})"
+        return f"DELETE FROM shardlake.tombstones d USING units u WHERE d.view = {postgres_text(self.view.name)} AND NOT u._op AND d.unit_key = jsonb_build_array({self._unit('u.')})"

@@ -8,15 +8,16 @@ from typing import Any
 
 import psycopg
 
+from shardlake.quoting import ansi, postgres_text
 from shardlake.sink.postgres.merge_sql import MergeSql
-from shardlake.sink.postgres.names import quoted, staging_rejects, text
+from shardlake.sink.postgres.names import staging_rejects
 
 Connection = psycopg.Connection[Any]
 
 
 def mark(connection: Connection, sql: MergeSql) -> None:
     """Mark the rejects of earlier windows whose rows this window has read. Most shards have none, and cost one look."""
-    of_shard = f"r.view = {text(sql.view.name)} AND r.shard = {text(sql.shard)} AND r.read_again_at IS NULL"
+    of_shard = f"r.view = {postgres_text(sql.view.name)} AND r.shard = {postgres_text(sql.shard)} AND r.read_again_at IS NULL"
     if (
         connection.execute(f"SELECT 1 FROM shardlake.rejects r WHERE {of_shard} AND r.window_id < {sql.window_id} LIMIT 1").fetchone()
         is None
@@ -74,7 +75,8 @@ def _same_row(sql: MergeSql) -> Iterator[str]:
     if {*known.values()} <= {*view.key}:
         yield f"r.stage <> 'shape' AND {_among(sql.staging, {t: t for t in known.values()}, spelt)}"
         same = " AND ".join(
-            f"{spelt[t].format(f's.row_key ->> {text(k)}')} = {spelt[t].format(f'r.row_key ->> {text(t)}')}" for k, t in known.items()
+            f"{spelt[t].format(f's.row_key ->> {postgres_text(k)}')} = {spelt[t].format(f'r.row_key ->> {postgres_text(t)}')}"
+            for k, t in known.items()
         )
         yield f"r.stage <> 'shape' AND EXISTS (SELECT FROM {rejected} s WHERE {same})"
 
@@ -87,5 +89,7 @@ not, and two that differ in capitals are two."""
 
 def _among(table: str, columns: dict[str, str], spelt: dict[str, str]) -> str:
     """Whether a staged row has the reject's key: `columns` maps its names to staging's. Keys are kept to 500 characters."""
-    same = (f"{spelt[c].format(f'left(s.{quoted(c)}, 500)')} = {spelt[c].format(f'r.row_key ->> {text(k)}')}" for k, c in columns.items())
+    same = (
+        f"{spelt[c].format(f'left(s.{ansi(c)}, 500)')} = {spelt[c].format(f'r.row_key ->> {postgres_text(k)}')}" for k, c in columns.items()
+    )
     return f"EXISTS (SELECT FROM {table} s WHERE {' AND '.join(same)})"

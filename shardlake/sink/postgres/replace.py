@@ -6,9 +6,10 @@ from uuid import UUID
 import psycopg
 
 from shardlake.failpoints import failpoint
+from shardlake.quoting import ansi, ansi_list, postgres_text
 from shardlake.sink.postgres.locks import locking
-from shardlake.sink.postgres.names import quoted, quoted_list, target, text
-from shardlake.sink.postgres.target import TargetColumn
+from shardlake.sink.postgres.names import target
+from shardlake.view.columns import TargetColumn
 from shardlake.view.view import View
 
 Connection = psycopg.Connection[Any]
@@ -16,7 +17,7 @@ Connection = psycopg.Connection[Any]
 
 def new_table(view: View, run_id: UUID) -> str:
     """The table that a run fills."""
-    return f"{quoted(view.warehouse.schema_name)}.{quoted(_new_name(view, run_id))}"
+    return f"{ansi(view.warehouse.schema_name)}.{ansi(_new_name(view, run_id))}"
 
 
 def _new_name(view: View, run_id: UUID) -> str:
@@ -37,7 +38,7 @@ def drop_leftovers(connection: Connection, view: View) -> None:
         (view.warehouse.schema_name, f"{view.warehouse.table_name}__new_"),
     ).fetchall()
     for (name,) in rows:
-        connection.execute(f"DROP TABLE {quoted(view.warehouse.schema_name)}.{quoted(name)}")
+        connection.execute(f"DROP TABLE {ansi(view.warehouse.schema_name)}.{ansi(name)}")
 
 
 def swap(connection: Connection, view: View, run_id: UUID, columns: tuple[TargetColumn, ...], kept: list[str]) -> None:
@@ -46,14 +47,14 @@ def swap(connection: Connection, view: View, run_id: UUID, columns: tuple[Target
     Rights go over to the new table. Where views of others stand on the target, rows are exchanged and the table stays.
     """
     old, new = target(view), new_table(view, run_id)
-    names = quoted_list(tuple(c.name for c in columns))
+    names = ansi_list(tuple(c.name for c in columns))
     with locking(connection, view, old):
         if kept:
             connection.execute(f"DELETE FROM {new} WHERE _shard = ANY(%s)", (kept,))  # of a shard that failed in its midst
-            rest = ", ".join(f"{quoted(c.name)} = excluded.{quoted(c.name)}" for c in columns if c.name not in view.key)
+            rest = ", ".join(f"{ansi(c.name)} = excluded.{ansi(c.name)}" for c in columns if c.name not in view.key)
             otherwise = f"UPDATE SET {rest} WHERE excluded._shard > m._shard" if rest else "NOTHING"
             connection.execute(
-                f"INSERT INTO {new} AS m ({names}) SELECT {names} FROM {old} WHERE _shard = ANY(%s) ON CONFLICT ({quoted_list(view.key)}) DO {otherwise}", (kept,)
+                f"INSERT INTO {new} AS m ({names}) SELECT {names} FROM {old} WHERE _shard = ANY(%s) ON CONFLICT ({ansi_list(view.key)}) DO {otherwise}", (kept,)
             )  # fmt: skip
         connection.execute(f"LOCK TABLE {old} IN ACCESS EXCLUSIVE MODE")
         if _has_dependents(connection, old):
@@ -64,7 +65,7 @@ def swap(connection: Connection, view: View, run_id: UUID, columns: tuple[Target
             for statement in _rights(connection, old, new, view.description):
                 connection.execute(statement)
             connection.execute(f"DROP TABLE {old}")
-            connection.execute(f"ALTER TABLE {new} RENAME TO {quoted(view.warehouse.table_name)}")
+            connection.execute(f"ALTER TABLE {new} RENAME TO {ansi(view.warehouse.table_name)}")
         failpoint("swap.before_commit")
     failpoint("swap.committed")
 
@@ -86,4 +87,4 @@ def _rights(connection: Connection, old: str, new: str, description: str) -> lis
     statements = [
         f"GRANT {privilege} ON {new} TO {grantee}{' WITH GRANT OPTION' if grantable else ''}" for grantee, privilege, grantable in rows
     ]
-    return statements + ([f"COMMENT ON TABLE {new} IS {text(description)}"] if description else [])
+    return statements + ([f"COMMENT ON TABLE {new} IS {postgres_text(description)}"] if description else [])

@@ -20,9 +20,10 @@ import pyarrow.compute as pc
 from shardlake.errors import ContractError
 from shardlake.failpoints import failpoint
 from shardlake.ledger.migrate import STAGING
+from shardlake.quoting import ansi, ansi_list
 from shardlake.shape.chunk import Shaped
 from shardlake.sink.postgres.encode import HEADER, TRAILER, NotEncodable, can_encode, encode
-from shardlake.sink.postgres.names import quoted, quoted_list, staging, staging_rejects
+from shardlake.sink.postgres.names import staging, staging_rejects
 from shardlake.view.types import Type
 from shardlake.view.view import View
 
@@ -161,7 +162,7 @@ class _Counted:
 def create_staging(connection: Connection, view: View, window_id: int) -> None:
     """A window's staging tables, empty."""
     drop_staging(connection, window_id)
-    lines = ", ".join(f"{quoted(c)} text" for c in staging_columns(view))
+    lines = ", ".join(f"{ansi(c)} text" for c in staging_columns(view))
     connection.execute(f"CREATE UNLOGGED TABLE {staging(window_id)} ({lines}) WITH (autovacuum_enabled = false)")
     connection.execute(f"CREATE UNLOGGED TABLE {staging_rejects(window_id)} (row_key jsonb, column_name text, value text, reason text)")
 
@@ -172,7 +173,7 @@ def _copying(
 ) -> Iterator[Callable[[pa.Table], None]]:
     """A COPY into a table of text, or direct into a target: what is called with rows of text in the order of `columns`."""
     kinds, zone = (direct.types, direct.zone) if direct else ({}, "UTC")
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({quoted_list(columns)}) FROM STDIN (FORMAT binary)") as copy:
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({ansi_list(columns)}) FROM STDIN (FORMAT binary)") as copy:
 
         def write(rows: pa.Table) -> None:
             for part in encode(rows, kinds, zone):

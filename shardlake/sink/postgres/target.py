@@ -1,37 +1,18 @@
 """The target table: created, given what is new, and never narrowed. Statements are planned first, then run."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
 from shardlake.errors import AccessRefused, ContractError, NarrowingRefused
+from shardlake.quoting import ansi, ansi_list, postgres_text
 from shardlake.sink.postgres.locks import locking
-from shardlake.sink.postgres.names import index_name, quoted, quoted_list, target, text
+from shardlake.sink.postgres.names import index_name, target
 from shardlake.view import types
-from shardlake.view.nested import Nested
-from shardlake.view.types import Type
+from shardlake.view.columns import TargetColumn
 from shardlake.view.view import View
 
 Connection = psycopg.Connection[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class TargetColumn:
-    """A column of the target with its type; `text`, `_shard` and `_cursor` among them. `lake` is its type there, where nested."""
-
-    name: str
-    type: Type
-    lake: Nested | None = None
-
-
-def target_columns(view: View, cursor_type: str) -> tuple[TargetColumn, ...]:
-    """The columns that the target needs: the view's own, then `_shard`, then `_cursor` where no column holds it."""
-    own = [TargetColumn(n, c.type, c.lake) for n, c in view.columns.items()]
-    own.append(TargetColumn("_shard", types.parse("text")))
-    if view.version_column == "_cursor":
-        own.append(TargetColumn("_cursor", types.parse(cursor_type)))
-    return tuple(own)
 
 
 def plan_ddl(connection: Connection, view: View, columns: tuple[TargetColumn, ...]) -> list[str]:
@@ -39,13 +20,13 @@ def plan_ddl(connection: Connection, view: View, columns: tuple[TargetColumn, ..
     name = target(view)
     statements = []
     if not _exists(connection, "SELECT 1 FROM pg_namespace WHERE nspname = %s", view.warehouse.schema_name):
-        statements.append(f"CREATE SCHEMA IF NOT EXISTS {quoted(view.warehouse.schema_name)}")
+        statements.append(f"CREATE SCHEMA IF NOT EXISTS {ansi(view.warehouse.schema_name)}")
     present = _present(connection, name)
     if present is None:
-        lines = ",\n  ".join(f"{quoted(c.name)} {c.type}" for c in columns)
-        statements.append(f"CREATE TABLE {name} (\n  {lines},\n  PRIMARY KEY ({quoted_list(view.key)})\n)")
+        lines = ",\n  ".join(f"{ansi(c.name)} {c.type}" for c in columns)
+        statements.append(f"CREATE TABLE {name} (\n  {lines},\n  PRIMARY KEY ({ansi_list(view.key)})\n)")
         if view.description:
-            statements.append(f"COMMENT ON TABLE {name} IS {text(view.description)}")
+            statements.append(f"COMMENT ON TABLE {name} IS {postgres_text(view.description)}")
         indexed: set[tuple[str, ...]] = {view.key}
     else:
         for column in columns:
@@ -53,11 +34,11 @@ def plan_ddl(connection: Connection, view: View, columns: tuple[TargetColumn, ..
         indexed = _indexes(connection, name, unique=False)
         if view.key not in _indexes(connection, name, unique=True):
             unique = index_name(view.warehouse.table_name, (*view.key, "key"))
-            statements.append(f"CREATE UNIQUE INDEX {quoted(unique)} ON {name} ({quoted_list(view.key)})")
+            statements.append(f"CREATE UNIQUE INDEX {ansi(unique)} ON {name} ({ansi_list(view.key)})")
     for columns_ in view.warehouse.indexes:
         if columns_ not in indexed:
             statements.append(
-                f"CREATE INDEX IF NOT EXISTS {quoted(index_name(view.warehouse.table_name, columns_))} ON {name} ({quoted_list(columns_)})"
+                f"CREATE INDEX IF NOT EXISTS {ansi(index_name(view.warehouse.table_name, columns_))} ON {name} ({ansi_list(columns_)})"
             )
     return statements
 
@@ -87,8 +68,8 @@ def ensure_target(connection: Connection, view: View, columns: tuple[TargetColum
 
 def _evolve(table: str, wanted: TargetColumn, present: str | None) -> list[str]:
     if present is None:
-        return [f"ALTER TABLE {table} ADD COLUMN {quoted(wanted.name)} {wanted.type}"]
-    change = f"ALTER TABLE {table} ALTER COLUMN {quoted(wanted.name)} TYPE {wanted.type} USING {quoted(wanted.name)}::{wanted.type}"
+        return [f"ALTER TABLE {table} ADD COLUMN {ansi(wanted.name)} {wanted.type}"]
+    change = f"ALTER TABLE {table} ALTER COLUMN {ansi(wanted.name)} TYPE {wanted.type} USING {ansi(wanted.name)}::{wanted.type}"
     try:
         found = types.parse(present)
     except ValueError:
@@ -98,7 +79,7 @@ def _evolve(table: str, wanted: TargetColumn, present: str | None) -> list[str]:
     if found is not None and wanted.type.holds(found):
         return [change]
     raise NarrowingRefused(
-        f"{table}.{quoted(wanted.name)} is {present}, the view says {wanted.type}, which does not hold every {present}",
+        f"{table}.{ansi(wanted.name)} is {present}, the view says {wanted.type}, which does not hold every {present}",
         hint=f"Declare {present}, or run by hand: {change};",
     )
 

@@ -13,6 +13,7 @@ from pymysql.cursors import SSCursor
 
 from shardlake.connection.connection import Shard
 from shardlake.errors import ShardlakeError, SourceUnavailable
+from shardlake.quoting import backtick
 from shardlake.source.sql import mysql_errors
 from shardlake.source.sql.dialect import Access, Clock, Kind, SourceColumn
 from shardlake.source.sql.literal import checked, hex_of
@@ -65,7 +66,7 @@ class MySQL:
         >>> MySQL().quote("a`b")
         '`a``b`'
         """
-        return "`" + name.replace("`", "``") + "`"
+        return backtick(name)
 
     def literal(self, kind: Kind, value: str) -> str:
         """See Dialect."""

@@ -12,6 +12,7 @@ from psycopg import sql as pgsql
 
 from shardlake.connection.connection import Shard
 from shardlake.errors import AccessRefused, ShardlakeError, SourceFailed, SourceTimeout, SourceUnavailable
+from shardlake.quoting import ansi
 from shardlake.source.sql.dialect import Access, Clock, Kind, SourceColumn
 from shardlake.source.sql.literal import checked
 
@@ -100,7 +101,7 @@ class Postgres:
 
     def quote(self, name: str) -> str:
         """See Dialect."""
-        return '"' + name.replace('"', '""') + '"'
+        return ansi(name)
 
     def literal(self, kind: Kind, value: str) -> str:
         """See Dialect."""

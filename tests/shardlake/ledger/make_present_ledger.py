@@ -37,14 +37,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from embedded.mariadb import obtain_mariadb
-from embedded.postgres import Postgres, obtain_postgres
 from shardlake.backfill import Backfill, backfill
 from shardlake.freshness import alarms as judged
 from shardlake.give_up import give_up
+from shardlake.part import merge_part, read_part
+
+from embedded.mariadb import obtain_mariadb
+from embedded.postgres import Postgres, obtain_postgres
 from shardlake.ledger import alarms
 from shardlake.ledger.alarms import Alarm
-from shardlake.part import merge_part, read_part
 from tests.audit import audit
 from tests.breaking import broken_at
 from tests.world import ORDERS_TABLE, ROOT, World, orders_view

@@ -1,0 +1,1 @@
+"""View rows before the sinks: their columns, the verdict on their values, and their counts. Every sink is given the same."""
