@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from embedded.postgres import Postgres
 from shardlake.ledger.migrate import migrate
-from shardlake.shape import uncertain
 from shardlake.rows.cast import cast
+from shardlake.shape import uncertain
 from shardlake.view.types import ALIASES, ARRAYS, CERTAIN, Type, parse
 
 EVERY = tuple(parse(text) for text in (
