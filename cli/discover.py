@@ -17,12 +17,7 @@ def discover(
         shardlake discover mysql-shards/shop orders > views/orders/view.yaml
     """
     from cli.connect import connect
-    from shardlake.connection.connection import Shards
-    from shardlake.errors import SpecError
     from shardlake.run.discover import discover as draft
-    from shardlake.run.job import resolve_shards
+    from shardlake.source.door import open_source
 
-    source = connect(connection)
-    if not isinstance(source, Shards):
-        raise SpecError(f"{connection} is not a source", hint="Name one like mysql-shards/shop.")
-    sys.stdout.write(draft(connection, resolve_shards(source, connection), table))
+    sys.stdout.write(draft(connection, open_source(connect(connection), connection), table))

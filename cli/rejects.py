@@ -31,7 +31,7 @@ def rejects(
     from shardlake.view.view_file import find_view
 
     job = open_job(find_view(views_folder(), view), connect)
-    with job.warehouse.connection() as connection:
+    with job.ledger.connection() as connection:
         lines, total = of_view(connection, view, shard, limit, every=every), reject_count(connection, view, every=every)
     if as_json:
         show_json({"view": view, "total": total, "rejects": [asdict(line) for line in lines]})

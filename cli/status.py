@@ -36,8 +36,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a pr
     for name in view_names(views_folder()):
         try:
             job = open_job(load_view(views_folder() / name), connect)
-            with job.warehouse.connection() as connection:
-                lines += of_view(connection, name, list(job.shards), job.view.freshness)
+            with job.ledger.connection() as connection:
+                lines += of_view(connection, name, job.feed, list(job.partitions), job.sinks, job.view.freshness)
                 left += all_unfinished(connection, name)
         except ShardlakeError as error:
             unknown[name] = str(error)

@@ -69,7 +69,7 @@ def _description(view: View) -> str:
     lines = [
         view.description,
         f"Owner: {view.owner}. Runs {described(view)}" + (f", in the group {view.group}" if view.group else "") + ".",
-        f"`{view.source.connection}` {view.source.table or view.source.sql} to `{view.warehouse.table}`"
+        f"`{view.source.connection}` {view.source.named} to `{view.warehouse.table}`"
         + "".join(f", `{layout.table}`" for layout in view.lake.layouts)
         + ".",
     ]

@@ -36,7 +36,7 @@ def fan_out(job: Job, full: bool, report: RunReport) -> None:
     takes a place in the pool: a pool needs one more than there are such views.
     """
     began = moved = time.time()
-    names, size = list(job.shards), job.view.run.shards_per_run
+    names, size = list(job.partitions), job.view.run.shards_per_run
     report.shards = {name: ShardReport(name) for name in names}
     parts = [names[n : n + size] for n in range(0, len(names), size)]
     waiting = {_begin(job.view.name, part, full): part for part in parts}
@@ -55,7 +55,7 @@ def fan_out(job: Job, full: bool, report: RunReport) -> None:
                     client.set_flow_run_state(UUID(key), Cancelled(message="no worker had room for it"))
             elif waiting:
                 time.sleep(POLL)
-    with job.warehouse.connection() as connection:
+    with job.ledger.connection() as connection:
         for name, done in shard_reports(connection, job.view.name, began).items():
             if name in report.shards and not report.shards[name].error:
                 report.shards[name] = done

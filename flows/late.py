@@ -25,8 +25,8 @@ def superfluous(job: Job) -> bool:
         return False
     if job.view.late == "queue":
         return False
-    with job.warehouse.connection() as connection:
-        return completed_since(connection, job.view.name, len(job.shards), run.expected_start_time)
+    with job.ledger.connection() as connection:
+        return completed_since(connection, job.view.name, len(job.partitions), run.expected_start_time)
 
 
 def leave_out_late(views: Mapping[str, View]) -> int:

@@ -17,17 +17,16 @@ from shardlake.errors import ShardlakeError
 from shardlake.run.report import RunReport
 from shardlake.run.run import Run
 from shardlake.run.steps import Planned
+from tasks.apply import apply
 from tasks.extract import extract
 from tasks.log import announce
-from tasks.merge import merge
 from tasks.plan import plan
-from tasks.stage import stage
 from tasks.view_job import view_job
 
 
 @flow(name="sync-view", flow_run_name=run_name, task_runner=RUNNER, persist_result=False, timeout_seconds=TIMEOUT)
 def sync_view(view: str, shards: list[str] | None = None, full: bool = False) -> State[Any]:
-    """Bring a view up to now: every shard's new rows, extracted, shaped, staged, merged, and written to the lake.
+    """Bring a view up to now: every shard's new rows, extracted, shaped, merged, and written to the lake.
 
     Args:
         view: The view's name, as its folder is called.
@@ -63,24 +62,23 @@ def _stages(view: str, run: Run, full: bool) -> None:
     """The stages of all shards, in this flow run."""
     with run, Progress(view, len(run.report.shards), f"Shards of {view} that have come to their end") as progress:
         layouts = Layouts(view, run)
-        plans = {shard: plan.submit(view, run.id, shard, full) for shard in run.free}
+        plans = {shard: plan.submit(view, run.id, shard, full or run.replaces) for shard in run.free}
         planned = {shard: future.result() for shard, future in plans.items() if arrived(run, shard, future)}
         chains = dict(_chain(view, run, p) for p in run.begin(planned))
         while chains:
             progress.left(len(chains))
-            merged = next(as_completed(list(chains)))
-            done, *stages = chains.pop(merged)
-            shard = done.plan.shard
-            if arrived(run, shard, *stages, merged) and run.merged(done, outcome := merged.result()):
+            applied = next(as_completed(list(chains)))
+            done, window = chains.pop(applied)
+            shard = done.plan.partition
+            if arrived(run, shard, window, applied) and run.delivered(done, applied.result()):
                 layouts.between()
-                again = plan.submit(view, run.id, shard, resume=outcome.resume)
+                again = plan.submit(view, run.id, shard)
                 if arrived(run, shard, again) and run.goes_on(again.result()):
                     chains.update([_chain(view, run, again.result())])
         run.finish()
         layouts.finish()
 
 
-def _chain(view: str, run: Run, planned: Planned) -> tuple[Any, tuple[Any, ...]]:
+def _chain(view: str, run: Run, planned: Planned) -> tuple[Any, tuple[Planned, Any]]:
     window: Any = extract.submit(view, run.id, planned)
-    staged: Any = stage.submit(view, run.id, planned.plan.shard, window)
-    return merge.submit(view, run.id, planned.plan.shard, staged), (planned, window, staged)
+    return apply.submit(view, run.id, planned, window), (planned, window)

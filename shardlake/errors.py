@@ -50,6 +50,10 @@ class AccountingError(ShardlakeError):
     """Rows do not add up. Nothing was committed."""
 
 
+class ClaimLost(ShardlakeError):
+    """Another run has taken over a partition while this one was at work on it; nothing of this one's is committed."""
+
+
 class SourceFailed(ShardlakeError):
     """The source refused the statement itself, or sent what cannot be read."""
 
@@ -81,6 +85,10 @@ class WarehouseBusy(Retryable):
 
 class LakeUnavailable(Retryable):
     """The raw store did not take or give a file."""
+
+
+class FileGone(LakeUnavailable):
+    """A file that the ledger knows is gone, or is not what was written: a raw one's window is read again where the source can."""
 
 
 class CatalogueUnavailable(Retryable):

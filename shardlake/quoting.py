@@ -6,8 +6,6 @@ bound wherever a driver can bind them; texts are written only into what is kept 
 
 from collections.abc import Iterable
 
-from psycopg import sql
-
 
 def ansi(name: str) -> str:
     """A name as the SQL standard quotes it.
@@ -34,6 +32,8 @@ def ansi_text(value: str) -> str:
 
 def postgres_text(value: str) -> str:
     """A text for Postgres, whatever its `standard_conforming_strings`."""
+    from psycopg import sql  # readers' processes quote, and need no driver of Postgres
+
     return sql.Literal(value).as_string()
 
 

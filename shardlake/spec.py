@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+REFERENCE = r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9_-]*"
+"""A connection's name: the slug of its kind, and which of them."""
 _LONGEST = 100 * 365 * 86400
 _SIZES = {"kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 
@@ -63,7 +65,7 @@ def source_identifier(value: str) -> str:
 
 
 def _reference(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9_-]*", value):
+    if not re.fullmatch(REFERENCE, value):
         raise ValueError(f"{value!r} is not a connection; it reads like mysql-shards/shop")
     return value
 

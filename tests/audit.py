@@ -7,24 +7,27 @@ import pyarrow.parquet as pq
 from tests.world import World
 
 _UNEQUAL = """
-    SELECT w.window_id, w.status, w.raw_rows, w.shaped, w.shape_rejected, w.view_rows, w.merged, w.unchanged, w.superseded, w.rejected,
+    SELECT w.window_id, w.status, s.sink, s.raw_rows, s.shaped, s.shape_rejected, s.view_rows, s.merged, s.unchanged, s.superseded, s.rejected,
            f.rows AS in_files, r.of_shape, r.of_merge
-    FROM shardlake.windows w
+    FROM shardlake.windows w JOIN shardlake.sink_windows s USING (window_id)
     CROSS JOIN LATERAL (SELECT coalesce(sum(rows), 0) AS rows FROM shardlake.files WHERE window_id = w.window_id) f
     CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE stage = 'shape') AS of_shape, count(*) FILTER (WHERE stage = 'merge') AS of_merge
-                        FROM shardlake.rejects WHERE window_id = w.window_id) r
-    WHERE w.status = 'merged' AND NOT (
-        w.raw_rows = w.shaped + w.shape_rejected AND w.view_rows = w.merged + w.unchanged + w.superseded + w.rejected
-        AND least(w.shaped, w.shape_rejected, w.view_rows, w.merged, w.unchanged, w.superseded, w.rejected, w.removed) >= 0
-        AND (f.rows = w.raw_rows OR w.raw_removed_at IS NOT NULL) AND r.of_shape = w.shape_rejected AND r.of_merge = w.rejected)
-       OR w.status <> 'merged' AND r.of_shape + r.of_merge > 0
+                        FROM shardlake.rejects WHERE window_id = w.window_id AND view = s.view) r
+    WHERE s.applied_at IS NOT NULL AND s.sink = 'warehouse' AND NOT (
+        w.raw_rows = s.raw_rows AND s.raw_rows = s.shaped + s.shape_rejected AND s.view_rows = s.merged + s.unchanged + s.superseded + s.rejected
+        AND least(s.shaped, s.shape_rejected, s.view_rows, s.merged, s.unchanged, s.superseded, s.rejected, s.removed) >= 0
+        AND (f.rows = w.raw_rows OR w.raw_removed_at IS NOT NULL) AND r.of_shape = s.shape_rejected AND r.of_merge = s.rejected)
+"""
+_REJECTED_UNAPPLIED = """
+    SELECT w.window_id FROM shardlake.windows w JOIN shardlake.rejects r USING (window_id)
+    WHERE r.stage <> 'lake' AND NOT EXISTS (SELECT FROM shardlake.sink_windows s WHERE s.window_id = w.window_id AND s.view = r.view AND s.applied_at IS NOT NULL)
 """
 _UNWRITTEN = """
     SELECT c.commit_id, c.layout, c.view_rows, c.written, c.skipped, c.rejected, f.rows, r.of_lake
     FROM shardlake.lake_commits c
     CROSS JOIN LATERAL (SELECT coalesce(sum(rows), 0) AS rows, count(*) AS files, bool_and(key ~ '/c[0-9]{8}/c[0-9]{8}-') AS anew
                         FROM shardlake.lake_files WHERE commit_id = c.commit_id) f
-    CROSS JOIN LATERAL (SELECT count(*) AS windows FROM shardlake.lake_windows WHERE commit_id = c.commit_id) w
+    CROSS JOIN LATERAL (SELECT count(*) AS windows FROM shardlake.sink_windows WHERE commit_id = c.commit_id) w
     CROSS JOIN LATERAL (SELECT count(*) AS of_lake FROM shardlake.rejects WHERE commit_id = c.commit_id) r
     WHERE c.status = 'published' AND NOT (
         c.view_rows = c.written + c.skipped + c.rejected AND least(c.written, c.skipped, c.rejected) >= 0 AND r.of_lake <= c.rejected
@@ -37,6 +40,7 @@ def audit(world: World) -> None:
     if world.warehouse("SELECT to_regclass('shardlake.windows')::text") == [(None,)]:
         return
     assert world.warehouse(_UNEQUAL) == []
+    assert world.warehouse(_REJECTED_UNAPPLIED) == []
     assert world.warehouse(_UNWRITTEN) == []
     for key, rows in [] if world.lake else world.warehouse("SELECT key, rows FROM shardlake.files"):
         assert pq.read_metadata(world.folder / "lake" / key).num_rows == rows, key
@@ -51,5 +55,8 @@ def leftovers(world: World) -> list[str]:
 
 
 def unfinished(world: World) -> list[tuple[object, ...]]:
-    """(shard, status) of the windows that are not at their end."""
-    return world.warehouse("SELECT shard, status FROM shardlake.windows WHERE status IN ('open', 'extracted') ORDER BY 1")
+    """(partition, status) of the windows that are not read, or not in the warehouse."""
+    return world.warehouse(
+        "SELECT partition, status FROM shardlake.windows w WHERE status = 'open' OR status = 'read' AND NOT EXISTS"
+        " (SELECT FROM shardlake.sink_windows s WHERE s.window_id = w.window_id AND s.sink = 'warehouse') ORDER BY 1"
+    )

@@ -58,9 +58,10 @@ def news(connection: Connection, view: str) -> list[News]:
     """For each shard, how long it went without a changed row, in windows of regular runs merged since `HISTORY`."""
     with connection.cursor(row_factory=class_row(News)) as cursor:
         return cursor.execute(
-            "WITH changed AS (SELECT shard, merged_at, merged_at - lag(merged_at) OVER (PARTITION BY shard ORDER BY merged_at) AS gap"
-            " FROM shardlake.windows WHERE view = %s AND status = 'merged' AND backfill_id IS NULL AND merged > 0 AND merged_at > now() - %s)"
-            " SELECT shard, count(*) AS windows, coalesce(max(gap), interval '0') AS longest, now() - max(merged_at) AS current"
+            "WITH changed AS (SELECT w.partition AS shard, s.applied_at, s.applied_at - lag(s.applied_at) OVER (PARTITION BY w.partition ORDER BY s.applied_at) AS gap"
+            " FROM shardlake.sink_windows s JOIN shardlake.windows w USING (window_id) WHERE s.view = %s AND s.sink = 'warehouse' AND backfill_id IS NULL"
+            " AND s.merged > 0 AND s.applied_at > now() - %s)"
+            " SELECT shard, count(*) AS windows, coalesce(max(gap), interval '0') AS longest, now() - max(applied_at) AS current"
             " FROM changed GROUP BY shard ORDER BY shard", (view, HISTORY)
         ).fetchall()  # fmt: skip
 
@@ -71,8 +72,9 @@ def rates(connection: Connection, view: str) -> list[Rates]:
         return cursor.execute(
             "SELECT shard, coalesce(sum(rows) FILTER (WHERE late), 0)::bigint AS rows, coalesce(sum(bad) FILTER (WHERE late), 0)::bigint AS rejected,"
             " coalesce(sum(rows) FILTER (WHERE NOT late), 0)::bigint AS rows_before, coalesce(sum(bad) FILTER (WHERE NOT late), 0)::bigint AS rejected_before"
-            " FROM (SELECT shard, merged_at > now() - %s AS late, view_rows + shape_rejected AS rows, rejected + shape_rejected AS bad"
-            " FROM shardlake.windows WHERE view = %s AND status = 'merged' AND backfill_id IS NULL AND merged_at > now() - %s) w GROUP BY shard ORDER BY shard",
+            " FROM (SELECT w.partition AS shard, s.applied_at > now() - %s AS late, view_rows + shape_rejected AS rows, rejected + shape_rejected AS bad"
+            " FROM shardlake.sink_windows s JOIN shardlake.windows w USING (window_id) WHERE s.view = %s AND s.sink = 'warehouse'"
+            " AND backfill_id IS NULL AND s.applied_at > now() - %s) w GROUP BY shard ORDER BY shard",
             (RECENT, view, HISTORY),
         ).fetchall()  # fmt: skip
 

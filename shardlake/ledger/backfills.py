@@ -6,20 +6,27 @@ found out again where a run was killed in between.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol
 from uuid import UUID, uuid4
 
 import psycopg
 from psycopg.rows import class_row
 
 from shardlake.ledger import windows
-from shardlake.ledger.windows import OpenWindow
-from shardlake.source.sql.dialect import Kind
-from shardlake.source.sql.slices import Range
+from shardlake.ledger.windows import Window
 
 Connection = psycopg.Connection[Any]
 _LEFT = "state NOT IN ('completed', 'given up')"
-_COUNTS = ("raw_rows", "raw_bytes", "merged", "unchanged", "superseded", "rejected", "shape_rejected", "removed")
+_COUNTS = ("merged", "unchanged", "superseded", "rejected", "shape_rejected", "removed")
+
+
+class Range(Protocol):
+    """A range of versions `(lower, upper]`, and the step that it is cut by, as text."""
+
+    kind: Any
+    lower: str
+    upper: str
+    step: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,7 @@ class Slice:
     backfill: UUID
     number: int
     shard: str
-    kind: Kind
+    kind: str
     lower: str
     upper: str
 
@@ -99,9 +106,9 @@ def lock_name(view: str, lower: str, upper: str, step: str, shards: list[str]) -
     return "shardlake.backfill." + " ".join([view, lower, upper, step, *sorted(shards)])
 
 
-def create(connection: Connection, view: str, found: Range, shards: list[str]) -> UUID:
+def create(connection: Connection, view: str, found: Range, steps: list[tuple[str, str]], shards: list[str]) -> UUID:
     """Write down a backfill and all its slices; shards take turns, so that neighbouring slices burden different ones."""
-    backfill, steps = uuid4(), found.slices()
+    backfill = uuid4()
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO shardlake.backfills (backfill_id, view, kind, lower_bound, upper_bound, step, shards) VALUES (%s, %s, %s, %s, %s, %s, %s)",
@@ -127,14 +134,16 @@ def slices(connection: Connection, backfill: UUID) -> tuple[list[Slice], int]:
         "SELECT s.slice, s.shard, b.kind, s.lower_bound, s.upper_bound, s.state FROM shardlake.backfill_slices s JOIN shardlake.backfills b USING (backfill_id)"
         " WHERE backfill_id = %s ORDER BY s.slice", (backfill,)
     ).fetchall()  # fmt: skip
-    return [Slice(backfill, n, shard, cast(Kind, kind), low, up) for n, shard, kind, low, up, state in rows if state != "done"], len(rows)
+    return [Slice(backfill, n, shard, kind, low, up) for n, shard, kind, low, up, state in rows if state != "done"], len(rows)
 
 
-def last_window(connection: Connection, part: Slice) -> tuple[Literal["open", "extracted", "merged"], OpenWindow] | None:
-    """The newest window of a slice, and its status."""
+def last_window(connection: Connection, part: Slice, view: str) -> tuple[Literal["open", "read", "applied"], Window] | None:
+    """The newest window of a slice, and whether it is in the warehouse."""
     row = connection.execute(
-        "SELECT window_id, status FROM shardlake.windows WHERE backfill_id = %s AND slice = %s AND status <> 'abandoned' ORDER BY window_id DESC LIMIT 1",
-        (part.backfill, part.number),
+        "SELECT w.window_id, CASE WHEN s.applied_at IS NOT NULL THEN 'applied' ELSE w.status END FROM shardlake.windows w"
+        " LEFT JOIN shardlake.sink_windows s ON s.window_id = w.window_id AND s.view = %s AND s.sink = 'warehouse'"
+        " WHERE backfill_id = %s AND slice = %s AND status <> 'abandoned' ORDER BY w.window_id DESC LIMIT 1",
+        (view, part.backfill, part.number),
     ).fetchone()
     return (row[1], windows.load(connection, row[0])) if row else None
 
@@ -156,25 +165,30 @@ def close(connection: Connection, backfill: UUID, *, ok: bool, message: str) -> 
 
 
 def give_up(connection: Connection, backfill: UUID) -> list[int]:
-    """A backfill that is not to go on, and its windows that are not merged; returns these."""
+    """A backfill that is not to go on, and its windows that no sink has; returns these."""
     connection.execute("UPDATE shardlake.backfills SET state = 'given up', ended_at = now() WHERE backfill_id = %s", (backfill,))
     rows = connection.execute(
-        "UPDATE shardlake.windows SET status = 'abandoned' WHERE backfill_id = %s AND status IN ('open', 'extracted') RETURNING window_id",
+        "UPDATE shardlake.windows w SET status = 'abandoned' WHERE backfill_id = %s AND (status = 'open' OR status = 'read' AND NOT EXISTS"
+        " (SELECT FROM shardlake.sink_windows s WHERE s.window_id = w.window_id)) RETURNING window_id",
         (backfill,),
     )
     return [row[0] for row in rows.fetchall()]
 
 
 def merged(connection: Connection, backfill: UUID) -> dict[str, tuple[int, dict[str, int], dict[str, float]]]:
-    """What a backfill has merged, by whatever runs of it, shard by shard: how many windows, the sums of their counts and seconds."""
-    sums = ", ".join(f"sum({c})::bigint" for c in _COUNTS)
+    """What a backfill has brought into the warehouse, by whatever runs of it, shard by shard: how many windows, the sums of their
+    counts (with `raw_rows` and `raw_bytes`) and seconds.
+    """
+    sums = ", ".join(["sum(w.raw_rows)::bigint", "sum(w.raw_bytes)::bigint", *(f"sum(s.{c})::bigint" for c in _COUNTS)])
+    done = "shardlake.windows w JOIN shardlake.sink_windows s ON s.window_id = w.window_id AND s.sink = 'warehouse' AND s.applied_at IS NOT NULL"
     counts = connection.execute(
-        f"SELECT shard, count(*), {sums} FROM shardlake.windows WHERE backfill_id = %s AND status = 'merged' GROUP BY shard", (backfill,)
+        f"SELECT w.partition, count(*), {sums} FROM {done} WHERE w.backfill_id = %s GROUP BY w.partition", (backfill,)
     ).fetchall()
     seconds: dict[str, dict[str, float]] = {}
     for shard, stage, spent in connection.execute(
-        "SELECT w.shard, s.key, sum(s.value::float) FROM shardlake.windows w CROSS JOIN LATERAL jsonb_each_text(w.seconds) s"
-        " WHERE w.backfill_id = %s AND w.status = 'merged' GROUP BY 1, 2", (backfill,)
+        f"SELECT w.partition, e.key, sum(e.value::float) FROM {done} CROSS JOIN LATERAL jsonb_each_text(w.seconds || s.seconds) e"
+        " WHERE w.backfill_id = %s GROUP BY 1, 2", (backfill,)
     ).fetchall():  # fmt: skip
         seconds.setdefault(shard, {})[stage] = spent
-    return {row[0]: (row[1], dict(zip(_COUNTS, row[2:], strict=True)), seconds.get(row[0], {})) for row in counts}
+    names = ("raw_rows", "raw_bytes", *_COUNTS)
+    return {row[0]: (row[1], dict(zip(names, row[2:], strict=True)), seconds.get(row[0], {})) for row in counts}

@@ -10,16 +10,9 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from shardlake.ledger.sinks import Pending, layout_sink, pending
+
 Connection = psycopg.Connection[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A window that a layout does not hold yet."""
-
-    window_id: int
-    shard: str
-    raw_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +48,12 @@ class Counts:
         )
 
 
-_PENDING = (
-    "SELECT w.window_id, w.shard, w.raw_bytes FROM shardlake.windows w WHERE w.view = %(view)s AND w.status IN ('extracted', 'merged')"
-    " AND w.raw_removed_at IS NULL AND w.raw_rows > 0"
-    " AND NOT EXISTS (SELECT FROM shardlake.lake_windows l WHERE l.view = w.view AND l.layout = %(layout)s AND l.window_id = w.window_id)"
-)
-
-
-def pending(connection: Connection, view: str, layout: str, *, of_run: UUID | None = None, merged: bool = False) -> list[Pending]:
-    """The windows that were read and that the layout does not hold, oldest first.
-
-    `of_run` alone for a layout of whole loads; `merged` alone for one of current rows, which needs the ledger's tombstones.
-    """
-    own = (" AND w.run_id = %(run)s" if of_run else "") + (" AND w.status = 'merged'" if merged else "")
-    with connection.cursor(row_factory=class_row(Pending)) as cursor:
-        return cursor.execute(f"{_PENDING}{own} ORDER BY w.window_id", {"view": view, "layout": layout, "run": of_run}).fetchall()
-
-
 def in_all(connection: Connection, view: str, layouts: list[str], commit: Commit) -> list[int]:
     """Those windows of a commit that every layout holds."""
     rows = connection.execute(
-        "SELECT l.window_id FROM shardlake.lake_windows l JOIN shardlake.lake_commits c USING (commit_id) WHERE l.view = %s"
-        " AND l.window_id = ANY(%s) AND l.layout = ANY(%s) AND c.status = 'published' GROUP BY l.window_id HAVING count(*) = %s",
-        (view, [w.window_id for w in commit.windows], layouts, len(layouts)),
+        "SELECT window_id FROM shardlake.sink_windows WHERE view = %s AND window_id = ANY(%s) AND sink = ANY(%s)"
+        " AND applied_at IS NOT NULL GROUP BY window_id HAVING count(*) = %s",
+        (view, [w.window_id for w in commit.windows], [layout_sink(t) for t in layouts], len(layouts)),
     )
     return [row[0] for row in rows.fetchall()]
 
@@ -91,8 +67,8 @@ def unfinished(connection: Connection, view: str, layout: str) -> Commit | None:
         return None
     with connection.cursor(row_factory=class_row(Pending)) as cursor:
         windows = cursor.execute(
-            "SELECT w.window_id, w.shard, w.raw_bytes FROM shardlake.lake_windows l JOIN shardlake.windows w USING (window_id)"
-            " WHERE l.commit_id = %s ORDER BY w.window_id", (row[0],)
+            "SELECT w.window_id, w.partition, w.raw_bytes, w.raw_removed_at IS NOT NULL AS removed FROM shardlake.sink_windows s"
+            " JOIN shardlake.windows w USING (window_id) WHERE s.commit_id = %s ORDER BY w.window_id", (row[0],)
         ).fetchall()  # fmt: skip
     return Commit(row[0], tuple(windows))
 
@@ -107,8 +83,8 @@ def open_commit(connection: Connection, run_id: UUID, view: str, layout: str, wi
         assert row is not None
         with connection.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO shardlake.lake_windows (view, layout, window_id, commit_id) VALUES (%s, %s, %s, %s)",
-                [(view, layout, w.window_id, row[0]) for w in chosen],
+                "INSERT INTO shardlake.sink_windows (view, sink, window_id, commit_id) VALUES (%s, %s, %s, %s)",
+                [(view, layout_sink(layout), w.window_id, row[0]) for w in chosen],
             )
     return Commit(row[0], chosen)
 
@@ -145,6 +121,7 @@ def publish(
             " rejected = %s, seconds = %s, columns = %s WHERE commit_id = %s",
             (counts.view_rows, counts.written, counts.skipped, counts.rejected, round(seconds, 4), Jsonb(list(columns)), commit_id),
         )
+        connection.execute("UPDATE shardlake.sink_windows SET applied_at = now() WHERE commit_id = %s", (commit_id,))
         if replaces:
             connection.execute(
                 "UPDATE shardlake.lake_files SET replaced_by = %s, replaced_at = now() WHERE key = ANY(%s)", (commit_id, replaces)
@@ -221,31 +198,38 @@ def tables(connection: Connection) -> list[tuple[str, str, str, str, dict[str, A
     return connection.execute("SELECT database, name, view, layout, definition FROM shardlake.lake_tables ORDER BY 1, 2").fetchall()
 
 
-def last_write(connection: Connection, view: str, layout: str) -> tuple[datetime | None, int]:
+def last_write(connection: Connection, view: str, layout: str, feed: str) -> tuple[datetime | None, int]:
     """When the layout was last written, and how many windows wait for it."""
     row = connection.execute(
         "SELECT max(published_at) FROM shardlake.lake_commits WHERE view = %s AND layout = %s AND status = 'published'", (view, layout)
     ).fetchone()
-    return (row[0] if row else None), len(pending(connection, view, layout))
+    return (row[0] if row else None), len(pending(connection, view, layout_sink(layout), feed, empty=False))
 
 
-def read_by(connection: Connection, run_id: UUID, view: str) -> list[tuple[str, str, str]]:
+def read_by(connection: Connection, run_id: UUID, feed: str) -> list[tuple[str, str, str]]:
     """The raw files that a run read: key, load date and shard."""
     return connection.execute(
-        "SELECT f.key, w.load_date::text, w.shard FROM shardlake.files f JOIN shardlake.windows w USING (window_id)"
-        " WHERE w.run_id = %s AND w.view = %s AND w.raw_removed_at IS NULL ORDER BY f.key DESC", (run_id, view)
+        "SELECT f.key, w.load_date::text, w.partition FROM shardlake.files f JOIN shardlake.windows w USING (window_id)"
+        " WHERE w.run_id = %s AND w.feed = %s AND w.raw_removed_at IS NULL ORDER BY f.key DESC", (run_id, feed)
     ).fetchall()  # fmt: skip
 
 
-def expired(connection: Connection, view: str, layouts: list[str], before: datetime) -> list[int]:
-    """Windows whose raw files may go: merged before a time, and in every layout."""
+def expired(connection: Connection, feed: str, sinks: dict[str, list[str]], before: datetime) -> list[int]:
+    """Windows whose raw files may go: read before a time, and in every sink of every view that takes its rows from the feed.
+
+    `sinks` are those of the views that are known here; of another view those count that it has been written to.
+    """
+    wanted = [(view, sink) for view, names in sinks.items() for sink in names]
     rows = connection.execute(
-        "UPDATE shardlake.windows w SET raw_removed_at = coalesce(raw_removed_at, now()) WHERE w.view = %(view)s"
-        " AND EXISTS (SELECT FROM shardlake.files f WHERE f.window_id = w.window_id) AND w.status IN ('merged', 'abandoned')"
-        " AND coalesce(w.merged_at, w.opened_at) < %(before)s AND (w.status = 'abandoned' OR NOT EXISTS (SELECT FROM unnest(%(layouts)s::text[]) AS wanted(name)"
-        " WHERE NOT EXISTS (SELECT FROM shardlake.lake_windows l JOIN shardlake.lake_commits c USING (commit_id)"
-        " WHERE l.view = w.view AND l.layout = wanted.name AND l.window_id = w.window_id AND c.status = 'published'))) RETURNING w.window_id",
-        {"view": view, "layouts": layouts, "before": before},
+        "WITH others AS (SELECT DISTINCT s.view, s.sink FROM shardlake.feed_views f JOIN shardlake.sink_windows s USING (view)"
+        " WHERE f.feed = %(feed)s AND f.view <> ALL(%(views)s)),"
+        " wanted AS (SELECT * FROM others UNION SELECT * FROM unnest(%(of)s::text[], %(sinks)s::text[]))"
+        " UPDATE shardlake.windows w SET raw_removed_at = coalesce(raw_removed_at, now()) WHERE w.feed = %(feed)s"
+        " AND EXISTS (SELECT FROM shardlake.files f WHERE f.window_id = w.window_id) AND w.status IN ('read', 'abandoned')"
+        " AND coalesce(w.read_at, w.opened_at) < %(before)s AND (w.status = 'abandoned' OR NOT EXISTS (SELECT FROM wanted"
+        " WHERE NOT EXISTS (SELECT FROM shardlake.sink_windows s WHERE s.view = wanted.view AND s.sink = wanted.sink"
+        " AND s.window_id = w.window_id AND s.applied_at IS NOT NULL))) RETURNING w.window_id",
+        {"feed": feed, "views": list(sinks), "of": [v for v, _ in wanted], "sinks": [s for _, s in wanted], "before": before},
     )
     return [row[0] for row in rows.fetchall()]
 
@@ -269,25 +253,25 @@ def replaced(connection: Connection, view: str, before: datetime) -> list[str]:
     return [row[0] for row in rows.fetchall()]
 
 
-def known(connection: Connection, view: str, keys: list[str]) -> set[str]:
+def known(connection: Connection, view: str, feed: str, keys: list[str]) -> set[str]:
     """Which of these keys the ledger knows: files of any commit, and raw files of any window that is not given up."""
     rows = connection.execute(
         "SELECT key FROM shardlake.lake_files WHERE view = %(view)s AND key = ANY(%(keys)s)"
-        " UNION SELECT f.key FROM shardlake.files f JOIN shardlake.windows w USING (window_id) WHERE w.view = %(view)s AND f.key = ANY(%(keys)s)",
-        {"view": view, "keys": keys},
+        " UNION SELECT f.key FROM shardlake.files f JOIN shardlake.windows w USING (window_id) WHERE w.feed = %(feed)s AND f.key = ANY(%(keys)s)",
+        {"view": view, "feed": feed, "keys": keys},
     )
     return {row[0] for row in rows.fetchall()}
 
 
-def open_windows(connection: Connection, view: str) -> set[int]:
+def open_windows(connection: Connection, feed: str) -> set[int]:
     """Windows that are being read: their files are known when they are all written."""
-    rows = connection.execute("SELECT window_id FROM shardlake.windows WHERE view = %s AND status = 'open'", (view,))
+    rows = connection.execute("SELECT window_id FROM shardlake.windows WHERE feed = %s AND status = 'open'", (feed,))
     return {row[0] for row in rows.fetchall()}
 
 
-def raw_files(connection: Connection, view: str) -> list[tuple[list[str], list[str], list[int]]]:
-    """The raw files of a view that are still there, in the form of `files_by_columns`: each says itself which columns it has."""
+def raw_files(connection: Connection, feed: str) -> list[tuple[list[str], list[str], list[int]]]:
+    """The raw files of a feed that are still there, in the form of `files_by_columns`: each says itself which columns it has."""
     return connection.execute(
         "SELECT ARRAY[]::text[], array_agg(f.key), array_agg(f.bytes) FROM shardlake.files f JOIN shardlake.windows w USING (window_id)"
-        " WHERE w.view = %s AND w.status IN ('extracted', 'merged') AND w.raw_removed_at IS NULL HAVING count(*) > 0", (view,)
+        " WHERE w.feed = %s AND w.status = 'read' AND w.raw_removed_at IS NULL HAVING count(*) > 0", (feed,)
     ).fetchall()  # fmt: skip

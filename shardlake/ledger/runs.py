@@ -14,8 +14,9 @@ LONGEST = timedelta(hours=6)
 """For how long a run without an end counts as under way; killed ones have none."""
 
 
-def open_run(connection: Connection, run_id: UUID, view: str) -> None:
-    """Write down that a run has begun; one that begins again under its id goes on."""
+def open_run(connection: Connection, run_id: UUID, view: str, feed: str) -> None:
+    """Write down that a run has begun, and that its view takes its rows from the feed; one that begins again under its id goes on."""
+    connection.execute("INSERT INTO shardlake.feed_views (feed, view) VALUES (%s, %s) ON CONFLICT DO NOTHING", (feed, view))
     connection.execute(
         "INSERT INTO shardlake.runs (run_id, view) VALUES (%s, %s) ON CONFLICT (run_id) DO UPDATE SET state = 'running', ended_at = NULL",
         (run_id, view),
@@ -69,16 +70,16 @@ def completed_since(connection: Connection, view: str, shards: int, since: datet
     return bool(row and row[0] >= shards)
 
 
-def contract(connection: Connection, view: str) -> dict[str, str] | None:
+def contract(connection: Connection, feed: str) -> dict[str, str] | None:
     """What the shards' columns were when the view last ran well."""
-    row = connection.execute("SELECT columns FROM shardlake.contracts WHERE view = %s", (view,)).fetchone()
+    row = connection.execute("SELECT columns FROM shardlake.contracts WHERE feed = %s", (feed,)).fetchone()
     return row[0] if row else None
 
 
-def record_contract(connection: Connection, view: str, columns: dict[str, str]) -> None:
+def record_contract(connection: Connection, feed: str, columns: dict[str, str]) -> None:
     """Write down what the shards' columns are."""
     connection.execute(
-        "INSERT INTO shardlake.contracts (view, columns) VALUES (%s, %s) ON CONFLICT (view) DO UPDATE SET columns = excluded.columns, seen_at = now()"
+        "INSERT INTO shardlake.contracts (feed, columns) VALUES (%s, %s) ON CONFLICT (feed) DO UPDATE SET columns = excluded.columns, seen_at = now()"
         " WHERE contracts.columns IS DISTINCT FROM excluded.columns",
-        (view, Jsonb(columns)),
+        (feed, Jsonb(columns)),
     )

@@ -1,11 +1,13 @@
 """What the ledger says of views and shards: how fresh, how they last ended, what never came; and the rejects."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 from psycopg.rows import class_row
+
+from shardlake.ledger.sinks import first_missing
 
 Connection = psycopg.Connection[Any]
 _OPEN = "read_again_at IS NULL"
@@ -14,7 +16,9 @@ _OPEN = "read_again_at IS NULL"
 
 @dataclass(frozen=True, slots=True)
 class ShardStatus:
-    """One shard of one view. `lag` is how long ago its watermark was moved; None where it never was."""
+    """One partition of one view. `lag` is the age of the source's time up to which every row is in the sinks asked about; None
+    where not all rows up to any time are. `held_by` names what keeps it from being now, `unreachable` counts rows that no window takes.
+    """
 
     view: str
     shard: str
@@ -25,15 +29,19 @@ class ShardStatus:
     last_error: str | None
     open_rejects: int
     freshness: timedelta | None
+    held_by: str | None = None
+    unreachable: dict[str, int] = field(default_factory=dict)
 
     @property
     def problem(self) -> str | None:
         """What is wrong with it, if anything."""
-        if self.lag is None:
+        if self.watermark is None:
             return "never arrived"
-        if self.freshness is not None and self.lag > self.freshness:
+        if self.freshness is not None and self.lag is not None and self.lag > self.freshness:
             return f"staler than {self.freshness}"
-        return "failed" if self.last_state == "failed" else None
+        if self.last_state == "failed":
+            return "failed"
+        return "not whole yet" if self.lag is None else None
 
     def as_json(self) -> dict[str, Any]:
         """As a program reads it."""
@@ -41,7 +49,8 @@ class ShardStatus:
             "view": self.view, "shard": self.shard, "watermark": self.watermark,
             "lag_seconds": None if self.lag is None else round(self.lag.total_seconds(), 1),
             "last_run": None if self.last_run is None else self.last_run.isoformat(), "last_state": self.last_state,
-            "last_error": self.last_error, "rejects": self.open_rejects, "problem": self.problem,
+            "last_error": self.last_error, "rejects": self.open_rejects, "problem": self.problem, "held_by": self.held_by,
+            "unreachable": self.unreachable,
         }  # fmt: skip
 
 
@@ -61,26 +70,44 @@ class RejectLine:
     read_again_at: datetime | None
 
 
-def status(connection: Connection, view: str, shards: list[str], freshness: timedelta | None) -> list[ShardStatus]:
-    """A line for every shard that the connection has, whether it ever came or not."""
+def status(
+    connection: Connection, view: str, feed: str, partitions: list[str], sinks: list[str], freshness: timedelta | None
+) -> list[ShardStatus]:
+    """A line for every partition that the source has, whether it ever came or not, as it stands in the `sinks` asked about."""
     now = datetime.now(UTC)
-    marks = {row[0]: row[1:] for row in connection.execute(
-        "SELECT shard, coalesce(cursor_value, 'scanning to ' || upper_bound), moved_at FROM shardlake.watermarks WHERE view = %s"
-        " UNION ALL SELECT DISTINCT ON (shard) shard, 'replaced', merged_at FROM (SELECT shard, merged_at FROM shardlake.windows"
-        " WHERE view = %s AND status = 'merged' AND kind IS NULL ORDER BY merged_at DESC) w", (view, view)).fetchall()}  # fmt: skip
+    positions = {row[0]: row[1:] for row in connection.execute(
+        "SELECT partition, shown, complete_to, held_by, unreachable FROM shardlake.positions WHERE feed = %s", (feed,)).fetchall()}  # fmt: skip
     ends = {row[0]: row[1:] for row in connection.execute(
         "SELECT DISTINCT ON (shard) shard, ended_at, state, error FROM shardlake.run_shards WHERE view = %s ORDER BY shard, ended_at DESC", (view,)).fetchall()}  # fmt: skip
     rejects = dict(
         connection.execute(f"SELECT shard, count(*) FROM shardlake.rejects WHERE view = %s AND {_OPEN} GROUP BY shard", (view,)).fetchall()
     )
+    behind = {sink: first_missing(connection, view, sink, feed) for sink in sinks}
     lines = []
-    for shard in shards:
-        watermark, moved = marks.get(shard, (None, None))
-        ended, state, error = ends.get(shard, (None, None, None))
+    for partition in partitions:
+        shown, complete, held_by, unreachable = positions.get(partition, (None, None, None, {}))
+        for sink, missing in behind.items():
+            if partition in missing:
+                before = _complete_before(connection, feed, partition, missing[partition])
+                if complete is None or before is None or before < complete:
+                    complete, held_by = before, f"{sink} lacks window {missing[partition]} of {partition}"
+        ended, state, error = ends.get(partition, (None, None, None))
+        if state == "failed":
+            held_by = error
+        lag = max(now - complete, timedelta()) if complete else None
         lines.append(
-            ShardStatus(view, shard, watermark, now - moved if moved else None, ended, state, error, rejects.get(shard, 0), freshness)
+            ShardStatus(view, partition, shown, lag, ended, state, error, rejects.get(partition, 0), freshness, held_by, unreachable)
         )
     return lines
+
+
+def _complete_before(connection: Connection, feed: str, partition: str, window_id: int) -> datetime | None:
+    """The source's time up to which every row is in the windows before one."""
+    row = connection.execute(
+        "SELECT max(complete_to) FROM shardlake.windows WHERE feed = %s AND partition = %s AND window_id < %s AND status = 'read'",
+        (feed, partition, window_id),
+    ).fetchone()
+    return row[0] if row else None
 
 
 def rejects(connection: Connection, view: str, shard: str | None, limit: int, *, every: bool = False) -> list[RejectLine]:

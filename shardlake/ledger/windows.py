@@ -1,161 +1,177 @@
-"""The ledger's windows and watermarks: opening, recording what was read, and moving on."""
+"""The ledger's windows and positions: opening a window, recording what was read, and moving on.
 
-import json
+Windows and positions belong to a feed (what is read once) and a partition. What a window reads, and where a partition
+stands, is JSON that the source alone reads.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
-from typing import Any, cast
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from shardlake.raw.files import RawFile
-from shardlake.source.sql.dialect import Kind
-from shardlake.source.sql.window import Order, Watermark, Window
+from shardlake.errors import ClaimLost
+from shardlake.ledger.extent import Extent, Json, RawFile, Reading
 
 Connection = psycopg.Connection[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class OpenWindow:
-    """A window that the ledger knows and that is not merged yet. `files` are there once it was extracted.
-
-    `backfill` is the one that it belongs to; the windows of regular runs belong to none.
-    """
+class Window:
+    """A window that the ledger knows. `files` are there once it was read; `backfill` is the one that it belongs to."""
 
     window_id: int
-    window: Window
+    feed: str
+    partition: str
+    extent: Extent
     load_date: date
-    extracted: bool
+    read: bool
+    attempt: int
+    more: bool = False
     files: tuple[RawFile, ...] = ()
     raw_rows: int = 0
     raw_bytes: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     backfill: UUID | None = None
+    raw_removed: bool = False
 
 
-def watermark(connection: Connection, view: str, shard: str) -> Watermark | None:
-    """How far a shard is; None before its first window."""
+def position(connection: Connection, feed: str, partition: str) -> Json | None:
+    """Where a partition stands; None before its first window."""
+    row = connection.execute("SELECT position FROM shardlake.positions WHERE feed = %s AND partition = %s", (feed, partition)).fetchone()
+    return row[0] if row else None
+
+
+def unfinished(connection: Connection, feed: str, partition: str) -> Window | None:
+    """The window whose reading was broken off, if one was. Those of backfills are theirs."""
     row = connection.execute(
-        "SELECT kind, cursor_value, upper_bound, scan_order, after_position, lower_bound FROM shardlake.watermarks WHERE view = %s AND shard = %s",
-        (view, shard),
-    ).fetchone()
-    if row is None:
-        return None
-    kind, cursor, upper, order, after, lower = row
-    return Watermark(cast(Kind, kind), cursor, upper, cast(Order, order), _position(after), lower)
-
-
-def unfinished(connection: Connection, view: str, shard: str) -> OpenWindow | None:
-    """The window that an earlier run left behind, if one did. Those of backfills are theirs."""
-    row = connection.execute(
-        "SELECT window_id FROM shardlake.windows WHERE view = %s AND shard = %s AND status IN ('open', 'extracted') AND backfill_id IS NULL",
-        (view, shard),
+        "SELECT window_id FROM shardlake.windows WHERE feed = %s AND partition = %s AND status = 'open' AND backfill_id IS NULL",
+        (feed, partition),
     ).fetchone()
     return load(connection, row[0]) if row else None
 
 
-def load(connection: Connection, window_id: int) -> OpenWindow:
+_COLUMNS = (
+    "window_id, feed, partition, plan, start_position, end_position, version_kind, from_version, to_version, snapshot, complete_to,"
+    " load_date, status, attempt, more, coalesce(raw_rows, 0), coalesce(raw_bytes, 0), seconds, backfill_id, raw_removed_at"
+)
+
+
+def load(connection: Connection, window_id: int) -> Window:
     """A window and its files, whatever its status."""
-    row = connection.execute(
-        "SELECT kind, lower_bound, upper_bound, scan_order, after_position, until_position, load_date, status, coalesce(raw_rows, 0), coalesce(raw_bytes, 0), seconds, backfill_id"
-        " FROM shardlake.windows WHERE window_id = %s", (window_id,)
-    ).fetchone()  # fmt: skip
+    row = connection.execute(f"SELECT {_COLUMNS} FROM shardlake.windows WHERE window_id = %s", (window_id,)).fetchone()
     assert row is not None
-    kind, lower, upper, order, after, until, day, status, rows, size, seconds, backfill = row
+    (number, feed, partition, plan, start, end, kind, lower, upper, snapshot, complete, day, status, attempt, more, rows, size, seconds, backfill, gone) = row  # fmt: skip
     with connection.cursor(row_factory=class_row(RawFile)) as cursor:
         files = cursor.execute("SELECT key, rows, bytes FROM shardlake.files WHERE window_id = %s ORDER BY key", (window_id,)).fetchall()
-    window = Window(kind, lower, upper, order, _position(after), _position(until), ranged=backfill is not None)
-    return OpenWindow(window_id, window, day, status != "open", tuple(files), rows, size, seconds, backfill)
+    extent = Extent(plan, start, end or {}, kind, lower, upper, snapshot, complete)
+    return Window(
+        number, feed, partition, extent, day, status != "open", attempt, more, tuple(files), rows, size, seconds, backfill, gone is not None
+    )
 
 
 def open_window(
-    connection: Connection, run_id: UUID, view: str, shard: str, window: Window, *, backfill: UUID | None = None, slice: int | None = None
-) -> OpenWindow:
+    connection: Connection,
+    run_id: UUID,
+    feed: str,
+    partition: str,
+    extent: Extent,
+    *,
+    backfill: UUID | None = None,
+    slice: int | None = None,
+) -> Window:
     """Write down what is about to be read, before it is read."""
     row = connection.execute(
-        "INSERT INTO shardlake.windows (run_id, view, shard, status, kind, lower_bound, upper_bound, scan_order, after_position, backfill_id, slice)"
-        " VALUES (%s, %s, %s, 'open', %s, %s, %s, %s, %s, %s, %s) RETURNING window_id, load_date",
-        (run_id, view, shard, window.kind, window.lower, window.upper, window.order, _jsonb(window.after), backfill, slice),
+        "INSERT INTO shardlake.windows (run_id, feed, partition, status, plan, start_position, end_position, version_kind, from_version,"
+        " to_version, snapshot, complete_to, backfill_id, slice) VALUES (%s, %s, %s, 'open', %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " RETURNING window_id, load_date",
+        (
+            run_id, feed, partition, Jsonb(extent.plan), _jsonb(extent.start), Jsonb(extent.end), extent.version_kind, extent.from_version,
+            extent.to_version, extent.snapshot, extent.complete_to, backfill, slice,
+        ),
+    ).fetchone()  # fmt: skip
+    assert row is not None
+    return Window(row[0], feed, partition, extent, row[1], read=False, attempt=0, backfill=backfill)
+
+
+def begin_reading(connection: Connection, window_id: int) -> int:
+    """A new attempt at reading a window; raw's file names carry its number, so that no two attempts write the same names."""
+    row = connection.execute(
+        "UPDATE shardlake.windows SET attempt = attempt + 1 WHERE window_id = %s RETURNING attempt", (window_id,)
     ).fetchone()
     assert row is not None
-    return OpenWindow(row[0], window, row[1], extracted=False, backfill=backfill)
+    return int(row[0])
 
 
-def record_extracted(
-    connection: Connection, window_id: int, until: tuple[str, ...] | None, files: tuple[RawFile, ...], seconds: dict[str, float]
-) -> None:
-    """The manifest: which files hold the window. Only what stands here was read."""
+def record_read(connection: Connection, window: Window, attempt: int, reading: Reading, held_by: str | None, shown: str | None) -> None:
+    """The manifest: which files hold the window. Only what stands here was read; the partition's position moves with it.
+
+    Raises ClaimLost where another attempt at the same window has begun since.
+    """
+    end = reading.position or window.extent.end
     with connection.transaction():
-        connection.execute("DELETE FROM shardlake.files WHERE window_id = %s", (window_id,))
+        row = connection.execute(
+            "UPDATE shardlake.windows SET status = 'read', read_at = now(), end_position = %s, more = %s, ends_snapshot = %s, raw_rows = %s,"
+            " raw_bytes = %s, seconds = seconds || %s, raw_removed_at = NULL, complete_to = CASE WHEN %s THEN NULL ELSE complete_to END"
+            " WHERE window_id = %s AND attempt = %s AND (status = 'open' OR raw_removed_at IS NOT NULL) RETURNING complete_to",
+            (
+                Jsonb(end), reading.more, reading.ends_snapshot, sum(f.rows for f in reading.files), sum(f.bytes for f in reading.files),
+                Jsonb(dict(reading.seconds)), reading.position is not None, window.window_id, attempt,
+            ),
+        ).fetchone()  # fmt: skip
+        if row is None:
+            raise ClaimLost(
+                f"{window.partition}: window {window.window_id} was taken over by another run while it was read",
+                hint="Nothing of this attempt counts; the other run goes on.",
+            )
+        connection.execute("DELETE FROM shardlake.files WHERE window_id = %s", (window.window_id,))
         with connection.cursor() as cursor:
             cursor.executemany(
                 "INSERT INTO shardlake.files (window_id, key, rows, bytes) VALUES (%s, %s, %s, %s)",
-                [(window_id, f.key, f.rows, f.bytes) for f in files],
+                [(window.window_id, f.key, f.rows, f.bytes) for f in reading.files],
             )
-        connection.execute(
-            "UPDATE shardlake.windows SET status = 'extracted', until_position = %s, raw_rows = %s, raw_bytes = %s, seconds = seconds || %s WHERE window_id = %s",
-            (_jsonb(until), sum(f.rows for f in files), sum(f.bytes for f in files), Jsonb(seconds), window_id),
-        )
+        if window.backfill is None and not window.read:
+            move_position(connection, window.feed, window.partition, end, shown, row[0], held_by)
 
 
-def record_merged(connection: Connection, window_id: int, counts: dict[str, int], seconds: dict[str, float]) -> None:
-    """The counts of a merged window; the table's own checks refuse those that do not add up."""
+def move_position(
+    connection: Connection, feed: str, partition: str, value: Json, shown: str | None, complete_to: datetime | None, held_by: str | None
+) -> None:
+    """Set where a partition stands. A window that does not end where it was to does not say how complete raw is."""
     connection.execute(
-        "UPDATE shardlake.windows SET status = 'merged', merged_at = now(), shaped = %(shaped)s, shape_rejected = %(shape_rejected)s,"
-        " view_rows = %(view_rows)s, merged = %(merged)s, unchanged = %(unchanged)s, superseded = %(superseded)s,"
-        " rejected = %(rejected)s, removed = %(removed)s, seconds = seconds || %(seconds)s WHERE window_id = %(window_id)s",
-        {**counts, "seconds": Jsonb(seconds), "window_id": window_id},
+        "INSERT INTO shardlake.positions AS p (feed, partition, position, shown, complete_to, held_by) VALUES (%s, %s, %s, %s, %s, %s)"
+        " ON CONFLICT (feed, partition) DO UPDATE SET position = excluded.position, shown = excluded.shown,"
+        " complete_to = coalesce(excluded.complete_to, p.complete_to), held_by = excluded.held_by, moved_at = now()",
+        (feed, partition, Jsonb(value), shown, complete_to, held_by),
     )
 
 
-def move_watermark(connection: Connection, view: str, shard: str, mark: Watermark) -> None:
-    """Set a shard's position."""
+def note_unreachable(connection: Connection, feed: str, partition: str, found: Mapping[str, int]) -> None:
+    """Rows that the source holds and that no window will take, by why."""
     connection.execute(
-        "INSERT INTO shardlake.watermarks (view, shard, kind, cursor_value, upper_bound, scan_order, after_position, lower_bound)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (view, shard) DO UPDATE SET kind = excluded.kind,"
-        " cursor_value = excluded.cursor_value, upper_bound = excluded.upper_bound, scan_order = excluded.scan_order,"
-        " after_position = excluded.after_position, lower_bound = excluded.lower_bound, moved_at = now()",
-        (view, shard, mark.kind, mark.cursor, mark.upper, mark.order, _jsonb(mark.after), mark.lower),
+        "UPDATE shardlake.positions SET unreachable = %(found)s WHERE feed = %(feed)s AND partition = %(partition)s AND unreachable <> %(found)s",
+        {"feed": feed, "partition": partition, "found": Jsonb(dict(found))},
     )
 
 
-def forget(connection: Connection, view: str, shard: str) -> None:
-    """Begin a shard anew: no watermark, and what was left unfinished is given up, but for backfills, which go on by themselves."""
+def raw_is_gone(connection: Connection, window_id: int) -> None:
+    """A window's raw files are not there any more: its reading may be recorded once more."""
+    connection.execute("UPDATE shardlake.windows SET raw_removed_at = coalesce(raw_removed_at, now()) WHERE window_id = %s", (window_id,))
+
+
+def forget(connection: Connection, feed: str, partition: str) -> None:
+    """Begin a partition anew: no position, and a reading that was broken off is given up, but for backfills, which go on by themselves."""
     with connection.transaction():
-        connection.execute("DELETE FROM shardlake.watermarks WHERE view = %s AND shard = %s", (view, shard))
+        connection.execute("DELETE FROM shardlake.positions WHERE feed = %s AND partition = %s", (feed, partition))
         connection.execute(
-            "UPDATE shardlake.windows SET status = 'abandoned' WHERE view = %s AND shard = %s AND status IN ('open', 'extracted') AND backfill_id IS NULL",
-            (view, shard),
+            "UPDATE shardlake.windows SET status = 'abandoned' WHERE feed = %s AND partition = %s AND status = 'open' AND backfill_id IS NULL",
+            (feed, partition),
         )
 
 
-def merged_windows(connection: Connection, view: str, shard: str) -> list[int]:
-    """The shard's merged windows of which raw is still there, oldest first, for a replay; those of backfills among them."""
-    rows = connection.execute(
-        "SELECT window_id FROM shardlake.windows WHERE view = %s AND shard = %s AND status = 'merged' AND raw_removed_at IS NULL ORDER BY window_id",
-        (view, shard),
-    )
-    return [row[0] for row in rows.fetchall()]
-
-
-def merged_since(connection: Connection, window_id: int) -> list[tuple[Kind, str | None, str | None]]:
-    """The ranges of the same view and shard that were opened after this window and are merged before it.
-
-    That happens between a backfill and the regular runs alone: each by itself takes its windows of a range in turn.
-    """
-    rows = connection.execute(
-        "SELECT w.kind, w.lower_bound, w.upper_bound FROM shardlake.windows o JOIN shardlake.windows w USING (view, shard)"
-        " WHERE o.window_id = %s AND w.window_id > o.window_id AND w.status = 'merged' AND w.kind = o.kind"
-        " AND w.backfill_id IS DISTINCT FROM o.backfill_id ORDER BY w.window_id", (window_id,)
-    ).fetchall()  # fmt: skip
-    return [(cast(Kind, kind), lower, upper) for kind, lower, upper in rows]
-
-
-def _jsonb(position: tuple[str, ...] | None) -> Jsonb | None:
-    return None if position is None else Jsonb(list(position), dumps=json.dumps)
-
-
-def _position(value: list[str] | None) -> tuple[str, ...] | None:
-    return None if value is None else tuple(value)
+def _jsonb(value: Json | None) -> Jsonb | None:
+    return None if value is None else Jsonb(value)

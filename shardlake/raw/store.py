@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from shardlake.connection.connection import Lake
-from shardlake.errors import LakeUnavailable, SpecError
+from shardlake.errors import FileGone, LakeUnavailable, SpecError
 
 T = TypeVar("T")
 _RETRY: Any = {
@@ -69,8 +69,13 @@ def put(store: ObjectStore, key: str, data: Any) -> None:
 
 
 def get(store: ObjectStore, key: str) -> bytes:
-    """Read an object. Raises LakeUnavailable."""
-    return _guarded(key, "be read", _GONE, lambda: bytes(obstore.get(store, key).bytes()))
+    """Read an object. Raises FileGone where there is none, LakeUnavailable."""
+    try:
+        return bytes(obstore.get(store, key).bytes())
+    except FileNotFoundError:
+        raise FileGone(f"{key} cannot be read (FileNotFoundError)", hint=_GONE) from None
+    except Exception as error:  # noqa: BLE001 - obstore's errors share no base, and may hold addresses
+        raise LakeUnavailable(f"{key} cannot be read ({type(error).__name__})", hint=_GONE) from None
 
 
 def parquet_schema(store: ObjectStore, key: str) -> pa.Schema:

@@ -26,18 +26,17 @@ from shardlake.errors import (
 )
 from shardlake.ledger import backfills, runs, windows
 from shardlake.ledger.claims import Claims
-from shardlake.run.backfill_slice import BackfillSlice, merge_slice_window, read_slice_window
+from shardlake.ledger.extent import Json
+from shardlake.ledger.sinks import Applied
+from shardlake.run.backfill_slice import BackfillSlice, merge_slice_window, ranges_of, read_slice_window
+from shardlake.run.contract import drift
 from shardlake.run.job import Job, open_job
+from shardlake.run.readers import prepare, stop
 from shardlake.run.report import BackfillReport, LayoutReport, ShardReport
 from shardlake.run.sync import persistent, write_layout
 from shardlake.sink.lake.commit import Written
 from shardlake.sink.lake.raw_table import register_raw
-from shardlake.sink.postgres.merge import Merged
-from shardlake.source.sql.plan import Reach, drift, reach
-from shardlake.source.sql.slices import before, read_range
-from shardlake.source.sql.window import Watermark
-from shardlake.source.sql.worker import stop as stop_readers
-from shardlake.source.sql.worker import warm_up
+from shardlake.source.door import Reach
 from shardlake.view.view import View
 
 PARALLEL = 4
@@ -54,7 +53,7 @@ class Backfill:
         self, job: Job, start: str, end: str, *, shards: Iterable[str] | None = None, step: str | None = None, parallel: int = PARALLEL
     ) -> None:
         """Raises SpecError for a view without a cursor, and for a shard that is not there."""
-        if not job.view.source.cursors:
+        if not job.view.source.tells_changes:
             raise SpecError(
                 f"{job.view.name} has no cursor: it replaces its whole table",
                 hint=f"Run `shardlake run {job.view.name}`, which reads all of it.",
@@ -62,7 +61,7 @@ class Backfill:
         if not 1 <= parallel <= MOST_PARALLEL:
             raise SpecError(f"--parallel {parallel} is not between 1 and {MOST_PARALLEL}")
         self.job, self._start, self._end, self._step = job, start, end, step
-        names = list(dict.fromkeys(job.shard(name).name for name in shards or job.shards))
+        names = list(dict.fromkeys(job.partition(name) for name in shards or job.partitions))
         self.report = BackfillReport(job.view.name, uuid4(), {n: ShardReport(n) for n in names})
         # one connection to the source is left to the regular run, and one to the warehouse
         self.parallel = max(1, min(parallel, job.source.max_connections - 1, job.warehouse.spec.max_connections - 1))
@@ -79,19 +78,19 @@ class Backfill:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            claims = stack.enter_context(Claims(self.job.warehouse, self.job.view.name))
+            claims = stack.enter_context(Claims(self.job.ledger, self.job.feed, self.id))
             if reaches := self._reaches():
                 self._find(claims, reaches)
             self._stack = stack.pop_all()
         if self.parts:
-            warm_up()
+            prepare(self.job)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.job.spool:
             self.job.spool.close()
         if error is not None:
-            stop_readers()  # as a run does
+            stop(self.job)  # as a run does
             self.report.error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__}: the backfill was broken off"
         try:
             if self._known:
@@ -106,34 +105,34 @@ class Backfill:
 
         def ask(name: str) -> Reach | ShardlakeError:
             try:
-                with self.job.warehouse.connection() as connection:
-                    mark = windows.watermark(connection, self.job.view.name, name)
+                with self.job.ledger.connection() as connection:
+                    mark = windows.position(connection, self.job.feed, name)
                 return persistent(lambda: self._reach(name, mark))
             except ShardlakeError as error:
                 return error
 
         with ThreadPoolExecutor(self.parallel) as pool:
             answers = dict(zip(self.report.shards, pool.map(ask, self.report.shards), strict=True))
-        found = {name: answer for name, answer in answers.items() if isinstance(answer, Reach)}
+        found = {name: answer for name, answer in answers.items() if not isinstance(answer, ShardlakeError)}
         for name, answer in answers.items():
             if isinstance(answer, ShardlakeError):
                 self._fail(name, answer)
-        with self.job.warehouse.connection() as connection:
-            contract = runs.contract(connection, self.job.view.name)
+        with self.job.ledger.connection() as connection:
+            contract = runs.contract(connection, self.job.feed)
         if self.job.view.source.drift == "stop":
             for name, error in drift(self.job.view, {n: r.kinds for n, r in found.items()}, contract).items():
                 self._fail(name, error)
         return found
 
-    def _reach(self, name: str, mark: Watermark | None) -> Reach:
-        with self.job.reading():
-            return reach(self.job.view, self.job.shard(name), mark, self._end.strip())
+    def _reach(self, name: str, position: Json | None) -> Reach:
+        return ranges_of(self.job).reach(self.job.view, name, position, self._end.strip())
 
     def _find(self, claims: Claims, reaches: dict[str, Reach]) -> None:
         """The backfill in the ledger: one that was left unfinished, or a new one."""
         view, names = self.job.view, list(self.report.shards)
         kind = next(iter(reaches.values())).kind
-        found = read_range(kind, self._start, self._end, self._step, self.job.source.timezone)
+        source = ranges_of(self.job)
+        found = source.read_range(kind, self._start, self._end, self._step)
         for name, other in reaches.items():
             if other.kind != kind:
                 self._fail(name, ContractError(f"{name}: the cursor is of kind {other.kind} here and of kind {kind} on other shards"))
@@ -142,9 +141,9 @@ class Backfill:
             raise WarehouseBusy(
                 f"this backfill of {view.name} is running already", hint="Wait for that one; it reads what this one would have."
             )
-        with self.job.warehouse.connection() as connection:
+        with self.job.ledger.connection() as connection:
             left = backfills.unfinished(connection, view.name, found, names)
-            self.report.run_id = left or backfills.create(connection, view.name, found, names)
+            self.report.run_id = left or backfills.create(connection, view.name, found, found.slices(), names)
             self._known = True
             backfills.begin_again(connection, self.id)
             waiting, total = backfills.slices(connection, self.id)
@@ -157,7 +156,8 @@ class Backfill:
         for part in waiting:
             if self.report.shards[part.shard].error is None:
                 upper = reaches[part.shard].upper
-                self.parts.append(BackfillSlice(part, upper if before(kind, upper, part.upper) else part.upper))
+                held = source.may_grow(kind) and source.precedes(kind, upper, part.upper)
+                self.parts.append(BackfillSlice(part, upper if source.precedes(kind, upper, part.upper) else part.upper, held))
 
     def _refuse_future(self, upper: str, reaches: dict[str, Reach]) -> None:
         latest = {r.latest: r for r in reaches.values() if r.latest is not None}
@@ -174,7 +174,7 @@ class Backfill:
 
     def merged(self, part: BackfillSlice) -> None:
         """A part has come to its end."""
-        with self.job.warehouse.connection() as connection:
+        with self.job.ledger.connection() as connection:
             backfills.end_slice(connection, part.slice, "waiting" if part.held else "done")
         if not part.held:
             self.report.done += 1  # for who watches; the ledger has the last word
@@ -190,7 +190,7 @@ class Backfill:
         text = shown(error)
         shard = self.report.shards[part.shard]
         shard.error = shard.error or f"{part.shard}: {part.slice}: {text.removeprefix(part.shard).lstrip(':, ')}"
-        with self.job.warehouse.connection() as connection:
+        with self.job.ledger.connection() as connection:
             backfills.end_slice(connection, part.slice, "failed", text)
 
     def _fail(self, shard: str, error: BaseException) -> None:
@@ -219,11 +219,11 @@ class Backfill:
         self.report.lake[table].failed(error)
 
     def _sum_up(self) -> None:
-        with self.job.warehouse.connection() as connection:
+        with self.job.ledger.connection() as connection:
             for name, (count, sums, seconds) in backfills.merged(connection, self.id).items():
                 shard = self.report.shards[name]
                 rows, size = sums.pop("raw_rows"), sums.pop("raw_bytes")
-                shard.merged_window(rows, size, Merged(**sums), seconds)  # type: ignore[arg-type]  # the columns are named as the counts are
+                shard.merged_window(rows, size, Applied(**sums), seconds)  # type: ignore[arg-type]  # the columns are named as the counts are
                 shard.windows = count
             left, total = backfills.slices(connection, self.id)
             self.report.done = total - len(left)

@@ -1,73 +1,68 @@
-"""A part of a backfill: a slice as it can be read now, read and merged window by window, each step of which can run again."""
+"""A slice of a backfill as it can be read now: read and applied window by window, each step of which can run again."""
 
 from dataclasses import dataclass
 
+from shardlake.errors import SpecError
 from shardlake.ledger import backfills, windows
 from shardlake.ledger.backfills import Slice
-from shardlake.ledger.windows import OpenWindow
+from shardlake.ledger.windows import Window
 from shardlake.run import steps
 from shardlake.run.job import Job
-from shardlake.source.sql.plan import plan_slice
-from shardlake.source.sql.slices import before
-from shardlake.source.sql.window import Window
+from shardlake.source.door import Ranges, Rereads
 
 
 @dataclass(frozen=True, slots=True)
 class BackfillSlice:
-    """A slice up to `upper`, which is not its end where an open transaction holds it back."""
+    """A slice up to `upper`. Where it is `held`, that is not its end, which cannot be read yet."""
 
     slice: Slice
     upper: str
+    held: bool
 
     @property
     def shard(self) -> str:
         """The shard that is read."""
         return self.slice.shard
 
-    @property
-    def held(self) -> bool:
-        """Whether the end of the slice cannot be read yet. Behind the greatest number there is nothing."""
-        return self.slice.kind not in ("int", "decimal") and before(self.slice.kind, self.upper, self.slice.upper)
+
+def ranges_of(job: Job) -> Ranges:
+    """The source as one of which ranges can be read again. Raises SpecError."""
+    if not isinstance(job.source, Ranges):
+        raise SpecError(f"{job.view.source.connection} cannot be read again by ranges", hint="Run with --full, which reads all of it.")
+    return job.source
 
 
-def read_slice_window(job: Job, part: BackfillSlice) -> OpenWindow | None:
-    """Read the part's next window into raw, or find what an earlier run has read; None where nothing is left.
+def read_slice_window(job: Job, part: BackfillSlice) -> Window | None:
+    """Read the slice's next window into raw, or find what an earlier run has read; None where nothing is left.
 
     Raises what reading raises. The ledger knows the window before it is read.
     """
-    with job.warehouse.connection() as connection:
-        last = backfills.last_window(connection, part.slice)
-    if last is not None and last[0] == "extracted":
+    with job.ledger.connection() as connection:
+        last = backfills.last_window(connection, part.slice, job.view.name)
+    if last is not None and last[0] == "read":
         return last[1]
-    found, window = (
-        (last[1], last[1].window) if last is not None and last[0] == "open" else (None, _next(job, part, last and last[1].window))
-    )
-    if window is None:
-        return None
-    with job.reading():
-        plan = plan_slice(job.view, job.shard(part.shard), window)
+    source = ranges_of(job)
+    assert isinstance(source, Rereads)
+    if last is not None and last[0] == "open":
+        found, extent = last[1], last[1].extent
+    else:
+        before = (last[1].extent, last[1].extent.end) if last else None
+        found, next_extent = None, source.slice_extent(job.view, part.slice.kind, part.slice.lower, part.upper, before)
+        if next_extent is None:
+            return None
+        extent = next_extent
+    plan = source.again(job.view, part.shard, extent)
     if found is None:
         if not plan.anything:
             return None
-        with job.warehouse.connection() as connection:
+        with job.ledger.connection() as connection:
             found = windows.open_window(
-                connection, part.slice.backfill, job.view.name, part.shard, window, backfill=part.slice.backfill, slice=part.slice.number
+                connection, part.slice.backfill, job.feed, part.shard, extent, backfill=part.slice.backfill, slice=part.slice.number
             )
     return steps.read_window(job, found, plan)
 
 
-def _next(job: Job, part: BackfillSlice, last: Window | None) -> Window | None:
-    """The window behind `last`, the newest that was merged: the rest of it, or what could not be read then."""
-    kind, lower, upper, after = part.slice.kind, part.slice.lower, part.upper, None
-    if last is not None and last.until is None:
-        lower = str(last.upper)
-    elif last is not None and len(last.until or ()) == 1 + len(job.view.source.primary_key):  # else the view has another key by now
-        lower, upper, after = str(last.lower), str(last.upper), last.until
-    return Window(kind, lower, upper, "cursor", after, ranged=True) if before(kind, lower, upper) else None
-
-
-def merge_slice_window(job: Job, part: BackfillSlice, window: OpenWindow) -> bool:
-    """Stage and merge a window of the part. Returns whether the part goes on behind it."""
-    staged = steps.stage_window(job, window.window_id)
-    outcome = steps.merge_staged(job, part.slice.backfill, part.shard, staged)
-    return outcome.more or before(part.slice.kind, str(window.window.upper), part.upper)
+def merge_slice_window(job: Job, part: BackfillSlice, window: Window) -> bool:
+    """Bring a window of the slice into the warehouse. Returns whether the slice goes on behind it."""
+    outcome = steps.apply(job, part.slice.backfill, window.window_id)
+    return outcome.more or ranges_of(job).precedes(part.slice.kind, str(window.extent.to_version), part.upper)

@@ -1,4 +1,4 @@
-"""Drafting a view from a live table: columns and types that all shards have, key, cursor, and the JSON found in a sample."""
+"""Drafting a view of a live table: columns and types that all partitions have, key, cursor, and the JSON found in a sample."""
 
 import json
 import re
@@ -7,70 +7,22 @@ from typing import Any
 
 import yaml
 
-from shardlake.connection.connection import Shard
-from shardlake.errors import ContractError
-from shardlake.source.sql.dialect import SourceColumn, dialect
+from shardlake.errors import SpecError
+from shardlake.source.door import Sample, Samples, Source
 from shardlake.view.jsonpath import Path
-
-SAMPLE = 200
-"""Rows of the first shard in which JSON paths are looked for."""
 
 _TARGET = {
     "int": "bigint", "float": "double precision", "decimal": "numeric", "bool": "bigint", "text": "text", "json": "jsonb",
     "bytes": "bytea", "date": "date", "datetime": "timestamptz", "instant": "timestamptz", "time": "interval",
     "geometry": "text", "array": "text[]",
 }  # fmt: skip
-_CURSOR_NAMES = ("updated_at", "modified_at", "last_modified", "updated", "modified", "changed_at", "updated_on", "mtime")
 
 
-def discover(reference: str, shards: tuple[Shard, ...], table: str) -> str:
-    """The draft of a view, as YAML with remarks. Raises ContractError where the shards' columns are not alike."""
-    speaker = dialect(shards[0].dialect)
-    columns: dict[str, SourceColumn] = {}
-    keys: list[str] = []
-    indexes: dict[str, list[str]] = {}
-    samples: dict[str, list[str]] = {}
-    for place, shard in enumerate(shards):
-        with speaker.connect(shard) as connection:
-            try:
-                if table not in speaker.tables(connection, shard.database):
-                    raise ContractError(
-                        f"{shard.name} has no table {table!r}; it has: {', '.join(speaker.tables(connection, shard.database)[:30])}",
-                        hint="Check the name.",
-                    )
-                found = {c.name: c for c in speaker.columns(connection, speaker.quote(table))}
-                if place == 0:
-                    columns, keys, indexes = found, speaker.primary_key(connection, table), speaker.indexes(connection, table)
-                    samples = _sample(speaker, connection, table, [c for c in found.values() if c.kind in ("json", "text")])
-            except speaker.errors as error:
-                raise speaker.failure(error, shard) from None
-        _compare(shards[0].name, columns, shard.name, found)
-    return _draft(reference, shards, table, columns, keys, indexes, samples)
-
-
-def _compare(first: str, columns: dict[str, SourceColumn], name: str, found: dict[str, SourceColumn]) -> None:
-    for column in columns.values():
-        if column.name not in found:
-            raise ContractError(
-                f"{name} has no column {column.name!r}, which {first} has",
-                hint="Make the shards alike, or write the view by hand with `source.drift: null`.",
-            )
-        if found[column.name].kind != column.kind:
-            raise ContractError(
-                f"{name}, {column.name}: is {found[column.name].declared} here and {column.declared} on {first}",
-                hint="Make the shards alike, or convert it in an extract.sql.",
-            )
-
-
-def _sample(speaker: Any, connection: Any, table: str, columns: list[SourceColumn]) -> dict[str, list[str]]:
-    if not columns:
-        return {}
-    cursor = connection.cursor()
-    cursor.execute(
-        f"SELECT {', '.join(speaker.safe(c, speaker.quote(c.name)) for c in columns)} FROM {speaker.quote(table)} LIMIT {SAMPLE}"
-    )
-    rows = cursor.fetchall()
-    return {c.name: [str(row[n]) for row in rows if row[n] is not None] for n, c in enumerate(columns)}
+def discover(reference: str, source: Source, table: str) -> str:
+    """The draft of a view, as YAML with remarks. Raises SpecError where the source has no sample to give, ContractError."""
+    if not isinstance(source, Samples):
+        raise SpecError(f"{reference} cannot be drafted from", hint="Write the view by hand.")
+    return _draft(reference, len(source.partitions()), table, source.sample(table))
 
 
 def json_paths(documents: list[str]) -> dict[tuple[str | int, ...], str]:
@@ -116,33 +68,13 @@ def _together(found: Counter[str]) -> str:
     return "numeric" if set(found) <= {"bigint", "numeric"} else "jsonb" if "jsonb" in found else "text"
 
 
-def _draft(
-    reference: str,
-    shards: tuple[Shard, ...],
-    table: str,
-    columns: dict[str, SourceColumn],
-    keys: list[str],
-    indexes: dict[str, list[str]],
-    samples: dict[str, list[str]],
-) -> str:
+def _draft(reference: str, partitions: int, table: str, sample: Sample) -> str:
     name = re.sub(r"[^a-z0-9_]+", "_", table.lower()).strip("_") or "view"
     name = name if name[0].isalpha() else f"v_{name}"
-    leading = {first[0] for first in indexes.values() if first}
-    times = [c.name for c in columns.values() if c.kind in ("datetime", "instant")]
-    cursor = next((c for c in _CURSOR_NAMES if c in times), None) or next((c for c in times if c in leading), None)
-    remarks = [f"drafted from {len(shards)} shards of {reference}; look through it, then: shardlake plan {name}"]
-    source: dict[str, Any] = {"connection": reference, "table": table, "primary_key": keys or ["FILL_IN"]}
-    if not keys:
-        remarks.append("the table has no primary key: name the columns that are unique together and never NULL")
-    if cursor:
-        source |= {"cursor": cursor, "lookback": "5m"}
-        if cursor not in leading:
-            remarks.append(f"no index begins with {cursor}: each run would read the whole table; create one on the shards")
-    else:
-        remarks.append("no datetime that looks like a cursor: the table is loaded whole (write: replace)")
+    remarks = [f"drafted from {partitions} shards of {reference}; look through it, then: shardlake plan {name}", *sample.remarks]
     outs: dict[str, Any] = {}
-    for column in columns.values():
-        paths = json_paths(samples.get(column.name, [])) if column.kind in ("json", "text") else {}
+    for column in sample.columns:
+        paths = json_paths(sample.documents.get(column.name, [])) if column.kind in ("json", "text") else {}
         if column.kind in _TARGET and (column.kind == "json" or not paths):
             declared = "numeric" if column.declared.endswith("longlong unsigned") else _TARGET[column.kind]
             target = _free(column.name, outs)
@@ -151,14 +83,14 @@ def _draft(
             remarks.append(f"{column.name} is left out: {column.declared} cannot be read exactly")
         for path, type_ in paths.items():
             outs[_free("_".join(str(p) for p in path), outs)] = {"type": type_, "from": str(Path(column.name, path))}
-    warehouse = {"connection": "postgres-warehouse/main", "table": f"analytics.{name[:50]}"} | ({} if cursor else {"write": "replace"})
+    whole = {} if "cursor" in sample.source else {"write": "replace"}
     view = {
         "name": name[:48],
         "owner": "you@example.com",
         "description": f"One row per row of {table}.",
-        "source": source,
+        "source": sample.source,
         "columns": outs,
-        "warehouse": warehouse,
+        "warehouse": {"connection": "postgres-warehouse/main", "table": f"analytics.{name[:50]}"} | whole,
     }
     text = yaml.safe_dump(view, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
     return "".join(f"# {r}\n" for r in remarks) + text

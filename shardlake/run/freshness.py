@@ -30,9 +30,9 @@ def alarms(job: Job, views: Mapping[str, View], now: datetime | None = None) -> 
     now = now or datetime.now(UTC)
     view = job.view
     limit = promised(view, views)
-    with job.warehouse.connection() as connection:
+    with job.ledger.connection() as connection:
         since = ledger.watched_since(connection, view.name)
-        lines = status(connection, view.name, list(job.shards), limit)
+        lines = status(connection, view.name, job.feed, list(job.partitions), job.sinks, limit)
         mates = [v.name for v in views.values() if v.group == view.group] if view.group else [view.name]
         active = last_active(connection, mates)
         quiet = {n.shard: n for n in ledger.news(connection, view.name)}
@@ -40,17 +40,18 @@ def alarms(job: Job, views: Mapping[str, View], now: datetime | None = None) -> 
     young = limit is None or now - since < limit
     found = [_arrival(view, line, limit, young) for line in lines]
     found.append(_start(view, active, since, now))
-    found += [_silence(view, quiet[shard]) for shard in job.shards if shard in quiet]
-    found += [_rejects(view, rate) for rate in rates if rate.shard in job.shards]
+    found += [_silence(view, quiet[shard]) for shard in job.partitions if shard in quiet]
+    found += [_rejects(view, rate) for rate in rates if rate.shard in job.partitions]
     return lines, [alarm for alarm in found if alarm]
 
 
 def _arrival(view: View, line: ShardStatus, limit: timedelta | None, young: bool) -> Alarm | None:
     if limit is None:
         return None
-    why = f"; its last run failed: {line.last_error}" if line.last_error else ""
+    why = f"; its last run failed: {line.last_error}" if line.last_error else f"; held by {line.held_by}" if line.held_by else ""
     if line.lag is None:
-        return None if young else Alarm(view.name, line.shard, "never arrived", f"{line.shard} never arrived{why}")
+        what = "never arrived" if line.watermark is None else "has not arrived whole yet"
+        return None if young else Alarm(view.name, line.shard, "never arrived", f"{line.shard} {what}{why}")
     if line.lag > limit:
         return Alarm(view.name, line.shard, "late", f"{line.shard} is staler than {short(limit)}{why}")
     return None

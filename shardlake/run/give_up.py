@@ -1,5 +1,7 @@
 """Giving up a backfill that is not finished: what it has merged stays, and the rest of its slices is not read."""
 
+from uuid import uuid4
+
 from shardlake.errors import SpecError, WarehouseBusy
 from shardlake.ledger import backfills
 from shardlake.ledger.backfills import Unfinished
@@ -13,7 +15,7 @@ def give_up(warehouse: Warehouse, view: str, name: str) -> Unfinished:
 
     Raises SpecError where no such backfill is unfinished, WarehouseBusy where it is under way.
     """
-    with Claims(warehouse, view) as claims, warehouse.connection() as connection:
+    with Claims(warehouse, view, uuid4()) as claims, warehouse.connection() as connection:
         left = backfills.all_unfinished(connection, view)
         found = [b for b in left if name and str(b.id).startswith(name.lower())]
         if len(found) != 1:

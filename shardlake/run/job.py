@@ -1,46 +1,48 @@
-"""A job: one view with the connections that it needs, all as plain values and open pools."""
+"""A job: one view with its source, its sinks' connections and its ledger, as plain values and open pools."""
 
-import fnmatch
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from shardlake.allocators import tune_allocators
-from shardlake.connection.connection import Connection, Lake, PostgresWarehouse, Shard, Shards
+from shardlake.connection.connection import Connection, Lake, PostgresWarehouse
 from shardlake.errors import SpecError
 from shardlake.ledger.database import Warehouse, open_warehouse
+from shardlake.ledger.sinks import WAREHOUSE, layout_sink
+from shardlake.ledger.windows import Window
+from shardlake.rows.supply import Supply
+from shardlake.shape.chunk import Shaped
 from shardlake.sink.lake.spool import Spool
-from shardlake.source.sql.dialect import dialect
+from shardlake.sink.lake.typed import split
+from shardlake.source.door import Source, open_source
+from shardlake.view.columns import target_columns, version_type
 from shardlake.view.view import View
-
-_gates: dict[str, threading.BoundedSemaphore] = {}
-_gates_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the steps of a run share. `shards` are all that the source has, by name."""
+    """What the steps of a run share. `partitions` are all that the source has; the view's rows are read as `feed`."""
 
     view: View
-    source: Shards
-    shards: dict[str, Shard]
+    source: Source
+    feed: str
+    partitions: tuple[str, ...]
     warehouse: Warehouse
+    ledger: Warehouse
     lake: Lake
-    gate: threading.BoundedSemaphore = field(repr=False)
+    supply: Supply = field(repr=False)
     spool: Spool | None = field(default=None, repr=False)
 
-    def shard(self, name: str) -> Shard:
-        """One shard. Raises SpecError that lists those there are."""
-        if name not in self.shards:
-            raise SpecError(f"{self.view.source.connection} has no shard {name!r}; there are: {', '.join(self.shards)}")
-        return self.shards[name]
+    @property
+    def sinks(self) -> list[str]:
+        """The names of the view's sinks: its warehouse table, and each layout of the lake."""
+        return [WAREHOUSE, *(layout_sink(layout.table) for layout in self.view.lake.layouts)]
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Hold one of the source's connections: never more than its max_connections at once in this process."""
-        with self.gate:
-            yield
+    def partition(self, name: str) -> str:
+        """A partition's name. Raises SpecError that lists those there are."""
+        if name not in self.partitions:
+            raise SpecError(f"{self.view.source.connection} has no shard {name!r}; there are: {', '.join(self.partitions)}")
+        return name
 
 
 def open_job(view: View, connect: Callable[[str], Connection]) -> Job:
@@ -49,27 +51,23 @@ def open_job(view: View, connect: Callable[[str], Connection]) -> Job:
     source = connect(view.source.connection)
     warehouse = connect(view.warehouse.connection)
     lake = connect(view.lake.connection)
-    for given, kind, key in ((source, Shards, "source"), (warehouse, PostgresWarehouse, "warehouse"), (lake, Lake, "lake")):
+    for given, kind, key in ((warehouse, PostgresWarehouse, "warehouse"), (lake, Lake, "lake")):
         if not isinstance(given, kind):
             raise SpecError(f"{view.name}: {key}.connection is a {type(given).__name__}, which cannot be a {key}")
-    assert isinstance(source, Shards)
     assert isinstance(warehouse, PostgresWarehouse)
     assert isinstance(lake, Lake)
-    shards = resolve_shards(source, view.source.connection)
-    with _gates_lock:
-        gate = _gates.setdefault(f"{view.source.connection} {source.max_connections}", threading.BoundedSemaphore(source.max_connections))
+    try:
+        opened = open_source(source, view.source.connection)
+    except SpecError as error:
+        raise SpecError(f"{view.name}: source.connection: {error.message}", hint=error.hint) from None
+    target = ledger = open_warehouse(warehouse)
     spool = Spool() if view.lake.layouts else None
-    return Job(view, source, {s.name: s for s in shards}, open_warehouse(warehouse), lake, gate, spool)
+    feed, keep = opened.feed(view), partial(_keep, view, opened.timezone, spool) if spool else None
+    supply = Supply(view, feed, opened.timezone, ledger, lake, opened.envelope, keep)
+    return Job(view, opened, feed, tuple(opened.partitions()), target, ledger, lake, supply, spool)
 
 
-def resolve_shards(source: Shards, reference: str) -> tuple[Shard, ...]:
-    """The shards; where `databases` is a pattern the server is asked. Raises SpecError where none matches."""
-    if not source.databases:
-        return source.resolve()
-    speaker = dialect(source.dialect)
-    with speaker.connect(source.server()) as connection:
-        found = speaker.databases(connection)
-    matching = tuple(n for n in found if fnmatch.fnmatchcase(n, source.databases))
-    if not matching:
-        raise SpecError(f"{reference}: no database matches {source.databases!r}", hint="Check the pattern and the user's grants.")
-    return source.resolve(matching)
+def _keep(view: View, zone: str, spool: Spool, window: Window, chunks: Iterator[Shaped]) -> Iterator[Shaped]:
+    """Keep a window's rows for the lake as they pass on to the warehouse."""
+    columns = target_columns(view, version_type(window.extent.version_kind or ""))
+    return spool.keep(window.window_id, chunks, lambda shaped, base: split(columns, shaped, base, zone))

@@ -8,11 +8,10 @@ from typing import Any
 
 from shardlake.errors import ShardlakeError
 from shardlake.ledger import runs, windows
+from shardlake.run.contract import drift
 from shardlake.run.job import Job
 from shardlake.sink.postgres.target import plan_ddl
-from shardlake.source.sql.dialect import dialect
-from shardlake.source.sql.plan import cursor_kind, drift, plan_window
-from shardlake.source.sql.select import Relation, chunk_sql, describe
+from shardlake.source.door import Described, Explains, Explanation
 from shardlake.view.columns import target_columns, version_type
 from shardlake.view.view import View
 
@@ -40,6 +39,7 @@ class ShardPreview:
     full_scan: bool = False
     select: str = ""
     notes: list[str] = field(default_factory=list)
+    unreachable: dict[str, int] = field(default_factory=dict)
     error: str | None = None
 
 
@@ -63,9 +63,9 @@ class Preview:
 def preview(job: Job, shards: list[str] | None = None, *, full: bool = False) -> Preview:
     """Plan every shard. A shard that cannot be planned has its error in its place."""
     found = Preview(job.view.name)
-    kinds: dict[str, dict[str, str]] = {}
-    relation: Relation | None = None
-    for name in shards or list(job.shards):
+    schemas: dict[str, dict[str, str]] = {}
+    first: Explanation | None = None
+    for name in shards or job.partitions:
         line = ShardPreview(name)
         found.shards.append(line)
         try:
@@ -73,53 +73,46 @@ def preview(job: Job, shards: list[str] | None = None, *, full: bool = False) ->
         except ShardlakeError as error:
             line.error = str(error)
             continue
-        relation = relation or seen
-        kinds[name] = seen.kinds()
-    with job.warehouse.connection() as connection:
-        odd = drift(job.view, kinds, runs.contract(connection, job.view.name)) if kinds else {}
-        for line in found.shards:
-            if line.shard in odd:
-                line.error = str(odd[line.shard])
-        if relation is not None:
-            found.types = type_decisions(job.view, relation)
-            found.unused = [c.name for c in relation.available if c.name not in job.view.source_columns]
-            kind = cursor_kind(job.view, relation)
-            try:
+        first = first or seen
+        schemas[name] = seen.plan.schema
+    with job.ledger.connection() as connection:
+        odd = drift(job.view, schemas, runs.contract(connection, job.feed)) if schemas else {}
+    for line in found.shards:
+        if line.shard in odd:
+            line.error = str(odd[line.shard])
+    if first is not None:
+        found.types = type_decisions(job.view, first.columns)
+        found.unused = [c.name for c in first.columns if c.name not in job.view.source_columns]
+        kind = first.plan.extent.version_kind
+        try:
+            with job.warehouse.connection() as connection:
                 found.ddl = plan_ddl(connection, job.view, target_columns(job.view, version_type(kind or "")))
-            except ShardlakeError as error:
-                found.ddl_error = str(error)
+        except ShardlakeError as error:
+            found.ddl_error = str(error)
     return found
 
 
-def _shard(job: Job, line: ShardPreview, full: bool) -> Relation:
-    shard, view = job.shard(line.shard), job.view
-    with job.warehouse.connection() as connection:
-        mark = None if full else windows.watermark(connection, view.name, line.shard)
-        line.unfinished = windows.unfinished(connection, view.name, line.shard) is not None
-    planned = plan_window(view, shard, mark)
-    line.lower, line.upper, line.order = planned.window.lower, planned.window.upper, planned.window.order
-    line.anything, line.notes = planned.anything, list(planned.notes)
-    speaker = dialect(shard.dialect)
-    with speaker.connect(shard) as connection:
-        try:
-            relation = describe(view, speaker, connection, shard.name)
-            line.select = chunk_sql(view, speaker, relation, planned.window, after=planned.window.after, limit=10_000)
-            access = speaker.explain(connection, line.select.rsplit(" LIMIT ", 1)[0])
-            line.window_rows, line.index, line.full_scan = access.rows, access.index, access.full_scan
-            if view.source.table:
-                line.table_rows = speaker.estimate(connection, view.source.table)[0]
-        except speaker.errors as error:
-            raise speaker.failure(error, shard) from None
-    if line.order == "cursor" and line.full_scan:
-        line.notes.append(
-            f"no index serves the cursor: each run reads the whole table; on the shard: CREATE INDEX ON {view.source.table or 'the tables of extract.sql'} ({', '.join(view.source.cursors)})"
-        )
-    return relation
+def _shard(job: Job, line: ShardPreview, full: bool) -> Explanation:
+    name, view = job.partition(line.shard), job.view
+    with job.ledger.connection() as connection:
+        position = None if full else windows.position(connection, job.feed, name)
+        line.unfinished = windows.unfinished(connection, job.feed, name) is not None
+    if isinstance(job.source, Explains):
+        found = job.source.explain(view, name, position)
+    else:
+        plan = job.source.plan(view, name, position)
+        found = Explanation(plan, tuple(Described(n, kind, kind) for n, kind in plan.schema.items()), notes=plan.notes)
+    extent = found.plan.extent
+    line.lower, line.upper, line.order = extent.from_version, extent.to_version, found.order
+    line.anything, line.notes, line.select = found.plan.anything, list(found.notes), found.statement
+    line.window_rows, line.index, line.full_scan, line.table_rows = found.window_rows, found.index, found.full_scan, found.table_rows
+    line.unreachable = dict(found.plan.unreachable)
+    return found
 
 
-def type_decisions(view: View, relation: Relation) -> list[dict[str, str]]:
+def type_decisions(view: View, columns: tuple[Described, ...]) -> list[dict[str, str]]:
     """Each column: what it is at the source, what it becomes, and whether every value fits or each is judged."""
-    declared = {c.name: c for c in relation.available}
+    declared = {c.name: c for c in columns}
     lines: list[dict[str, str]] = []
     for name, column in view.columns.items():
         source: Any = declared.get(column.path.column)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from shardlake.errors import ShardlakeError, SpecError
-from shardlake.ledger import windows
+from shardlake.ledger import sinks
 from shardlake.run import steps
 from shardlake.run.job import Job
 from shardlake.run.report import RunReport
@@ -26,10 +26,10 @@ def replay(job: Job, shards: Iterable[str] | None = None) -> RunReport:
     return run.report
 
 
-def _shard(run: Run, shard: str) -> None:
-    with run.job.warehouse.connection() as connection:
-        ids = windows.merged_windows(connection, run.job.view.name, shard)
+def _shard(run: Run, partition: str) -> None:
+    job = run.job
+    with job.ledger.connection() as connection:
+        ids = sinks.held(connection, job.view.name, sinks.WAREHOUSE, job.feed, partition)
     for window_id in ids:
-        staged = steps.stage_window(run.job, window_id)
-        outcome = steps.merge_window(run.job, run.id, shard, staged, replay=True)
-        run.report.shards[shard].merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.merged, outcome.seconds)
+        outcome = steps.apply(job, run.id, window_id, replay=True)
+        run.report.shards[partition].merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied, outcome.seconds)

@@ -5,9 +5,9 @@ from typing import Any, Literal, Self
 from uuid import UUID
 
 from shardlake.errors import shown
+from shardlake.ledger.extent import Extent
+from shardlake.ledger.sinks import Applied
 from shardlake.sink.lake.commit import Written
-from shardlake.sink.postgres.merge import Merged
-from shardlake.source.sql.window import Window
 
 STAGES = ("plan", "extract", "raw", "shape", "stage", "merge")
 
@@ -38,13 +38,13 @@ class ShardReport:
             return "failed"
         return "merged" if self.windows else "nothing"
 
-    def planned(self, window: Window, notes: tuple[str, ...], seconds: float) -> None:
+    def planned(self, extent: Extent, notes: tuple[str, ...], seconds: float) -> None:
         """A window was planned."""
-        self.lower = self.lower if self.windows or self.lower is not None else window.lower
-        self.upper, self.notes = window.upper, notes
+        self.lower = self.lower if self.windows or self.lower is not None else extent.from_version
+        self.upper, self.notes = extent.to_version, notes
         self.seconds["plan"] += seconds
 
-    def merged_window(self, rows: int, size: int, merged: Merged, seconds: dict[str, float]) -> None:
+    def merged_window(self, rows: int, size: int, merged: Applied, seconds: dict[str, float]) -> None:
         """A window was merged."""
         self.windows += 1
         self.read += rows

@@ -14,18 +14,15 @@ from shardlake.errors import ShardlakeError, SpecError
 from shardlake.ledger import runs
 from shardlake.ledger.claims import Claims
 from shardlake.run import steps
+from shardlake.run.contract import drift
 from shardlake.run.job import Job
+from shardlake.run.readers import prepare, stop
 from shardlake.run.report import LayoutReport, RunReport, ShardReport
 from shardlake.run.steps import Outcome, Planned
 from shardlake.sink.lake import commit
 from shardlake.sink.lake.commit import Written
 from shardlake.sink.lake.raw_table import register_raw
 from shardlake.sink.lake.sweep import sweep
-from shardlake.sink.postgres import replace
-from shardlake.sink.postgres.stage import drop_orphans
-from shardlake.source.sql.plan import drift
-from shardlake.source.sql.worker import stop as stop_readers
-from shardlake.source.sql.worker import warm_up
 
 CLAIM_WAIT = 60.0
 """Seconds that a run waits for another run of the same view and shard."""
@@ -37,12 +34,12 @@ class Run:
     def __init__(self, job: Job, shards: Iterable[str] | None = None, run_id: UUID | None = None) -> None:
         """Raises SpecError for a shard that is not there, or for single shards of a replaced table."""
         self.job = job
-        names = [job.shard(name).name for name in shards] if shards else list(job.shards)
-        if job.view.warehouse.write == "replace" and len(names) < len(job.shards):
+        names = [job.partition(name) for name in shards] if shards else list(job.partitions)
+        if job.view.warehouse.write == "replace" and len(names) < len(job.partitions):
             raise SpecError(f"{job.view.name} replaces its whole table; it cannot be run for single shards", hint="Leave --shard away.")
         self.report = RunReport(job.view.name, run_id or uuid4(), {n: ShardReport(n) for n in names})
         self._started = time.perf_counter()
-        self._claims = Claims(job.warehouse, job.view.name)
+        self._claims = Claims(job.ledger, job.feed, self.report.run_id)
         self._put_off: set[str] = set()
         self._reporting = Lock()
 
@@ -52,15 +49,12 @@ class Run:
         return self.report.run_id
 
     def __enter__(self) -> Self:
-        with self.job.warehouse.connection() as connection:
-            runs.open_run(connection, self.id, self.job.view.name)
+        with self.job.ledger.connection() as connection:
+            runs.open_run(connection, self.id, self.job.view.name, self.job.feed)
         self._claims.__enter__()
         for name, busy in self._claims.claim(list(self.report.shards), CLAIM_WAIT).items():
             self.report.shards[name].failed(busy)
-        with self.job.warehouse.connection() as connection:
-            drop_orphans(connection, self.job.view, self.free)
-            if self.job.view.warehouse.write == "replace" and self.free:
-                replace.drop_leftovers(connection, self.job.view)
+        steps.warehouse_sink(self.job).clear(self.free)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -68,14 +62,19 @@ class Run:
         if self.job.spool:
             self.job.spool.close()
         if error is not None:
-            stop_readers()  # nobody waits for what they read, and they may hang for as long as the shard does
+            stop(self.job)  # nobody waits for what they read, and they may hang for as long as the shard does
             self.report.error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__}: the run was broken off"
         self.report.seconds = time.perf_counter() - self._started
         try:
-            with self.job.warehouse.connection() as connection:
+            with self.job.ledger.connection() as connection:
                 runs.close_run(connection, self.report)
         except ShardlakeError as late:
             self.report.error = self.report.error or str(late)
+
+    @property
+    def replaces(self) -> bool:
+        """Whether each run reads everything anew."""
+        return self.job.view.warehouse.write == "replace"
 
     @property
     def free(self) -> list[str]:
@@ -91,29 +90,27 @@ class Run:
         self._check_drift(planned)
         todo = [p for name, p in planned.items() if self.report.shards[name].error is None and self.goes_on(p)]
         if todo:
-            warm_up()
+            prepare(self.job)
         return todo
 
     def goes_on(self, planned: Planned) -> bool:
         """Whether the plan holds anything to do. A window without rows only moves the watermark, here and now."""
-        shard = self.report.shards[planned.plan.shard]
-        shard.planned(planned.plan.window, planned.plan.notes, planned.seconds)
+        shard = self.report.shards[planned.plan.partition]
+        shard.planned(planned.plan.extent, planned.plan.notes, planned.seconds)
         try:
             return not steps.pass_over(self.job, planned)
         except ShardlakeError as error:
             shard.failed(error)
             return False
 
-    def merged(self, planned: Planned, outcome: Outcome) -> bool:
-        """A window was merged. Returns whether the shard is to be planned again.
-
-        It is while there is more, and once more behind what was planned before: behind a window that an earlier run left,
-        and behind a scan of several windows, which may have taken hours.
+    def delivered(self, planned: Planned, outcomes: list[Outcome]) -> bool:
+        """Windows came into the warehouse. Returns whether the partition is to be planned again: while the source has more, and
+        once more behind a window whose reading an earlier run had begun.
         """
-        shard = self.report.shards[planned.plan.shard]
-        shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.merged, outcome.seconds)
-        window = planned.plan.window
-        return outcome.more or planned.unfinished is not None or (window.kind is not None and window.after is not None)
+        shard = self.report.shards[planned.plan.partition]
+        for outcome in outcomes:
+            shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied, outcome.seconds)
+        return planned.unfinished is not None or (bool(outcomes) and outcomes[-1].more)
 
     def finish(self) -> None:
         """The end of a replace: the switch to the new table."""
@@ -125,7 +122,7 @@ class Run:
     def layouts(self) -> list[str]:
         """The lake tables that are to be written now. One that is replaced as a whole waits until every shard is there."""
         self._maintain_raw()
-        whole = len(self.free) == len(self.job.shards) and self.report.error is None
+        whole = len(self.free) == len(self.job.partitions) and self.report.error is None
         write = self.job.view.warehouse.write
         chosen = [layout.table for layout in self.job.view.lake.layouts if whole or layout.mode_in(write) != "replace"]
         self.report.lake = {table: self.report.lake.get(table, LayoutReport(table)) for table in chosen}
@@ -165,15 +162,17 @@ class Run:
 
     def _check_drift(self, planned: dict[str, Planned]) -> None:
         """Fail the shards whose columns are not like the others', before anything of them moves."""
-        view, kinds = self.job.view, {name: p.plan.kinds for name, p in planned.items()}
-        with self.job.warehouse.connection() as connection:
-            contract = runs.contract(connection, view.name)
+        view, kinds = self.job.view, {name: p.plan.schema for name, p in planned.items()}
+        with self.job.ledger.connection() as connection:
+            contract = runs.contract(connection, self.job.feed)
             odd = drift(view, kinds, contract)
-            if len(odd) == len(kinds) == len(self.job.shards):
+            if len(odd) == len(kinds) == len(self.job.partitions):
                 odd = drift(view, kinds, None)  # all have changed alike: what was written down is old
             good = [found for name, found in kinds.items() if name not in odd]
             if good and (contract is None or not odd):  # a shard may lack a column that is filled with NULL
-                runs.record_contract(connection, view.name, {column: kind for found in reversed(good) for column, kind in found.items()})
+                runs.record_contract(
+                    connection, self.job.feed, {column: kind for found in reversed(good) for column, kind in found.items()}
+                )
         if view.source.drift == "stop":
             for name, error in odd.items():
                 self.failed(name, error)

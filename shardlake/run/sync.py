@@ -49,9 +49,9 @@ def sync(
     """
     run = Run(open_job(view, connect), shards)
     with run, ThreadPoolExecutor(threads) as pool:
-        plans = pool.map(lambda name: _guarded(run, name, lambda: steps.plan(run.job, name, full=full)), run.free)
-        planned = {p.plan.shard: p for p in plans if p is not None}
-        list(pool.map(lambda p: _guarded(run, p.plan.shard, lambda: _shard(run, p)), run.begin(planned)))
+        plans = pool.map(lambda name: _guarded(run, name, lambda: steps.plan(run.job, name, full=full or run.replaces)), run.free)
+        planned = {p.plan.partition: p for p in plans if p is not None}
+        list(pool.map(lambda p: _guarded(run, p.plan.partition, lambda: _shard(run, p)), run.begin(planned)))
         run.finish()
         list(pool.map(lambda table: write_layout(run, table), run.layouts()))
     return run.report
@@ -75,15 +75,15 @@ def _due(run: Run) -> None:
 
 
 def _shard(run: Run, planned: Planned) -> None:
-    """One shard's windows, one after the other."""
-    shard = planned.plan.shard
+    """One partition's windows, one after the other."""
+    partition = planned.plan.partition
     while True:
         window = persistent(lambda p=planned: steps.extract(run.job, run.id, p))  # type: ignore[misc]  # mypy infers no type of a lambda's default
-        outcome = persistent(lambda w=window: steps.merge_staged(run.job, run.id, shard, steps.stage_window(run.job, w.window_id, shard)))  # type: ignore[misc]  # mypy infers no type of a lambda's default
-        if not run.merged(planned, outcome):
+        outcomes = persistent(lambda p=planned, w=window: steps.deliver(run.job, run.id, p, w))  # type: ignore[misc]  # mypy infers no type of a lambda's default
+        if not run.delivered(planned, outcomes):
             return
         _due(run)
-        planned = steps.plan(run.job, shard, resume=outcome.resume)
+        planned = steps.plan(run.job, partition)
         if not run.goes_on(planned):
             return
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shardlake.quoting import ansi
+from shardlake.raw.files import Envelope
 from shardlake.shape.json_limits import FINE, MALFORMED, SUSPICIOUS, examine, extract_exact, harmless, parse_exact, why_malformed
 from shardlake.shape.query import (
     DOCUMENTS,
@@ -24,7 +25,8 @@ from shardlake.shape.query import (
     shape_query,
 )
 from shardlake.shape.uncertain import uncertain
-from shardlake.view.view import JsonLimits, View
+from shardlake.view.source import JsonLimits
+from shardlake.view.view import View
 
 _mine = threading.local()
 VALUE = 500
@@ -54,33 +56,39 @@ class Shaped:
     places: pa.ChunkedArray
 
 
-def shape(view: View, table: pa.Table, kinds: dict[str, str]) -> Shaped:
+def shape(view: View, table: pa.Table, kinds: dict[str, str], envelope: Envelope) -> Shaped:
     """Make view rows of a chunk of raw rows.
 
-    `kinds` says of each source column what it holds (`SourceColumn.kind`). Pure: the same chunk gives the same rows.
+    `kinds` says of each source column what it holds, `envelope` which of them tell a row's key, version and end. Pure: the
+    same chunk gives the same rows. `shaped` is counted from what came out: the raw rows that gave a row, each once.
     """
     documents = json_columns(view)
     original = table
     table, undecodable = _decoded(table, documents)
     table = table.append_column(ROW, pl.int_range(table.num_rows, dtype=pl.Int32, eager=True).to_arrow())
     bad, exact = _examine(view, table, documents, kinds, undecodable)
-    rows = _in_one_pass(view, table, documents, kinds, bad) if can_be_one_pass(view) and not exact else None
+    rows = _in_one_pass(view, table, documents, kinds, envelope, bad) if can_be_one_pass(view) and not exact else None
     if rows is None:
-        rows = _queried(view, table, documents, kinds, bad, exact, one_pass=False)
+        rows = _queried(view, table, documents, kinds, envelope, bad, exact, one_pass=False)
     malformed = pc.equal(rows.column("_op"), "m").fill_null(False)
     if pc.any(malformed).as_py():
         for row in rows.filter(malformed).column(ROW).to_pylist():
             bad[row] = _first_malformed(view, table, row, documents)
         rows = rows.filter(pc.invert(malformed))
-    rejects = [_reject(view, original, row, column, reason) for row, (column, reason) in sorted(bad.items())]
+    rejects = [_reject(envelope, original, row, column, reason) for row, (column, reason) in sorted(bad.items())]
     places = rows.column(ROW)
     marks = pc.if_else(uncertain(view, rows, table.schema), "1", pa.scalar(None, pa.string()))
     rows = rows.drop_columns(ROW).append_column("_uncertain", marks)
-    return Shaped(rows, table.num_rows - len(bad), rejects, places)
+    return Shaped(rows, pc.count_distinct(places).as_py(), rejects, places)
 
 
 def _in_one_pass(
-    view: View, table: pa.Table, documents: tuple[JsonColumn, ...], kinds: dict[str, str], bad: dict[int, tuple[str, str]]
+    view: View,
+    table: pa.Table,
+    documents: tuple[JsonColumn, ...],
+    kinds: dict[str, str],
+    envelope: Envelope,
+    bad: dict[int, tuple[str, str]],
 ) -> pa.Table | None:
     """The view rows of a chunk in which every document is JSON and nothing misleads, as is usual; None where it is not so."""
     for json in documents:
@@ -90,7 +98,7 @@ def _in_one_pass(
         if json.documents and any(values.str.contains(text, literal=True).any() for text in MISLEADING):
             return None
     try:
-        rows = _queried(view, table, documents, kinds, bad, {}, one_pass=True)
+        rows = _queried(view, table, documents, kinds, envelope, bad, {}, one_pass=True)
     except duckdb.InvalidInputException:  # a document is malformed
         return None
     found = [rows.column(n) for n, column in view.columns.items() if column.path.steps and is_json(column)]
@@ -99,14 +107,14 @@ def _in_one_pass(
 
 
 def _queried(
-    view: View, table: pa.Table, documents: tuple[JsonColumn, ...], kinds: dict[str, str],
+    view: View, table: pa.Table, documents: tuple[JsonColumn, ...], kinds: dict[str, str], envelope: Envelope,
     bad: dict[int, tuple[str, str]], exact: dict[int, dict[str, Any]], *, one_pass: bool,
 ) -> pa.Table:  # fmt: skip
     connection = duck()
     try:
         connection.register("raw", table)
         source = _extracted(connection, view, documents, bad, exact, one_pass=one_pass)
-        query = shape_query(view, {f.name: f.type for f in table.schema}, kinds, extracted=source, one_pass=one_pass)
+        query = shape_query(view, {f.name: f.type for f in table.schema}, kinds, envelope, extracted=source, one_pass=one_pass)
         return connection.sql(query).to_arrow_table()
     finally:
         connection.unregister("raw")
@@ -173,14 +181,14 @@ def _may_break(values: pl.Series, limits: JsonLimits) -> pl.Series:
     return long | (values.str.count_matches(r"[\[{]") > limits.depth) | (values.str.count_matches(":", literal=True) > limits.keys)
 
 
-def _reject(view: View, table: pa.Table, row: int, column: str, reason: str) -> Reject:
+def _reject(envelope: Envelope, table: pa.Table, row: int, column: str, reason: str) -> Reject:
     def shown(name: str) -> str | None:
         value = table.column(name)[row].as_py()
         return (
             None if value is None else ("\\x" + value[:VALUE].hex() if isinstance(value, bytes) else str(value))[:VALUE].replace("\0", "␀")
         )
 
-    return Reject({k: shown(k) for k in view.source.primary_key}, column, shown(column), reason)
+    return Reject({k: shown(k) for k in envelope.key}, column, shown(column), reason)
 
 
 def _decoded(table: pa.Table, documents: tuple[JsonColumn, ...]) -> tuple[pa.Table, dict[int, tuple[str, str]]]:

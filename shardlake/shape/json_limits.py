@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from shardlake.view.view import JsonLimits
+from shardlake.view.source import JsonLimits
 
 SUSPICIOUS = r"[0-9]{8}[.eE]|\.[0-9]{8}|\\u(?:0000|[dD][89a-fA-F])|(?i:nan|inf|infinity)\s*(?:[,}\]]|$)|,\s*[}\]]|\x00"
 """A document without a match, and no longer than `harmless`, holds no NUL, no surrogate, no NaN, no comma too many (the

@@ -6,8 +6,8 @@ import pyarrow as pa
 
 from shardlake.errors import ContractError
 from shardlake.quoting import ansi, ansi_text
+from shardlake.raw.files import Envelope
 from shardlake.shape.json_limits import MARK
-from shardlake.source.sql.select import CURSOR
 from shardlake.view.columns import version_type
 from shardlake.view.jsonpath import Path
 from shardlake.view.view import Column, View
@@ -137,7 +137,9 @@ ROW = "_shardlake_row"
 """A raw row's place in its chunk."""
 
 
-def shape_query(view: View, raw: dict[str, pa.DataType], kinds: dict[str, str], *, extracted: str, one_pass: bool) -> str:
+def shape_query(
+    view: View, raw: dict[str, pa.DataType], kinds: dict[str, str], envelope: Envelope, *, extracted: str, one_pass: bool
+) -> str:
     """View rows of `extracted` (raw columns, TEXTS and DOCUMENTS): the columns, `_cursor`, `_op`, ROW.
 
     `_op` is 'd' for a unit that has no rows any more: deleted at its source, or exploded from an empty array. Such a
@@ -145,8 +147,8 @@ def shape_query(view: View, raw: dict[str, pa.DataType], kinds: dict[str, str], 
     the array to explode should be: no view row at all.
     """
     columns = {n: expression(view, c, raw, kinds, one_pass=one_pass) for n, c in view.columns.items()}
-    gone = f"{ansi(view.deletes.column)} IS NOT NULL" if view.deletes and view.deletes.mode == "apply" else "false"
-    version = [f"{_cursor(view, raw, kinds)} AS _cursor"] if view.version_column == "_cursor" else []
+    gone = f"{ansi(envelope.op)} IS NOT NULL" if envelope.op else "false"
+    version = [f"{_version(envelope, raw)} AS _cursor"] if view.version_column == "_cursor" else []
     source, malformed = extracted, "false" if one_pass else _malformed(view)
     if view.explode:
         json = next(j for j in json_columns(view) if j.name == view.explode.path.column)
@@ -178,11 +180,10 @@ def _malformed(view: View) -> str:
     return " OR ".join(parts) or "false"
 
 
-def _cursor(view: View, raw: dict[str, pa.DataType], kinds: dict[str, str]) -> str:
-    several = len(view.source.cursors) > 1
-    column = CURSOR if several else view.source.cursors[0]
-    stamp = Column.model_validate({"type": version_type(kinds.get(view.source.cursors[0], "text")), "from": [column]})
-    return source_text(stamp, column, raw[column], kinds.get(view.source.cursors[0], "text"))
+def _version(envelope: Envelope, raw: dict[str, pa.DataType]) -> str:
+    kind = envelope.version_kind or "text"
+    stamp = Column.model_validate({"type": version_type(kind), "from": [envelope.version]})
+    return source_text(stamp, str(envelope.version), raw[str(envelope.version)], kind)
 
 
 def is_json(column: Column) -> bool:

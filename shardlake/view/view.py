@@ -3,17 +3,17 @@
 Every message names the key and says what would be right; `view_file.py` adds the file.
 """
 
-import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from shardlake.spec import Duration, Identifier, PlainText, Reference, Size, SourceIdentifier, Spec, ViewName, identifier, source_identifier
+from shardlake.spec import Duration, Identifier, PlainText, Reference, SourceIdentifier, Spec, ViewName, identifier, source_identifier
 from shardlake.view import jsonpath
 from shardlake.view.layout import LakeTarget, check_layouts
 from shardlake.view.nested import Declared
 from shardlake.view.operation import Operation
+from shardlake.view.source import AnySource
 from shardlake.view.types import Type
 from shardlake.view.types import parse as parse_type
 
@@ -21,59 +21,6 @@ RESERVED = ("_shard", "_cursor", "_op", "_suspect", "_uncertain", "_seq")
 """Columns that Shardlake itself keeps in a target or in staging."""
 _SYSTEM = ("tableoid", "ctid", "xmin", "cmin", "xmax", "cmax")
 """Columns that every table of Postgres has already."""
-
-
-class Greatest(Spec):
-    """The cursor of a join: the newest of several columns of `extract.sql`."""
-
-    greatest: tuple[SourceIdentifier, ...] = Field(min_length=2)
-
-
-class JsonLimits(Spec):
-    """What a JSON document may be before it is a reject rather than a risk to the batch."""
-
-    depth: int = Field(256, ge=1, le=400)  # past that Python's own stack ends
-    keys: int = Field(10_000, ge=1)
-    bytes: Size = 64 << 20
-
-
-class Source(Spec):
-    """Where rows come from, and how changes are told from what is known."""
-
-    connection: Reference
-    table: SourceIdentifier | None = None
-    sql: str | None = None
-    primary_key: tuple[SourceIdentifier, ...] = Field(min_length=1)
-    cursor: SourceIdentifier | Greatest | None = None
-    lookback: Duration | Annotated[int, Field(ge=0)] = timedelta(minutes=5)
-    safety_lag: Duration = timedelta(seconds=2)
-    chunk: Size = 4 << 20
-    window: Size = 256 << 20
-    deadline: Duration = timedelta(minutes=30)
-    drift: Literal["stop", "null"] = "stop"
-    json_limits: JsonLimits = JsonLimits()
-
-    @model_validator(mode="after")
-    def _table_or_sql(self) -> Self:
-        if (self.table is None) == (self.sql is None):
-            raise ValueError("give either `table` or `sql: extract.sql`")
-        if isinstance(self.cursor, Greatest) and self.table:
-            raise ValueError("`cursor: {greatest: …}` is for `sql`; a table has one cursor column")
-        return self
-
-    @field_validator("sql")
-    @classmethod
-    def _inside_folder(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}\.sql", value):
-            raise ValueError(f"{value!r} must be the name of a .sql file beside view.yaml, without a folder")
-        return value
-
-    @property
-    def cursors(self) -> tuple[str, ...]:
-        """The cursor's columns: none, one, or several of which the greatest counts."""
-        if self.cursor is None:
-            return ()
-        return self.cursor.greatest if isinstance(self.cursor, Greatest) else (self.cursor,)
 
 
 class Explode(Spec):
@@ -163,7 +110,7 @@ class View(Operation):
     name: ViewName
     owner: Annotated[PlainText, Field(min_length=1)]
     description: PlainText = ""
-    source: Source
+    source: AnySource
     explode: Explode | None = None
     columns: dict[Identifier, Column] = Field(min_length=1)
     deletes: Deletes | None = None
@@ -235,10 +182,10 @@ class View(Operation):
         return self
 
     def _check_mode(self) -> None:
-        write, cursor = self.warehouse.write, self.source.cursor
-        if write == "replace" and (cursor or self.deletes):
+        write, changes = self.warehouse.write, self.source.tells_changes
+        if write == "replace" and (changes or self.deletes):
             raise ValueError("warehouse.write: `replace` loads whole tables; take away `cursor` and `deletes`, or use `merge`")
-        if write != "replace" and cursor is None:
+        if write != "replace" and not changes:
             raise ValueError(f"source.cursor: `{write}` needs a cursor; for a table without one use `warehouse.write: replace`")
         if write == "append" and (self.explode or self.deletes):
             raise ValueError("warehouse.write: `append` is for rows that never change; use `merge` with explode or deletes")
@@ -267,23 +214,22 @@ class View(Operation):
 
     @property
     def version_column(self) -> str | None:
-        """The target column that tells the newer of two versions; `_cursor` is added where no column holds the cursor."""
+        """The target column that tells the newer of two versions; `_cursor` is added where no column holds the version."""
         if self.warehouse.write != "merge":
             return None
-        if len(self.source.cursors) == 1:
-            name = self.target_of(self.source.cursors[0])
-            if (
-                name
-                and self.columns[name].type.name in ("timestamp", "timestamptz", "date", "bigint", "numeric")
-                and not self.columns[name].type.sizes
-            ):
-                return name
+        name = self.target_of(self.source.version_field) if self.source.version_field else None
+        if (
+            name
+            and self.columns[name].type.name in ("timestamp", "timestamptz", "date", "bigint", "numeric")
+            and not self.columns[name].type.sizes
+        ):
+            return name
         return "_cursor"
 
     @property
     def source_columns(self) -> tuple[str, ...]:
-        """The source columns to read: keys and cursor first, then what the columns use, each once."""
-        wanted = [*self.source.primary_key, *self.source.cursors]
+        """The source columns to read: what the source itself needs first, then what the columns use, each once."""
+        wanted = [*self.source.own_fields]
         wanted += [self.explode.path.column] if self.explode else []
         wanted += [self.deletes.column] if self.deletes else []
         wanted += [c.path.column for c in self.columns.values() if not c.path.column.startswith("$")]

@@ -103,11 +103,11 @@ def load_view(folder: Path) -> View:
         raise explain(error, str(path)) from None
     if view.name != folder.name:
         raise SpecError(f"{path}: name: {view.name!r} is not the folder's name {folder.name!r}", hint="Make them equal.")
-    if view.source.sql:
-        sql = folder / view.source.sql
-        if sql.is_symlink() or not sql.is_file():
-            raise SpecError(f"{path}: source.sql: {view.source.sql} is not a file beside view.yaml")
-        view = view.model_copy(update={"sql_text": sql.read_text("utf-8").strip().rstrip(";")})
+    if name := view.source.file:
+        beside = folder / name
+        if beside.is_symlink() or not beside.is_file():
+            raise SpecError(f"{path}: source.sql: {name} is not a file beside view.yaml")
+        view = view.model_copy(update={"sql_text": beside.read_text("utf-8").strip().rstrip(";")})
     return view
 
 

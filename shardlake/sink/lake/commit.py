@@ -23,6 +23,7 @@ from shardlake.failpoints import failpoint
 from shardlake.ledger import lake as ledger
 from shardlake.ledger import windows
 from shardlake.ledger.lake import Commit, Counts, LakeFile
+from shardlake.ledger.sinks import WAREHOUSE, Pending, layout_sink, pending
 from shardlake.raw.store import address, open_store, remove
 from shardlake.run.job import Job
 from shardlake.sink.lake.catalogue import register
@@ -34,7 +35,7 @@ from shardlake.sink.lake.rows import Tally, batches, chunks
 from shardlake.sink.lake.spool import MOST, scratched
 from shardlake.sink.lake.tables import LakeTable, from_json, latest_of, planned
 from shardlake.sink.lake.upload import upload
-from shardlake.view.columns import TargetColumn, target_columns, version_type
+from shardlake.view.columns import TargetColumn
 from shardlake.view.layout import Layout
 from shardlake.view.view import View
 
@@ -74,8 +75,8 @@ def due(job: Job, layout: Layout) -> bool:
     mode = layout.mode_in(job.view.warehouse.write)
     if mode == "replace":
         return False
-    with job.warehouse.connection() as connection:
-        waiting = ledger.pending(connection, job.view.name, layout.table, merged=mode in ("merge", "rewrite"))
+    with job.ledger.connection() as connection:
+        waiting = _waiting(connection, job, layout, None)
     spooled = job.spool.held([w.window_id for w in waiting]) if job.spool else 0
     return sum(w.raw_bytes for w in waiting) >= LARGEST or spooled >= SPOOLED
 
@@ -154,7 +155,7 @@ def _current(job: Job, layout: Layout, folder: str) -> CurrentTable:
         return Delta(job.view, layout, job.lake, uri)
     from shardlake.sink.lake.iceberg import Iceberg
 
-    return Iceberg(job.view, layout, job.lake, job.warehouse.spec, uri)
+    return Iceberg(job.view, layout, job.lake, job.ledger.spec, uri)
 
 
 def _files(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> New:
@@ -206,7 +207,7 @@ def _next(connection: Connection, job: Job, run_id: UUID, layout: Layout) -> tup
     """The commit that was broken off, or else a new one of the oldest windows; and whether there are more."""
     mode = layout.mode_in(job.view.warehouse.write)
     whole = mode == "replace"
-    waiting = ledger.pending(connection, job.view.name, layout.table, of_run=run_id if whole else None, merged=mode in ("merge", "rewrite"))
+    waiting = _waiting(connection, job, layout, run_id if whole else None)
     if commit := ledger.unfinished(connection, job.view.name, layout.table):
         return commit, bool(waiting)
     if not waiting:
@@ -216,10 +217,19 @@ def _next(connection: Connection, job: Job, run_id: UUID, layout: Layout) -> tup
     return ledger.open_commit(connection, run_id, job.view.name, layout.table, waiting[:count]), count < len(waiting)
 
 
+def _waiting(connection: Connection, job: Job, layout: Layout, of_run: UUID | None) -> list[Pending]:
+    """The windows that the layout lacks, oldest first; of a layout of current rows those that the warehouse has, whose tombstones it needs."""
+    found = pending(connection, job.view.name, layout_sink(layout.table), job.feed, of_run=of_run, empty=False)
+    if layout.mode_in(job.view.warehouse.write) not in ("merge", "rewrite"):
+        return found
+    lacking = {w.window_id for w in pending(connection, job.view.name, WAREHOUSE, job.feed, empty=False)}
+    return [w for w in found if w.window_id not in lacking]
+
+
 @contextmanager
 def alone(job: Job, layout: Layout) -> Iterator[Connection | None]:
     """A session that holds the layout's lock; None where another run holds it, which writes what there is."""
-    with job.warehouse.session() as connection:
+    with job.ledger.session() as connection:
         name = (f"shardlake.lake.{job.view.name}.{layout.table}",)
         row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", name).fetchone()
         yield connection if row and row[0] else None  # the lock goes with the session
@@ -240,8 +250,7 @@ def _table(connection: Connection, job: Job, layout: Layout, commit: Commit) -> 
 
 
 def _columns(connection: Connection, job: Job, commit: Commit) -> tuple[TargetColumn, ...]:
-    kind = windows.load(connection, commit.windows[0].window_id).window.kind
-    return target_columns(job.view, version_type(kind or ""))
+    return job.supply.columns(windows.load(connection, commit.windows[0].window_id))
 
 
 def _publish(

@@ -61,7 +61,7 @@ def compact(job: Job, layout: Layout, *, closed: timedelta = CLOSED) -> Compacte
             from shardlake.sink.lake import iceberg_maintenance as iceberg_keep
             from shardlake.sink.lake.iceberg import Iceberg
 
-            table_ = Iceberg(job.view, layout, job.lake, job.warehouse.spec, "")
+            table_ = Iceberg(job.view, layout, job.lake, job.ledger.spec, "")
             small = layout.file_size * SMALL
             return Compacted(layout.table, *iceberg_keep.compact(table_, _key(job), small, layout.file_size, datetime.now(UTC) - closed))
         found = ledger.table(connection, job.view.lake.database, layout.table)

@@ -43,9 +43,9 @@ def overview(job: Job) -> list[LayoutStatus]:
 def _status(job: Job, layout: Layout) -> LayoutStatus:
     view = job.view
     place = f"{view.lake.database}/{layout.table}"
-    with job.warehouse.connection() as connection:
+    with job.ledger.connection() as connection:
         files = ledger.live_files(connection, view.name, layout.table)
-        last, waiting = ledger.last_write(connection, view.name, layout.table)
+        last, waiting = ledger.last_write(connection, view.name, layout.table, job.feed)
     found = [(tuple(f.partition), f.rows, f.bytes) for f in files]
     if layout.format == "delta" and last:
         from shardlake.sink.lake import delta
@@ -54,7 +54,7 @@ def _status(job: Job, layout: Layout) -> LayoutStatus:
     elif layout.format == "iceberg" and last:
         from shardlake.sink.lake import iceberg
 
-        listed = iceberg.files(job.lake, job.warehouse.spec, view.lake.database, layout.table)
+        listed = iceberg.files(job.lake, job.ledger.spec, view.lake.database, layout.table)
         found = [((path.rpartition("/")[0],), rows, size) for path, rows, size in listed]
     small = sum(size < layout.file_size * SMALL for _, _, size in found)
     return LayoutStatus(

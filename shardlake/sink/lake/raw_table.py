@@ -13,8 +13,8 @@ from shardlake.sink.lake.tables import from_json, raw_table
 
 def register_raw(job: Job, run_id: UUID) -> None:
     """Make what a run read known. The newest file says what the columns are; those that it lacks stay. Raises ShardlakeError."""
-    with job.warehouse.connection() as connection:
-        files = ledger.read_by(connection, run_id, job.view.name)
+    with job.ledger.connection() as connection:
+        files = ledger.read_by(connection, run_id, job.feed)
         if not files:
             return
         table = raw_table(job.view, parquet_schema(open_store(job.lake), files[0][0]))

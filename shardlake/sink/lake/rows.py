@@ -1,6 +1,6 @@
 """A commit's rows: its windows' typed rows in chunks on the local disk, from the spool or made of raw again."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,18 +8,14 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from shardlake.ledger import windows
-from shardlake.ledger.lake import Commit, Pending
-from shardlake.raw import files as raw
-from shardlake.raw.store import open_store
+from shardlake.ledger.lake import Commit
+from shardlake.ledger.sinks import Pending
 from shardlake.run.job import Job
-from shardlake.shape.chunk import Shaped, shape
 from shardlake.sink.lake.current import frame_of
 from shardlake.sink.lake.partition import unfit
 from shardlake.sink.lake.spool import read_table, write_chunk, write_table
 from shardlake.sink.lake.typed import LakeReject, Split, settle, split
 from shardlake.sink.postgres.merge_sql import MergeSql
-from shardlake.view.columns import TargetColumn, target_columns, version_type
 from shardlake.view.view import View
 
 BATCH = 24 << 20
@@ -76,33 +72,22 @@ def chunks(job: Job, commit: Commit, tally: Tally, folder: Path) -> Iterator[Chu
             table = read_table(path)
             if path.suffix == ".rows":
                 tally.view_rows += table.num_rows
-                yield Chunk(path, table.num_rows, window.shard, window.window_id)
+                yield Chunk(path, table.num_rows, window.partition, window.window_id)
                 continue
             settled = _settled(job, window, table, tally)
             if settled.num_rows:
                 place = folder / f"{window.window_id}-{path.stem}.settled"
                 write_table(place, settled)
-                yield Chunk(place, settled.num_rows, window.shard, window.window_id)
-
-
-def _columns(job: Job, window_id: int) -> tuple[windows.OpenWindow, tuple[TargetColumn, ...]]:
-    with job.warehouse.connection() as connection:
-        found = windows.load(connection, window_id)
-    return found, target_columns(job.view, version_type(found.window.kind or ""))
+                yield Chunk(place, settled.num_rows, window.partition, window.window_id)
 
 
 def _made(job: Job, window_id: int) -> Iterator[Split]:
     """A window's rows, made of raw. A source column that raw does not hold is NULL."""
-    found, columns = _columns(job, window_id)
-    store, base = open_store(job.lake), 0
-    for file in found.files:
-        table = raw.read_chunk(store, file)
-        kinds = raw.kinds_of(table)
-        for name in job.view.source_columns:
-            if name not in table.column_names:
-                table = table.append_column(name, pa.nulls(table.num_rows, pa.string()))
-        yield split(columns, shape(job.view, table, kinds), base, job.source.timezone)
-        base += table.num_rows
+    window, base = job.supply.window(window_id), 0
+    columns = job.supply.columns(window)
+    for shaped in job.supply.chunks(window, lacking_is_null=True):
+        yield split(columns, shaped, base, job.supply.zone)
+        base += shaped.shaped + len(shaped.rejects)
 
 
 def _written(job: Job, window_id: int, folder: Path) -> Iterator[Path]:
@@ -112,13 +97,13 @@ def _written(job: Job, window_id: int, folder: Path) -> Iterator[Path]:
 
 
 def _settled(job: Job, window: Pending, unresolved: pa.Table, tally: Tally) -> pa.Table:
-    _, columns = _columns(job, window.window_id)
-    sql = MergeSql(job.view, window.window_id, window.shard, columns, "", job.source.timezone)
-    with job.warehouse.connection() as connection:
+    columns = job.supply.columns(job.supply.window(window.window_id))
+    sql = MergeSql(job.view, window.window_id, window.partition, columns, "", job.supply.zone)
+    with job.ledger.connection() as connection:
         settled, rejected, rejects = settle(connection, sql, unresolved)
     tally.view_rows += unresolved.num_rows
     tally.rejected += rejected
-    tally.reject(window.window_id, window.shard, rejects)
+    tally.reject(window.window_id, window.partition, rejects)
     return settled
 
 
@@ -135,9 +120,3 @@ def batches(found: Iterable[Chunk]) -> Iterator[pl.DataFrame]:
             held, size = [], 0
     if held:
         yield pl.concat(held)
-
-
-def keeper(job: Job, window: windows.OpenWindow) -> Callable[[Shaped, int], Split]:
-    """How a window's shaped chunks are typed for the spool."""
-    columns = target_columns(job.view, version_type(window.window.kind or ""))
-    return lambda shaped, base: split(columns, shaped, base, job.source.timezone)

@@ -8,6 +8,7 @@ import obstore
 
 from shardlake.errors import LakeUnavailable
 from shardlake.ledger import lake as ledger
+from shardlake.ledger.sinks import WAREHOUSE, layout_sink
 from shardlake.raw.store import address, open_store, remove
 from shardlake.run.job import Job
 from shardlake.sink.lake.commit import alone
@@ -15,7 +16,7 @@ from shardlake.view.layout import Layout
 
 GRACE = timedelta(hours=24)
 """How long a file stays that was replaced, or that no line of the ledger knows: longer than any query or write takes."""
-_OURS = re.compile(r"/(?:c\d{8}-\d{3}|w(\d{9})-\d{5})\.parquet$")
+_OURS = re.compile(r"/(?:c\d{8}-\d{3}|w(\d{9})-(?:a\d{3,}-)?\d{5})\.parquet$")
 """Files that Shardlake names so; others are nobody's business here."""
 
 
@@ -46,9 +47,9 @@ def _raw(job: Job, store: obstore.store.ObjectStore, now: datetime) -> int:
     retention = job.view.lake.raw.retention
     if retention is None:
         return 0
-    layouts = [layout.table for layout in job.view.lake.layouts]
-    with job.warehouse.connection() as connection:
-        windows = ledger.expired(connection, job.view.name, layouts, now - retention)
+    sinks = [WAREHOUSE, *(layout_sink(layout.table) for layout in job.view.lake.layouts)]
+    with job.ledger.connection() as connection:
+        windows = ledger.expired(connection, job.feed, {job.view.name: sinks}, now - retention)
         keys = ledger.raw_keys(connection, windows)
         remove(store, keys)
         ledger.forget_raw(connection, windows)
@@ -56,7 +57,7 @@ def _raw(job: Job, store: obstore.store.ObjectStore, now: datetime) -> int:
 
 
 def _replaced(job: Job, store: obstore.store.ObjectStore, before: datetime) -> int:
-    with job.warehouse.connection() as connection:
+    with job.ledger.connection() as connection:
         keys = ledger.replaced(connection, job.view.name, before)
         remove(store, keys)
         ledger.forget_files(connection, keys)
@@ -78,12 +79,12 @@ def _versions(job: Job, store: obstore.store.ObjectStore, layout: Layout, grace:
         from shardlake.sink.lake.iceberg import Iceberg
         from shardlake.sink.lake.iceberg_maintenance import expire
 
-        return expire(Iceberg(job.view, layout, job.lake, job.warehouse.spec, ""), store, address(job.lake, ""), place, grace)
+        return expire(Iceberg(job.view, layout, job.lake, job.ledger.spec, ""), store, address(job.lake, ""), place, grace)
 
 
 def _orphans(job: Job, store: obstore.store.ObjectStore, before: datetime) -> int:
     view, count = job.view, 0
-    prefixes = [f"raw/{view.name}/", *(f"{view.lake.database}/{t.table}/" for t in view.lake.layouts if t.format == "parquet")]
+    prefixes = [f"raw/{job.feed}/", *(f"{view.lake.database}/{t.table}/" for t in view.lake.layouts if t.format == "parquet")]
     try:
         for prefix in prefixes:
             for listed in obstore.list(store, prefix=prefix):
@@ -95,9 +96,9 @@ def _orphans(job: Job, store: obstore.store.ObjectStore, before: datetime) -> in
 
 
 def _unknown(job: Job, store: obstore.store.ObjectStore, keys: set[str]) -> int:
-    with job.warehouse.connection() as connection:
-        lost = keys - ledger.known(connection, job.view.name, sorted(keys))
-        reading = ledger.open_windows(connection, job.view.name)
+    with job.ledger.connection() as connection:
+        lost = keys - ledger.known(connection, job.view.name, job.feed, sorted(keys))
+        reading = ledger.open_windows(connection, job.feed)
     gone = [key for key in sorted(lost) if not ((found := _OURS.search(key)) and found[1] and int(found[1]) in reading)]
     remove(store, gone)
     return len(gone)

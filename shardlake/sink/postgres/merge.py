@@ -1,11 +1,11 @@
-"""merge: one transaction casts a staged window into the target, writes its rejects, moves the watermark, and counts.
+"""merge: one transaction casts a staged window into the target, writes its rejects, and counts.
 
 Nothing of it is seen before the commit, and the commit is refused unless every staged row has a verdict.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -13,13 +13,13 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from shardlake.errors import AccountingError, SourceFailed, StagingLost, WarehouseBusy
 from shardlake.failpoints import failpoint
-from shardlake.ledger import windows
+from shardlake.ledger import sinks
 from shardlake.ledger.database import Warehouse
+from shardlake.ledger.sinks import Applied
 from shardlake.sink.postgres import reject_resolution as read_again
 from shardlake.sink.postgres.locks import locking, waiting
 from shardlake.sink.postgres.merge_sql import MergeSql
 from shardlake.sink.postgres.stage import Staged, drop_staging
-from shardlake.source.sql.window import Watermark
 
 Connection = psycopg.Connection[Any]
 _CROSSED = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
@@ -31,35 +31,12 @@ _UNCASTABLE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """A window's verdicts. `view_rows` = merged + unchanged + superseded + rejected; `removed` rows left the target."""
-
-    shaped: int = 0
-    shape_rejected: int = 0
-    view_rows: int = 0
-    merged: int = 0
-    unchanged: int = 0
-    superseded: int = 0
-    rejected: int = 0
-    removed: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def counts(self) -> dict[str, int]:
-        """The counts without the seconds."""
-        found: dict[str, int] = asdict(self)
-        found.pop("seconds")
-        return found
-
-
 Stager = Callable[[Connection], Staged]
 """Stages a window within the merge's own transaction: how a first load goes direct into its target."""
 
 
-def merge(
-    warehouse: Warehouse, sql: MergeSql, staged: Staged | Stager, mark: Watermark | None, *, first_load: bool, again: bool = False
-) -> Merged:
-    """Merge a staged window. One that is merged already changes nothing and returns its recorded counts, unless `again`.
+def merge(warehouse: Warehouse, sql: MergeSql, staged: Staged | Stager, *, first_load: bool, again: bool = False) -> Applied:
+    """Merge a staged window. One that is applied already changes nothing and returns its recorded counts, unless `again`.
 
     Raises WarehouseBusy (a lock, a deadlock that came back), WarehouseUnavailable, StagingLost, AccountingError.
     """
@@ -67,18 +44,18 @@ def merge(
         retry=retry_if_exception_type(_Crossed), stop=stop_after_attempt(6),
         wait=wait_random_exponential(multiplier=0.1, max=2), reraise=True,
     )  # fmt: skip
-    return retrying(_attempt, warehouse, sql, staged, mark, first_load, again)
+    return retrying(_attempt, warehouse, sql, staged, first_load, again)
 
 
 class _Crossed(WarehouseBusy):
     """A deadlock or serialization failure: the transaction is gone, and may be begun again."""
 
 
-def _attempt(warehouse: Warehouse, sql: MergeSql, staged: Staged | Stager, mark: Watermark | None, first_load: bool, again: bool) -> Merged:
+def _attempt(warehouse: Warehouse, sql: MergeSql, staged: Staged | Stager, first_load: bool, again: bool) -> Applied:
     with warehouse.connection() as connection:
         try:
             with locking(connection, sql.view, sql.into):
-                merged = _merge(connection, sql, staged, mark, first_load, again)
+                merged = _merge(connection, sql, staged, first_load, again)
                 failpoint("merge.before_commit")
         except _CROSSED:
             raise _Crossed(f"the merge into {sql.into} crossed with another transaction", hint="It is tried again.") from None
@@ -86,16 +63,16 @@ def _attempt(warehouse: Warehouse, sql: MergeSql, staged: Staged | Stager, mark:
     return merged
 
 
-def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, mark: Watermark | None, first_load: bool, again: bool) -> Merged:
+def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, first_load: bool, again: bool) -> Applied:
     started = time.perf_counter()
     connection.execute(
         "SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true), set_config('TimeZone', %s, true)",
         (sql.zone,),  # a datetime without a zone is in the source's
     )
     _in_turn(connection, sql)
-    row = connection.execute("SELECT status FROM shardlake.windows WHERE window_id = %s FOR UPDATE", (sql.window_id,)).fetchone()
-    if row == ("merged",) and not again:
-        return recorded(connection, sql.window_id)
+    connection.execute("SELECT 1 FROM shardlake.windows WHERE window_id = %s FOR UPDATE", (sql.window_id,))
+    if not again and (before := sinks.applied(connection, sql.view.name, sinks.WAREHOUSE, sql.window_id)):
+        return before
     if not again:
         sql = replace(sql, since=_since(connection, sql))
     failpoint("merge.started")
@@ -127,11 +104,11 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, mark:
     if unchanged is None:
         unchanged = staged.view_rows - rejected - merged - superseded
     seconds = {"shape": staged.shape_seconds, "stage": staged.stage_seconds, "merge": time.perf_counter() - started}
-    counts = Merged(staged.shaped, staged.shape_rejected, staged.view_rows, merged, unchanged, superseded, rejected, removed, seconds)
+    counts = Applied(
+        staged.raw_rows, staged.shaped, staged.shape_rejected, staged.view_rows, merged, unchanged, superseded, rejected, removed, seconds
+    )
     _require_equations(sql, staged, counts)
-    windows.record_merged(connection, sql.window_id, counts.counts(), {k: round(v, 4) for k, v in seconds.items()})
-    if mark is not None:
-        windows.move_watermark(connection, sql.view.name, sql.shard, mark)
+    sinks.record_applied(connection, sql.view.name, sinks.WAREHOUSE, sql.window_id, counts)
     drop_staging(connection, sql.window_id)
     return counts
 
@@ -155,7 +132,7 @@ def _since(connection: Connection, sql: MergeSql) -> tuple[tuple[str | None, str
     if sql.view.version_column is None:
         return ()
     kind = next(c.type.name for c in sql.columns if c.name == sql.view.version_column)
-    found = [f for f in windows.merged_since(connection, sql.window_id) if kind in _ON_ONE_SCALE.get(f[0], ())]
+    found = [f for f in sinks.read_since(connection, sql.view.name, sinks.WAREHOUSE, sql.window_id) if kind in _ON_ONE_SCALE.get(f[0], ())]
     return tuple(dict.fromkeys((_edge(kind, lower), _edge(kind, upper)) for kind, lower, upper in found))
 
 
@@ -209,14 +186,6 @@ def _cast_units(connection: Connection, sql: MergeSql) -> tuple[int, int, int, i
     return merged, superseded + late, removed, total - merged - late
 
 
-def recorded(connection: Connection, window_id: int) -> Merged:
-    """The counts of a window that was merged before."""
-    names = [f.name for f in fields(Merged) if f.name != "seconds"]
-    row = connection.execute(f"SELECT {', '.join(names)} FROM shardlake.windows WHERE window_id = %s", (window_id,)).fetchone()
-    assert row is not None
-    return Merged(**dict(zip(names, row, strict=True)))
-
-
 def _require_staging(connection: Connection, sql: MergeSql, staged: Staged) -> None:
     if connection.execute("SELECT to_regclass(%s)", (sql.staging,)).fetchone() == (None,):
         raise StagingLost(f"{sql.shard}: the staging table of window {sql.window_id} is gone", hint="It is staged again from raw.")
@@ -228,7 +197,7 @@ def _require_staging(connection: Connection, sql: MergeSql, staged: Staged) -> N
         )
 
 
-def _require_equations(sql: MergeSql, staged: Staged, counts: Merged) -> None:
+def _require_equations(sql: MergeSql, staged: Staged, counts: Applied) -> None:
     sums = counts.merged + counts.unchanged + counts.superseded + counts.rejected
     if staged.raw_rows != counts.shaped + counts.shape_rejected or counts.view_rows != sums or counts.unchanged < 0:
         raise AccountingError(

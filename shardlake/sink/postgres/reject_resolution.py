@@ -33,11 +33,11 @@ def _scan(sql: MergeSql) -> str:
 
     Behind a scan every row has been read again, those among them that went direct into the target and are in no staging.
     """
-    whole = "w.view = e.view AND w.shard = e.shard AND w.backfill_id IS NULL AND w.scan_order = 'key' AND w.lower_bound IS NULL"
+    same = "w.feed = e.feed AND w.partition = e.partition AND w.backfill_id IS NULL AND w.snapshot"
     return (
-        f"SELECT max(w.window_id) FROM shardlake.windows e JOIN shardlake.windows w ON {whole} AND w.after_position IS NULL"
+        f"SELECT max(w.window_id) FROM shardlake.windows e JOIN shardlake.windows w ON {same} AND w.start_position IS NULL"
         f" AND w.status <> 'abandoned' AND w.window_id <= e.window_id WHERE e.window_id = {sql.window_id} AND e.backfill_id IS NULL"
-        " AND e.scan_order = 'key' AND e.lower_bound IS NULL AND e.until_position IS NULL"
+        " AND e.ends_snapshot"
     )
 
 

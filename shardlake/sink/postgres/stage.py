@@ -21,8 +21,8 @@ from shardlake.errors import ContractError
 from shardlake.failpoints import failpoint
 from shardlake.ledger.migrate import STAGING
 from shardlake.quoting import ansi, ansi_list
+from shardlake.rows.binary_copy import HEADER, TRAILER, NotEncodable, can_encode, encode
 from shardlake.shape.chunk import Shaped
-from shardlake.sink.postgres.encode import HEADER, TRAILER, NotEncodable, can_encode, encode
 from shardlake.sink.postgres.names import staging, staging_rejects
 from shardlake.view.types import Type
 from shardlake.view.view import View
@@ -187,14 +187,14 @@ def _copying(
         copy.write(TRAILER)
 
 
-def drop_orphans(connection: Connection, view: View, shards: list[str]) -> None:
-    """Remove the staging tables of windows that are at their end: a run or a replay that was killed leaves them behind.
+def drop_orphans(connection: Connection, feed: str, partitions: list[str]) -> None:
+    """Remove the staging tables that a run or a replay that was killed has left behind: rows are staged again from raw.
 
-    The caller holds the claims on the shards, so that nobody else is about to merge from them.
+    The caller holds the claims on the partitions, so that nobody else is about to merge from them.
     """
     rows = connection.execute(
         "SELECT w.window_id FROM pg_tables t JOIN shardlake.windows w ON w.window_id = substring(t.tablename FROM '^w(\\d+)$')::bigint"
-        " WHERE t.schemaname = %s AND w.view = %s AND w.shard = ANY(%s) AND w.status NOT IN ('open', 'extracted')", (STAGING, view.name, shards)
+        " WHERE t.schemaname = %s AND w.feed = %s AND w.partition = ANY(%s)", (STAGING, feed, partitions)
     ).fetchall()  # fmt: skip
     for (window_id,) in rows:
         drop_staging(connection, window_id)

@@ -102,6 +102,9 @@ class Dialect(Protocol):
     def safe(self, column: SourceColumn, quoted: str) -> str:
         """The expression that brings a column over exactly."""
 
+    def untimed(self, cursor: str, kind: Kind | None) -> str | None:
+        """The condition that a cursor of times is none: it lies before every window and is read as NULL is. None where there is no such."""
+
     def nulls_first(self) -> str:
         """What ORDER BY needs after a nullable column, so that NULLs come first."""
 

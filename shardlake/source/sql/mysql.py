@@ -171,6 +171,10 @@ class MySQL:
             return f"CAST({quoted} AS CHAR)"
         return quoted
 
+    def untimed(self, cursor: str, kind: Kind | None) -> str | None:
+        """See Dialect: zero dates."""
+        return f"{cursor} < '0001-01-01'" if kind in ("date", "datetime", "instant") else None
+
     def nulls_first(self) -> str:
         """See Dialect. MySQL does so by itself."""
         return ""

@@ -1,110 +1,103 @@
-"""Planning a shard's next window, and comparing what the shards have. Reads catalogues and clocks, and no data."""
+"""Planning a shard's next window: what to read, whether there is anything, and how complete raw is behind it. Reads no data."""
 
 import time
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shardlake.connection.connection import Shard
 from shardlake.errors import ContractError, SourceUnavailable, WatermarkRefused
+from shardlake.ledger.extent import Extent
+from shardlake.source.door import Plan
 from shardlake.source.sql.dialect import Clock, Dialect, Kind, dialect
-from shardlake.source.sql.select import Relation, bind, chunk_sql, cursor_expression, describe, takes_nulls
-from shardlake.source.sql.window import Position, Watermark, Window, next_window, upper_bound
+from shardlake.source.sql.position import plan_of, position_of, window_of
+from shardlake.source.sql.select import Relation, bind, chunk_sql, cursor_expression, describe, tables, takes_nulls
+from shardlake.source.sql.window import Watermark, Window, next_window, upper_bound
 from shardlake.view.view import View
 
 PATIENCE = 10.0
 """Seconds that a plan waits for open transactions, where the cursor is a number."""
 LOWEST = str(-(2**63))
 """The watermark of an empty table whose cursor is a number."""
+FUTURE = timedelta(days=1)
+"""A cursor that is further ahead of the shard's clock than this is no time at which a row was written."""
+COUNTED = 10_000
+"""So many rows that no window takes are counted at most: the count is by the index, and a look at it, no census."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShardPlan:
-    """What a shard is to be read for: the window, the kinds of its columns, whether there is anything, and notes."""
-
-    shard: str
-    window: Window
-    kinds: dict[str, str]
-    anything: bool
-    notes: tuple[str, ...] = ()
-
-
-def plan_window(view: View, shard: Shard, mark: Watermark | None, *, resume: Position | None = None) -> ShardPlan:
+def plan_window(view: View, shard: Shard, mark: Watermark | None) -> Plan:
     """Ask the shard for its columns and its clock, and plan the window after `mark`.
 
-    `resume` is where a scan without a cursor goes on. Raises SourceUnavailable, AccessRefused, ContractError,
-    WatermarkRefused.
+    Raises SourceUnavailable, AccessRefused, ContractError, WatermarkRefused.
     """
     speaker = dialect(shard.dialect)
     with speaker.connect(shard) as connection:
         try:
             relation = describe(view, speaker, connection, shard.name)
-            window, notes = _next(view, speaker, connection, shard, relation, mark, resume)
-            anything = _anything(view, speaker, connection, relation, window)
+            window, clock, notes = _next(view, speaker, connection, shard, relation, mark)
+            return _planned(view, speaker, connection, shard, relation, window, mark, clock, notes)
         except speaker.errors as error:
             raise speaker.failure(error, shard) from None
-    return ShardPlan(shard.name, window, relation.kinds(), anything, notes)
 
 
-def plan_slice(view: View, shard: Shard, window: Window) -> ShardPlan:
+def plan_again(view: View, shard: Shard, extent: Extent) -> Plan:
     """A window that is given, with the kinds of the shard's columns and whether it holds a row. Raises as `plan_window` does."""
     speaker = dialect(shard.dialect)
     with speaker.connect(shard) as connection:
         try:
             relation = describe(view, speaker, connection, shard.name)
-            return ShardPlan(shard.name, window, relation.kinds(), _anything(view, speaker, connection, relation, window))
+            anything, _, _ = _probe(view, speaker, connection, relation, window_of(extent.plan), None)
+            return Plan(shard.name, extent, relation.kinds(), anything)
         except speaker.errors as error:
             raise speaker.failure(error, shard) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How far a shard can be read: up to `upper` of its cursor. `latest` is its clock less the lag, None for numbers."""
-
-    shard: str
-    kind: Kind
-    upper: str
-    latest: str | None
-    kinds: dict[str, str]
-    notes: tuple[str, ...] = ()
-
-
-def reach(view: View, shard: Shard, mark: Watermark | None, end: str) -> Reach:
-    """Ask the shard for its columns, its cursor's kind, and how far it can be read. Raises as `plan_window` does.
-
-    Numbers that the watermark has passed need no waiting for open transactions: where `end` is one, that is far enough.
-    """
-    speaker = dialect(shard.dialect)
-    with speaker.connect(shard) as connection:
-        try:
-            relation = describe(view, speaker, connection, shard.name)
-            kind = cursor_kind(view, relation)
-            assert kind is not None
-            if kind in ("int", "decimal"):
-                if mark is not None and mark.kind == kind and mark.cursor is not None and _at_most(end, mark.cursor):
-                    return Reach(shard.name, kind, mark.cursor, None, relation.kinds())
-                upper, notes = _settled(view, speaker, connection, shard, relation, kind, None)
-                return Reach(shard.name, kind, upper, None, relation.kinds(), notes)
-            clock = speaker.clock(connection, shard)
-        except speaker.errors as error:
-            raise speaker.failure(error, shard) from None
-    upper = upper_bound(kind, clock, view.source.safety_lag, shard.timezone)
-    latest = upper_bound(kind, Clock(clock.now, clock.now), view.source.safety_lag, shard.timezone)
-    return Reach(shard.name, kind, upper, latest, relation.kinds(), clock.notes)
+def _planned(
+    view: View, speaker: Dialect, connection: Any, shard: Shard, relation: Relation, window: Window, mark: Watermark | None, clock: Clock | None, notes: tuple[str, ...]
+) -> Plan:  # fmt: skip
+    live, nulls, ahead = _probe(view, speaker, connection, relation, window, clock)
+    window = replace(window, nulls=nulls)
+    held_by = _held_by(shard, clock, view) if clock else None
+    extent = extent_of(window, mark, held_by)
+    unreachable = {f"a cursor in the future ({', '.join(tables(view).cursors)})": ahead} if ahead else {}
+    notes += tuple(f"{count}{'+' if count > COUNTED else ''} rows have {why}: no window takes them" for why, count in unreachable.items())
+    return Plan(shard.name, extent, relation.kinds(), live or nulls, notes, unreachable)
 
 
-def _at_most(number: str, bound: str) -> bool:
-    try:
-        return Decimal(number) <= Decimal(bound)
-    except InvalidOperation:
-        return False
+def extent_of(window: Window, mark: Watermark | None, held_by: str | None = None) -> Extent:
+    """A window as the ledger knows it."""
+    start = None
+    if mark is not None:
+        as_window = Window(mark.kind, mark.lower, mark.upper if mark.in_scan else mark.cursor, mark.order)
+        start = position_of(as_window, mark.after, mark.complete_to)
+    complete = datetime.fromisoformat(window.complete_to) if window.complete_to else None
+    shown = "replaced" if window.kind is None else window.upper
+    return Extent(
+        plan_of(window),
+        start,
+        position_of(window, None),
+        window.kind,
+        window.lower,
+        window.upper,
+        window.is_snapshot,
+        complete,
+        held_by,
+        shown,
+    )
+
+
+def _held_by(shard: Shard, clock: Clock, view: View) -> str | None:
+    """What keeps a window from reaching up to now: its name, for people."""
+    if clock.bound >= clock.now - tables(view).safety_lag:
+        return None
+    if clock.oldest is not None and clock.oldest <= clock.bound + timedelta(seconds=2):
+        return f"an open transaction on {shard.name} since {clock.oldest.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{shard.name} is a replica that has applied what was written up to {clock.bound.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def cursor_kind(view: View, relation: Relation) -> Kind | None:
     """The kind of the view's cursor on a shard. Raises ContractError where a greatest mixes kinds."""
-    kinds = {relation.column(c).kind for c in view.source.cursors}
+    kinds = {relation.column(c).kind for c in tables(view).cursors}
     if len(kinds) > 1:
         raise ContractError(
             f"source.cursor: the columns are of several kinds ({', '.join(sorted(kinds))})", hint="Convert them to one in extract.sql."
@@ -113,32 +106,43 @@ def cursor_kind(view: View, relation: Relation) -> Kind | None:
 
 
 def _next(
-    view: View, speaker: Dialect, connection: Any, shard: Shard, relation: Relation, mark: Watermark | None, resume: Position | None
-) -> tuple[Window, tuple[str, ...]]:
-    kind = cursor_kind(view, relation)
+    view: View, speaker: Dialect, connection: Any, shard: Shard, relation: Relation, mark: Watermark | None
+) -> tuple[Window, Clock | None, tuple[str, ...]]:
+    kind, source = cursor_kind(view, relation), tables(view)
     if kind is None:
-        return Window(None, None, None, "key", resume), ()
+        after = mark.after if mark else None
+        clock = None if after else speaker.clock(connection, shard)
+        since = clock.bound.isoformat() if clock else mark.complete_to if mark else None
+        return Window(None, None, None, "key", after, complete_to=since), clock, clock.notes if clock else ()
+    complete: datetime | None
     if kind in ("int", "decimal"):
-        upper, notes = _settled(view, speaker, connection, shard, relation, kind, mark)
+        upper, clock, notes = settled(view, speaker, connection, shard, relation, kind, mark)
+        complete = clock.now - source.safety_lag if clock.bound is clock.now else None
     else:
         clock = speaker.clock(connection, shard)
-        upper, notes = upper_bound(kind, clock, view.source.safety_lag, shard.timezone), clock.notes
-    window = next_window(kind, mark, upper, view.source.lookback, shard.timezone)
-    if window.after is not None and len(window.after) != len(view.source.primary_key) + (window.order == "cursor"):
+        upper, notes = upper_bound(kind, clock, source.safety_lag, shard.timezone), clock.notes
+        complete = min(clock.now - source.safety_lag, clock.bound)
+        if kind == "date":  # a day is written until it is over
+            complete = min(complete, clock.now.replace(hour=0, minute=0, second=0, microsecond=0))
+    window = next_window(kind, mark if mark and mark.kind is not None else None, upper, source.lookback, shard.timezone)
+    if window.after is not None and len(window.after) != len(source.primary_key) + (window.order == "cursor"):
         raise WatermarkRefused(
-            f"the watermark's position {list(window.after)} is not one on {', '.join(view.source.primary_key)}",
+            f"the watermark's position {list(window.after)} is not one on {', '.join(source.primary_key)}",
             hint="Run with --full to begin anew.",
         )
-    return window, notes
+    if window.after is None:
+        window = replace(window, complete_to=complete.isoformat() if complete else None)
+    return window, clock, notes
 
 
-def _settled(
+def settled(
     view: View, speaker: Dialect, connection: Any, shard: Shard, relation: Relation, kind: Kind, mark: Watermark | None
-) -> tuple[str, tuple[str, ...]]:
-    """The greatest number under which no other can come any more.
+) -> tuple[str, Clock, tuple[str, ...]]:
+    """The greatest number under which no other can come any more, and the clock by which it is so.
 
     A number may have been drawn by a transaction that is still open while greater ones are committed; so those that are
-    open when the greatest is read are waited for. A transaction that takes too long holds the window where it is.
+    open when the greatest is read are waited for. A transaction that takes too long holds the window where it is: the
+    clock's bound then lies before its now.
     """
     greatest = _greatest(view, speaker, connection, relation, kind)
     asked = clock = speaker.clock(connection, shard)
@@ -150,56 +154,47 @@ def _settled(
                     f"{shard.name}: a transaction has been open for long, which may hold numbers under the greatest",
                     hint="Wait for it, or end it.",
                 )
-            return mark.cursor, (
-                *clock.notes,
-                "a transaction has been open for long, which may hold numbers under the greatest: what is new waits for its end",
-            )
+            held = "a transaction has been open for long, which may hold numbers under the greatest: what is new waits for its end"
+            return mark.cursor, Clock(asked.now, clock.oldest, clock.notes, clock.oldest), (*clock.notes, held)
         time.sleep(0.2)
         clock = speaker.clock(connection, shard)
-    return greatest or (mark.cursor if mark and mark.cursor else LOWEST), clock.notes
+    return greatest or (mark.cursor if mark and mark.cursor else LOWEST), Clock(asked.now, asked.now, clock.notes), clock.notes
 
 
 def _greatest(view: View, speaker: Dialect, connection: Any, relation: Relation, kind: Kind) -> str | None:
     cursor = connection.cursor()
-    text = f"{relation.text} AS q" if view.source.table else f"({bind(str(view.sql_text), Window(kind, None, None, 'key'), speaker)}) AS q"
-    cursor.execute(f"SELECT MAX({cursor_expression(view, speaker)}) FROM {text}")
+    cursor.execute(
+        f"SELECT MAX({cursor_expression(view, speaker)}) FROM {_within(view, speaker, relation, Window(kind, None, None, 'key'))}"
+    )
     value = cursor.fetchone()[0]
     return None if value is None else str(value)
 
 
-def _anything(view: View, speaker: Dialect, connection: Any, relation: Relation, window: Window) -> bool:
-    """Whether the window holds a row: a 1 by the index, in place of a process that finds nothing. No value leaves the shard."""
-    cursor = connection.cursor()
-    phases = [False, True] if takes_nulls(view, relation, window) else [False]
-    for nulls in phases:
-        cursor.execute(
-            f"SELECT 1 FROM ({chunk_sql(view, speaker, relation, window, after=None if nulls else window.after, limit=1, nulls=nulls)}) AS probe"
+def _within(view: View, speaker: Dialect, relation: Relation, window: Window) -> str:
+    """What is read, named q, with extract.sql bound to a window."""
+    return f"{relation.text} AS q" if tables(view).table else f"({bind(str(view.sql_text), window, speaker)}) AS q"
+
+
+def _probe(
+    view: View, speaker: Dialect, connection: Any, relation: Relation, window: Window, clock: Clock | None
+) -> tuple[bool, bool, int]:
+    """Whether the window holds a row, whether one without a cursor, and how many lie in the future: one statement by the index."""
+    live = chunk_sql(view, speaker, relation, window, after=window.after, limit=1)
+    items = [f"(SELECT 1 FROM ({live}) AS live)"]
+    with_nulls = takes_nulls(view, relation, window, speaker)
+    nulls = chunk_sql(view, speaker, relation, window, after=None, limit=1, nulls=True) if with_nulls else ""
+    items.append(f"(SELECT 1 FROM ({nulls}) AS untimed)" if with_nulls else "0")
+    if clock is not None and window.kind in ("date", "datetime", "instant"):
+        ahead = Window(
+            window.kind, upper_bound(window.kind, Clock(clock.now + FUTURE, clock.now + FUTURE), timedelta(), "UTC"), None, "cursor"
         )
-        if cursor.fetchone() is not None:
-            return True
-    return False
-
-
-def drift(view: View, kinds: Mapping[str, Mapping[str, str]], contract: Mapping[str, str] | None) -> dict[str, ContractError]:
-    """The shards whose columns are not what `contract` says, or what most shards have where there is none yet."""
-    if contract is None:
-        votes = Counter(tuple(sorted(found.items())) for found in kinds.values())
-        contract = dict(votes.most_common(1)[0][0]) if votes else {}
-    odd: dict[str, ContractError] = {}
-    for shard, found in kinds.items():
-        different = [c for c in view.source_columns if c in contract and c in found and found[c] != contract[c]]
-        if different:
-            column = different[0]
-            odd[shard] = ContractError(
-                f"{shard}, {view.source.table or view.source.sql}.{column}: is {found[column]} here and {contract[column]} on the other shards",
-                hint="Make the shards alike, convert it in extract.sql, or say `source.drift: null` to fill it with NULL.",
-            )
-    return odd
-
-
-def columns_as_null(view: View, kinds: Mapping[str, str], contract: Mapping[str, str] | None) -> tuple[str, ...]:
-    """With `drift: null`, the shard's columns that are of another kind than the contract's."""
-    if view.source.drift != "null" or contract is None:
-        return ()
-    needed = (*view.source.primary_key, *view.source.cursors)
-    return tuple(c for c, kind in kinds.items() if c not in needed and contract.get(c, kind) != kind)
+        bound = f"{cursor_expression(view, speaker)} > {speaker.literal(window.kind, str(ahead.lower))}"
+        items.append(
+            f"(SELECT COUNT(*) FROM (SELECT 1 FROM {_within(view, speaker, relation, ahead)} WHERE {bound} LIMIT {COUNTED + 1}) AS ahead)"
+        )
+    else:
+        items.append("0")
+    cursor = connection.cursor()
+    cursor.execute(f"SELECT {', '.join(items)}")
+    found = cursor.fetchone()
+    return found[0] is not None, bool(found[1]), int(found[2] or 0)

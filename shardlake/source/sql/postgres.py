@@ -222,6 +222,10 @@ class Postgres:
             return f"{quoted}::bigint"
         return quoted if column.kind in ("int", "bytes") or column.declared in ("text", "varchar") else f"{quoted}::text"
 
+    def untimed(self, cursor: str, kind: Kind | None) -> str | None:
+        """See Dialect: the infinite past."""
+        return f"{cursor} = '-infinity'" if kind in ("date", "datetime", "instant") else None
+
     def nulls_first(self) -> str:
         """See Dialect."""
         return " NULLS FIRST"

@@ -1,20 +1,21 @@
 """Reading a window in keyset chunks sized by bytes; each chunk is one statement and one raw file."""
 
-import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import connectorx
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shardlake.connection.connection import Lake, Shard
+from shardlake.connection.connection import Shard
 from shardlake.errors import ShardlakeError, SourceFailed
 from shardlake.failpoints import failpoint
-from shardlake.raw import files as raw
-from shardlake.raw.store import open_store
+from shardlake.ledger.extent import Reading
+from shardlake.raw.files import Envelope, RawTarget, RawWriter
 from shardlake.source.sql.dialect import Dialect, dialect
-from shardlake.source.sql.select import CURSOR, Relation, chunk_sql, describe, takes_nulls
+from shardlake.source.sql.position import position_of
+from shardlake.source.sql.select import CURSOR, Relation, chunk_sql, describe, tables, takes_nulls
 from shardlake.source.sql.window import Position, Window
 from shardlake.view.view import View
 
@@ -35,41 +36,47 @@ class Request:
 
     view: View
     shard: Shard
-    lake: Lake
     window: Window
-    window_id: int
-    folder: str
+    raw: RawTarget
     as_null: tuple[str, ...] = ()
     chunk_bytes: int = 4 << 20
 
 
-@dataclass(slots=True)
-class Extracted:
-    """What was read: files in order, where it stopped if it stopped early, and the seconds of writing."""
+def envelope_of(view: View, kinds: Mapping[str, str]) -> Envelope:
+    """The envelope of raw rows: the cursor is their version, and the deletes column tells what is gone, where that is applied."""
+    source = tables(view)
+    gone = view.deletes.column if view.deletes and view.deletes.mode == "apply" else None
+    if not source.cursors:
+        return Envelope(source.primary_key, op=gone)
+    version = CURSOR if len(source.cursors) > 1 else source.cursors[0]
+    return Envelope(source.primary_key, version, kinds.get(source.cursors[0], "text"), gone)
 
-    files: list[raw.RawFile] = field(default_factory=list)
-    until: Position | None = None
-    write_seconds: float = 0.0
-    rowwise_chunks: int = 0
 
-
-def extract(request: Request) -> Extracted:
+def extract(request: Request) -> Reading:
     """Read the window into raw. Raises SourceUnavailable, SourceTimeout, SourceFailed, ContractError, LakeUnavailable."""
-    speaker = dialect(request.shard.dialect)
+    speaker, table = dialect(request.shard.dialect), tables(request.view).table
     with speaker.connect(request.shard) as connection:
         try:
             relation = without(describe(request.view, speaker, connection, request.shard.name), request.as_null)
             session = speaker.session(connection, request.shard)
-            width = speaker.estimate(connection, request.view.source.table)[1] if request.view.source.table else 0
+            width = speaker.estimate(connection, table)[1] if table else 0
         except speaker.errors as error:  # a table may go between the plan and the reading
             raise speaker.failure(error, request.shard) from None
-    reader = _Reader(
-        request, speaker, relation, session, Extracted(), _limit(request.chunk_bytes, max(width, _EXPECTED)) if width else _UNKNOWN
-    )
-    reader.read(nulls=False)
-    if reader.result.until is None and takes_nulls(request.view, relation, request.window):
+    limit = _limit(request.chunk_bytes, max(width, _EXPECTED)) if width else _UNKNOWN
+    raw = request.raw.writer(relation.kinds(), envelope_of(request.view, relation.kinds()))
+    reader = _Reader(request, speaker, relation, session, raw, limit)
+    until = reader.read(nulls=False)
+    if until is None and takes_nulls(request.view, relation, request.window, speaker):
         reader.read(nulls=True)
-    return reader.result
+    window = request.window
+    return Reading(
+        tuple(raw.files),
+        None if until is None else position_of(window, until, window.complete_to),
+        # behind a scan of several windows, which may have taken hours, there is more by now
+        more=until is not None or (window.kind is not None and window.after is not None),
+        ends_snapshot=window.is_snapshot and until is None,
+        seconds={"raw": raw.seconds},
+    )
 
 
 def without(relation: Relation, names: tuple[str, ...]) -> Relation:
@@ -89,30 +96,26 @@ class _Reader:
     dialect: Dialect
     relation: Relation
     session: list[str]
-    result: Extracted
+    raw: RawWriter
     limit: int
-    store: Any = None
 
-    def read(self, *, nulls: bool) -> None:
-        """One phase: along the window's order, or through the rows that have no cursor."""
-        request = self.request
-        self.store = self.store or open_store(request.lake)
+    def read(self, *, nulls: bool) -> Position | None:
+        """One phase: along the window's order, or through the rows that have no cursor. Returns where it was closed early."""
+        request, size = self.request, 0
         after = None if nulls else request.window.after
-        size = 0
         while True:
             sql = chunk_sql(request.view, self.dialect, self.relation, request.window, after=after, limit=self.limit, nulls=nulls)
             table, limit = self._chunk(sql), self.limit
             if table.num_rows:
                 size += table.nbytes
-                self._write(table)
+                self.raw.write(table)
                 failpoint("extract.chunk")
             if table.num_rows < limit:
-                return
+                return None
             after = self._last(table, by_cursor=request.window.order == "cursor" and not nulls)
             self.limit = min(limit * _GROWTH, _limit(request.chunk_bytes, max(table.nbytes, 1) / table.num_rows))
-            if size >= request.view.source.window and not nulls:
-                self.result.until = after
-                return
+            if size >= tables(request.view).window and not nulls:
+                return after
 
     def _chunk(self, sql: str) -> pa.Table:
         try:
@@ -134,11 +137,10 @@ class _Reader:
 
     def _rowwise(self, sql: str) -> pa.Table:
         """What connectorx cannot read, a plain driver can: slower, and right on every type."""
-        self.result.rowwise_chunks += 1
         rows = self.dialect.rowwise(self.request.shard, self.session, sql)
         kinds = {c.name: c.kind for c in self.relation.columns}
-        if len(self.request.view.source.cursors) > 1:
-            kinds[CURSOR] = kinds[self.request.view.source.cursors[0]]
+        if len(cursors := tables(self.request.view).cursors) > 1:
+            kinds[CURSOR] = kinds[cursors[0]]
         arrays = []
         for place, kind in enumerate(kinds.values()):
             wanted = self.dialect.arrow_type(kind)
@@ -147,16 +149,8 @@ class _Reader:
             arrays.append(pa.array(values, pa.uint64() if wide else wanted))
         return pa.table(dict(zip(kinds, arrays, strict=True)))
 
-    def _write(self, table: pa.Table) -> None:
-        started = time.perf_counter()
-        number = len(self.result.files)
-        self.result.files.append(
-            raw.write_chunk(self.store, self.request.folder, self.request.window_id, number, table, self.relation.kinds())
-        )
-        self.result.write_seconds += time.perf_counter() - started
-
     def _last(self, table: pa.Table, *, by_cursor: bool) -> Position:
-        source = self.request.view.source
+        source = tables(self.request.view)
         names = [CURSOR if len(source.cursors) > 1 else source.cursors[0]] if by_cursor else []
         values = [table.column(name)[-1] for name in (*names, *source.primary_key)]
         if any(v.as_py() is None for v in values):

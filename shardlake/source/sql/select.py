@@ -6,10 +6,17 @@ from dataclasses import dataclass
 from shardlake.errors import ContractError
 from shardlake.source.sql.dialect import CURSOR_KINDS, KEY_KINDS, Dialect, SourceColumn
 from shardlake.source.sql.window import Window
+from shardlake.view.source import SqlTables
 from shardlake.view.view import View
 
 CURSOR = "_cursor"
 """The name under which the cursor is read where it is the greatest of several columns."""
+
+
+def tables(view: View) -> SqlTables:
+    """What a view says of a source of SQL servers."""
+    assert isinstance(view.source, SqlTables)
+    return view.source
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,7 @@ class Relation:
 
 def describe(view: View, dialect: Dialect, connection: object, shard: str) -> Relation:
     """Ask the shard what it has of what the view wants. Raises ContractError for what is missing or cannot be read."""
-    source = view.source
+    source = tables(view)
     text = dialect.quote(source.table) if source.table else f"({bind(str(view.sql_text), None, dialect)}) AS q"
     available = tuple(dialect.columns(connection, text))
     by_name = {c.name: c for c in available}
@@ -88,7 +95,7 @@ _EDGES = {False: {"lower": "'1000-01-01'", "upper": "'9999-12-31'"}, True: {"low
 
 def cursor_expression(view: View, dialect: Dialect) -> str:
     """The cursor in SQL, of a relation named q; of several columns the greatest that is not NULL."""
-    names = [f"q.{dialect.quote(c)}" for c in view.source.cursors]
+    names = [f"q.{dialect.quote(c)}" for c in tables(view).cursors]
     if len(names) == 1 or dialect.name == "postgres":  # Postgres's GREATEST passes over NULLs by itself
         return names[0] if len(names) == 1 else f"GREATEST({', '.join(names)})"
     any_of = [f"COALESCE({', '.join([n, *(m for m in names if m != n)])})" for n in names]
@@ -97,12 +104,14 @@ def cursor_expression(view: View, dialect: Dialect) -> str:
 
 def nullable_cursor(view: View, relation: Relation) -> bool:
     """Whether rows may have no cursor at all."""
-    return bool(view.source.cursors) and all(relation.column(c).nullable for c in view.source.cursors)
+    return bool(tables(view).cursors) and all(relation.column(c).nullable for c in tables(view).cursors)
 
 
-def takes_nulls(view: View, relation: Relation, window: Window) -> bool:
-    """Whether the rows without a cursor are read after the others: every window in cursor order takes them in, but a ranged one."""
-    return window.order == "cursor" and not window.ranged and nullable_cursor(view, relation)
+def takes_nulls(view: View, relation: Relation, window: Window, dialect: Dialect) -> bool:
+    """Whether the rows without a cursor are read after the others; those with one that is no time (a zero date) are among them."""
+    if window.order != "cursor" or window.ranged or not window.nulls or not tables(view).cursors:
+        return False
+    return nullable_cursor(view, relation) or dialect.untimed("", window.kind) is not None
 
 
 def chunk_sql(
@@ -112,13 +121,13 @@ def chunk_sql(
 
     With `nulls`, the rows that have no cursor, in key order; they belong to every window in cursor order.
     """
-    text = f"{relation.text} AS q" if view.source.table else f"({bind(str(view.sql_text), window, dialect)}) AS q"
+    text = f"{relation.text} AS q" if tables(view).table else f"({bind(str(view.sql_text), window, dialect)}) AS q"
     # q. everywhere: a bare name in ORDER BY is the selected expression, a text that sorts 10 before 9 and has no index
-    keys = [(f"q.{dialect.quote(k)}", relation.column(k)) for k in view.source.primary_key]
-    cursor = cursor_expression(view, dialect) if view.source.cursors else None
+    keys = [(f"q.{dialect.quote(k)}", relation.column(k)) for k in tables(view).primary_key]
+    cursor = cursor_expression(view, dialect) if tables(view).cursors else None
     selected = [f"{dialect.safe(c, f'q.{dialect.quote(c.name)}')} AS {dialect.quote(c.name)}" for c in relation.columns]
-    if cursor and len(view.source.cursors) > 1:
-        kind = relation.column(view.source.cursors[0])
+    if cursor and len(tables(view).cursors) > 1:
+        kind = relation.column(tables(view).cursors[0])
         selected.append(f"{dialect.safe(kind, cursor)} AS {dialect.quote(CURSOR)}")
     by_cursor = window.order == "cursor" and not nulls
     where = _bounds(dialect, window, cursor, nulls, nullable_cursor(view, relation))
@@ -136,7 +145,8 @@ def _bounds(dialect: Dialect, window: Window, cursor: str | None, nulls: bool, n
     if cursor is None or window.kind is None:
         return []
     if nulls:
-        return [f"{cursor} IS NULL"]
+        untimed = dialect.untimed(cursor, window.kind)
+        return [f"({cursor} IS NULL OR {untimed})" if untimed else f"{cursor} IS NULL"]
     where = [f"{cursor} > {dialect.literal(window.kind, window.lower)}"] if window.lower is not None else []
     if window.upper is not None:
         bound = f"{cursor} <= {dialect.literal(window.kind, window.upper)}"

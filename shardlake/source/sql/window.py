@@ -2,7 +2,7 @@
 
 A shard's first window is a scan in key order of all that is older than its upper bound, or has no cursor at all: half
 the cost of a scan in cursor order, and sorted as the target's key wants it. Later windows go along the cursor. Either
-may be closed early at a whole chunk; `until` then holds the last row's position, and the next window starts there.
+may be closed early at a whole chunk; the next window then starts behind the last row's place.
 """
 
 from dataclasses import dataclass
@@ -32,6 +32,7 @@ class Watermark:
     order: Order = "key"
     after: Position | None = None
     lower: str | None = None
+    complete_to: str | None = None
 
     @property
     def in_scan(self) -> bool:
@@ -43,7 +44,8 @@ class Watermark:
 class Window:
     """`(lower, upper]` of the cursor, read in `order` from behind `after`. Bounds are None where there are none.
 
-    A `ranged` window leaves out the rows that have no cursor, which other windows in cursor order take in.
+    A `ranged` window leaves out the rows that have no cursor; of the others in cursor order those with `nulls` take them in.
+    `complete_to` is the source's time up to which every row has been read when the window, or the scan that it is of, ends.
     """
 
     kind: Kind | None
@@ -51,23 +53,21 @@ class Window:
     upper: str | None
     order: Order
     after: Position | None = None
-    until: Position | None = None
     ranged: bool = False
+    nulls: bool = True
+    complete_to: str | None = None
 
-    def next_watermark(self) -> Watermark | None:
-        """What the shard's watermark becomes when this window is merged; None where there is no cursor."""
-        if self.kind is None:
-            return None
-        if self.until is not None:
-            return Watermark(self.kind, None, self.upper, self.order, self.until, self.lower)
-        return Watermark(self.kind, self.upper)
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether it is of a reading of all that there is."""
+        return self.order == "key" and self.lower is None
 
 
 def next_window(kind: Kind, mark: Watermark | None, upper: str, lookback: timedelta | int, zone: str) -> Window:
     """The window after `mark`, up to `upper`. Raises WatermarkRefused where the mark cannot be right.
 
     >>> next_window("int", Watermark("int", "90"), "120", 5, "UTC")
-    Window(kind='int', lower='85', upper='120', order='cursor', after=None, until=None, ranged=False)
+    Window(kind='int', lower='85', upper='120', order='cursor', after=None, ranged=False, nulls=True, complete_to=None)
     """
     if isinstance(lookback, int) and kind not in ("int", "decimal"):
         raise SpecError(f"source.lookback: {lookback} is a number, and the cursor is a {kind}", hint="Write a time, as in 5m.")
@@ -78,7 +78,7 @@ def next_window(kind: Kind, mark: Watermark | None, upper: str, lookback: timede
             f"the watermark is on a cursor of kind {mark.kind}, the view's cursor is of kind {kind}", hint="Run with --full to begin anew."
         )
     if mark.in_scan:
-        return Window(kind, mark.lower, mark.upper, mark.order, mark.after)
+        return Window(kind, mark.lower, mark.upper, mark.order, mark.after, complete_to=mark.complete_to)
     assert mark.cursor is not None
     _refuse_future(kind, mark.cursor, upper)
     lower = _minus(kind, mark.cursor, lookback, zone)

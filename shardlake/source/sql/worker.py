@@ -16,7 +16,9 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from shardlake.allocators import tune_allocators
 from shardlake.errors import SourceTimeout, WorkerDied
-from shardlake.source.sql.read import Extracted, Request, extract
+from shardlake.ledger.extent import Reading
+from shardlake.source.sql.read import Request, extract
+from shardlake.source.sql.select import tables
 
 _making = Lock()
 WORKERS = 2
@@ -58,11 +60,11 @@ def stop() -> None:
             ending.join(timeout=2)
 
 
-def extract_in_worker(request: Request) -> Extracted:
+def extract_in_worker(request: Request) -> Reading:
     """`extract` in a process of its own. Raises what it raises, SourceTimeout at the deadline, and WorkerDied."""
-    deadline = request.view.source.deadline.total_seconds()
+    deadline = tables(request.view).deadline.total_seconds()
     try:
-        result: Extracted = _schedule(extract, request, deadline=deadline).result()
+        result: Reading = _schedule(extract, request, deadline=deadline).result()
         return result
     except Deadline:
         raise SourceTimeout(

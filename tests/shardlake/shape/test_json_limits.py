@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shardlake.shape.json_limits import FINE, MALFORMED, SUSPICIOUS, examine, extract_exact, harmless, parse_exact, why_malformed
-from shardlake.view.view import JsonLimits
+from shardlake.view.source import JsonLimits
 
 LIMITS = JsonLimits()
 

@@ -17,9 +17,9 @@ from shardlake.shape.json_limits import examine
 from shardlake.sink.lake.nested import nested_values
 from shardlake.sink.lake.nested_exact import exact_values
 from shardlake.view.nested import List, Nested, Part, Struct, parse
+from shardlake.view.source import JsonLimits
 from shardlake.view.types import Type
 from shardlake.view.types import parse as parse_type
-from shardlake.view.view import JsonLimits
 
 KEYS = ["a", "b c", "é🚚", 'q"\\x']
 LEAVES = [

@@ -13,8 +13,8 @@ from hypothesis import given
 
 from embedded.postgres import Postgres
 from shardlake.ledger.migrate import migrate
+from shardlake.rows.binary_copy import HEADER, TRAILER, NotEncodable, can_encode, encode
 from shardlake.sink.postgres import encode as module
-from shardlake.sink.postgres.encode import HEADER, TRAILER, NotEncodable, can_encode, encode
 from shardlake.view.types import Type, parse
 from tests.shardlake.view.test_types import EVERY, FEW, HOSTILE, certain, matching, refused
 

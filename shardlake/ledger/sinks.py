@@ -1,0 +1,147 @@
+"""What each sink of a view has applied: windows, with what became of their rows; and what it lacks.
+
+A sink is `warehouse`, or `lake.` and a layout's table. It takes the windows that it does not hold yet, whoever read them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+Connection = psycopg.Connection[Any]
+WAREHOUSE = "warehouse"
+"""The sink that is the view's warehouse table."""
+
+
+def layout_sink(table: str) -> str:
+    """The name of the sink that is a layout."""
+    return f"lake.{table}"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a sink made of a window, counted on both sides by independent means.
+
+    `raw_rows` = `shaped` + `shape_rejected`; `view_rows` = `merged` + `unchanged` + `superseded` + `rejected`; `removed`
+    rows left the sink. The ledger refuses what does not add up.
+    """
+
+    raw_rows: int = 0
+    shaped: int = 0
+    shape_rejected: int = 0
+    view_rows: int = 0
+    merged: int = 0
+    unchanged: int = 0
+    superseded: int = 0
+    rejected: int = 0
+    removed: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def counts(self) -> dict[str, int]:
+        """The counts without the seconds."""
+        found: dict[str, Any] = asdict(self)
+        found.pop("seconds")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A window that a sink does not hold yet. Of one that was `removed` raw is gone."""
+
+    window_id: int
+    partition: str
+    raw_bytes: int
+    removed: bool = False
+
+
+_COUNTS = tuple(f.name for f in fields(Applied) if f.name != "seconds")
+
+
+def applied(connection: Connection, view: str, sink: str, window_id: int) -> Applied | None:
+    """What the sink made of a window; None where it does not hold it yet."""
+    row = connection.execute(
+        f"SELECT {', '.join(_COUNTS)}, seconds FROM shardlake.sink_windows WHERE view = %s AND sink = %s AND window_id = %s AND applied_at IS NOT NULL",
+        (view, sink, window_id),
+    ).fetchone()
+    return Applied(**{n: v or 0 for n, v in zip(_COUNTS, row, strict=False)}, seconds=row[-1]) if row else None
+
+
+def record_applied(connection: Connection, view: str, sink: str, window_id: int, found: Applied) -> None:
+    """Write down what a sink made of a window; once more where it was applied again. The table's own checks refuse what does not add up."""
+    values = {**found.counts(), "seconds": Jsonb({k: round(v, 4) for k, v in found.seconds.items()})}
+    names = ", ".join(values)
+    connection.execute(
+        f"INSERT INTO shardlake.sink_windows (view, sink, window_id, applied_at, {names}) VALUES (%(view)s, %(sink)s, %(window_id)s, now(),"
+        f" {', '.join(f'%({n})s' for n in values)}) ON CONFLICT (view, sink, window_id) DO UPDATE SET applied_at = now(),"
+        f" {', '.join(f'{n} = excluded.{n}' for n in values)}",
+        {**values, "view": view, "sink": sink, "window_id": window_id},
+    )
+
+
+_LACKS = (
+    "w.status = 'read' AND NOT EXISTS (SELECT FROM shardlake.sink_windows s WHERE s.view = %(view)s AND s.sink = %(sink)s"
+    " AND s.window_id = w.window_id)"
+)
+
+
+def pending(
+    connection: Connection, view: str, sink: str, feed: str, partition: str | None = None, *, of_run: UUID | None = None, empty: bool = True
+) -> list[Pending]:
+    """The windows of a feed (or of one partition of it) that were read and that the sink lacks, oldest first.
+
+    With `of_run` those that a run has read; without `empty` none that hold no row.
+    """
+    own = (" AND w.run_id = %(run)s" if of_run else "") + (" AND w.partition = %(partition)s" if partition else "")
+    own += "" if empty else " AND w.raw_rows > 0"
+    with connection.cursor(row_factory=class_row(Pending)) as cursor:
+        return cursor.execute(
+            "SELECT w.window_id, w.partition, w.raw_bytes, w.raw_removed_at IS NOT NULL AS removed FROM shardlake.windows w"
+            f" WHERE w.feed = %(feed)s AND {_LACKS}{own} ORDER BY w.window_id",
+            {"view": view, "sink": sink, "feed": feed, "partition": partition, "run": of_run},
+        ).fetchall()
+
+
+def first_missing(connection: Connection, view: str, sink: str, feed: str) -> dict[str, int]:
+    """By partition, the first window that the sink lacks."""
+    rows = connection.execute(
+        f"SELECT w.partition, min(w.window_id) FROM shardlake.windows w WHERE w.feed = %(feed)s AND {_LACKS} AND w.raw_rows > 0 GROUP BY 1",
+        {"view": view, "sink": sink, "feed": feed},
+    )
+    return dict(rows.fetchall())
+
+
+def held(connection: Connection, view: str, sink: str, feed: str, partition: str) -> list[int]:
+    """The partition's windows that the sink holds and of which raw is still there, oldest first, for a replay."""
+    rows = connection.execute(
+        "SELECT w.window_id FROM shardlake.windows w JOIN shardlake.sink_windows s USING (window_id) WHERE w.feed = %s AND w.partition = %s"
+        " AND w.status = 'read' AND w.raw_removed_at IS NULL AND s.view = %s AND s.sink = %s AND s.applied_at IS NOT NULL ORDER BY window_id",
+        (feed, partition, view, sink),
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
+def abandon(connection: Connection, feed: str, partition: str) -> None:
+    """Give up what was read and no sink holds: the partition is about to be read anew, as a whole. Backfills keep theirs."""
+    connection.execute(
+        "UPDATE shardlake.windows w SET status = 'abandoned' WHERE feed = %s AND partition = %s AND status = 'read' AND backfill_id IS NULL"
+        " AND NOT EXISTS (SELECT FROM shardlake.sink_windows s WHERE s.window_id = w.window_id)",
+        (feed, partition),
+    )
+
+
+def read_since(connection: Connection, view: str, sink: str, window_id: int) -> list[tuple[str, str | None, str | None]]:
+    """Ranges of versions (kind, from, to) of the same partition that were opened after this window and are in the sink before it.
+
+    That happens between a backfill and the regular runs alone: each by itself takes its windows of a range in turn.
+    """
+    rows = connection.execute(
+        "SELECT w.version_kind, w.from_version, w.to_version FROM shardlake.windows o JOIN shardlake.windows w USING (feed, partition)"
+        " JOIN shardlake.sink_windows s ON s.window_id = w.window_id AND s.view = %s AND s.sink = %s AND s.applied_at IS NOT NULL"
+        " WHERE o.window_id = %s AND w.window_id > o.window_id AND w.version_kind = o.version_kind"
+        " AND w.backfill_id IS DISTINCT FROM o.backfill_id ORDER BY w.window_id", (view, sink, window_id)
+    ).fetchall()  # fmt: skip
+    return [(kind, lower, upper) for kind, lower, upper in rows]

@@ -1,0 +1,67 @@
+"""Where sinks have a view's rows from: a window's raw files, shaped chunk by chunk, each of which is accounted for."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from shardlake.connection.connection import Lake
+from shardlake.errors import AccountingError, ContractError
+from shardlake.ledger import windows
+from shardlake.ledger.database import Warehouse
+from shardlake.ledger.windows import Window
+from shardlake.raw import files as raw
+from shardlake.raw.files import Envelope
+from shardlake.raw.store import open_store
+from shardlake.shape.chunk import Shaped, shape
+from shardlake.view.columns import TargetColumn, target_columns, version_type
+from shardlake.view.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """A view's rows, for its sinks: its ledger and raw, the zone of times that name none, and what keeps rows that pass."""
+
+    view: View
+    feed: str
+    zone: str
+    ledger: Warehouse
+    lake: Lake
+    envelope: Callable[[View, Mapping[str, str]], Envelope]
+    keep: Callable[[Window, Iterator[Shaped]], Iterator[Shaped]] | None = field(default=None, repr=False)
+
+    def window(self, window_id: int) -> Window:
+        """A window as the ledger has it."""
+        with self.ledger.connection() as connection:
+            return windows.load(connection, window_id)
+
+    def columns(self, window: Window) -> tuple[TargetColumn, ...]:
+        """The columns of the view's sinks, by what the window's versions are."""
+        return target_columns(self.view, version_type(window.extent.version_kind or ""))
+
+    def passing(self, window: Window) -> Iterator[Shaped]:
+        """The window's rows, of which what passes is kept for other sinks."""
+        return self.keep(window, self.chunks(window)) if self.keep else self.chunks(window)
+
+    def chunks(self, window: Window, *, lacking_is_null: bool = False) -> Iterator[Shaped]:
+        """The window's rows, one raw file at a time. A source column that raw does not hold is an error, or NULL.
+
+        Raises FileGone, LakeUnavailable, ContractError, AccountingError.
+        """
+        store = open_store(self.lake)
+        for file in window.files:
+            chunk = raw.read_chunk(store, file)
+            table = chunk.table
+            for name in (c for c in self.view.source_columns if c not in table.column_names):
+                if not lacking_is_null:
+                    raise ContractError(
+                        f"the raw files of window {window.window_id} do not hold the column {name!r}",
+                        hint="Run with --full: the view did not read it then.",
+                    )
+                table = raw.with_null(table, name)
+            shaped = shape(self.view, table, chunk.kinds, chunk.envelope or self.envelope(self.view, chunk.kinds))
+            if file.rows != shaped.shaped + len(shaped.rejects):
+                raise AccountingError(
+                    f"{self.view.name}, {window.partition}, window {window.window_id}: shape was given {file.rows} rows of {file.key}, and made view"
+                    f" rows of {shaped.shaped} and rejects of {len(shaped.rejects)}",
+                    hint="Nothing was committed. Please report it.",
+                )
+            yield shaped

@@ -1,0 +1,101 @@
+"""The warehouse's table as a sink: windows are staged and merged, or copied straight in, in one transaction each."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from shardlake.errors import StagingLost
+from shardlake.ledger.database import Warehouse
+from shardlake.ledger.sinks import WAREHOUSE, Applied
+from shardlake.ledger.windows import Window
+from shardlake.rows.supply import Supply
+from shardlake.shape.chunk import Shaped
+from shardlake.sink.postgres import replace
+from shardlake.sink.postgres.merge import merge
+from shardlake.sink.postgres.merge_sql import MergeSql
+from shardlake.sink.postgres.names import target
+from shardlake.sink.postgres.stage import DirectCopy, NoDirectCopy, Staged, can_copy_directly, drop_orphans, stage
+from shardlake.sink.postgres.target import ensure_target
+from shardlake.view.columns import TargetColumn, target_columns, version_type
+
+Connection = psycopg.Connection[Any]
+_NOT_DIRECT = (
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.DataError,
+    psycopg.errors.NotNullViolation,
+    psycopg.errors.ProgramLimitExceeded,
+)
+
+
+class PostgresSink:
+    """The view's table in Postgres or Aurora."""
+
+    name = WAREHOUSE
+
+    def __init__(self, supply: Supply, database: Warehouse) -> None:
+        self._supply, self._database, self._view = supply, database, supply.view
+        self._replaces = supply.view.warehouse.write == "replace"
+
+    def prepare(self, window: Window, run_id: UUID) -> None:
+        """See Sink."""
+        self._into(self._supply.columns(window), run_id)
+
+    def apply(self, window: Window, run_id: UUID, *, again: bool = False) -> Applied:
+        """See Sink. A partition's first window is copied straight in where it can be; what cannot goes by staging."""
+        columns = self._supply.columns(window)
+        into = self._into(columns, run_id)
+        sql = MergeSql(self._view, window.window_id, window.partition, columns, into, self._supply.zone)
+        if not again and self._is_first(window) and can_copy_directly(self._view):
+            try:
+                direct = DirectCopy(into, {c.name: c.type for c in columns}, self._supply.zone, window.partition)
+                return merge(self._database, sql, partial(self._direct, window, direct), first_load=True)
+            except (NoDirectCopy, StagingLost):
+                pass
+        for tries in (1, 0):
+            with self._database.connection() as connection:
+                staged = stage(connection, self._view, window.window_id, self._rows(window))
+            try:
+                return merge(self._database, sql, staged, first_load=False, again=again)
+            except StagingLost:  # a crash empties unlogged tables
+                if not tries:
+                    raise
+        raise AssertionError
+
+    def switch(self, run_id: UUID, arrived: Sequence[str], missing: Sequence[str]) -> None:
+        """See Sink: the new table in the old one's place."""
+        columns = target_columns(self._view, version_type(""))
+        self._into(columns, run_id)
+        with self._database.connection() as connection:
+            replace.swap(connection, self._view, run_id, columns, list(missing))
+
+    def clear(self, partitions: list[str]) -> None:
+        """Remove what runs that were killed have left. The caller holds the claims on the partitions."""
+        with self._database.connection() as connection:
+            drop_orphans(connection, self._supply.feed, partitions)
+            if self._replaces and partitions:
+                replace.drop_leftovers(connection, self._view)
+
+    def _rows(self, window: Window) -> Iterator[Shaped]:
+        return self._supply.passing(window)
+
+    def _is_first(self, window: Window) -> bool:
+        """Whether the table holds no row of the partition yet: of what is replaced none, else where nothing comes before."""
+        return window.extent.snapshot and (self._replaces or window.extent.start is None) and window.backfill is None
+
+    def _direct(self, window: Window, direct: DirectCopy, connection: Connection) -> Staged:
+        try:
+            return stage(connection, self._view, window.window_id, self._rows(window), direct)
+        except _NOT_DIRECT:
+            raise NoDirectCopy from None
+
+    def _into(self, columns: tuple[TargetColumn, ...], run_id: UUID) -> str:
+        """The table to merge into, made ready. A replace fills a new one."""
+        with self._database.connection() as connection:
+            ensure_target(connection, self._view, columns)
+            if not self._replaces:
+                return target(self._view)
+            replace.ensure_new_table(connection, self._view, run_id)
+            return replace.new_table(self._view, run_id)

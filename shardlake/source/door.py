@@ -1,0 +1,174 @@
+"""The door in: what a source is to the engine. A kind of source is a folder beside this module, and a line in `shardlake.kinds`.
+
+A source has partitions that are read in parallel. Of each it knows a position, which is JSON that it alone reads. It plans
+the next window behind a position, and reads a window into raw; every raw row carries the envelope (`raw.files.Envelope`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from shardlake.connection.connection import Connection
+from shardlake.errors import SpecError
+from shardlake.kinds import source_kind
+from shardlake.ledger.extent import Extent, Json, Reading
+from shardlake.raw.files import Envelope, RawTarget
+from shardlake.view.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A partition's next window: what it reads, whether it holds `anything`, and what kind of values each column has (`schema`).
+
+    `unreachable` counts rows that the source holds and no window will take, by why. `notes` are for people.
+    """
+
+    partition: str
+    extent: Extent
+    schema: dict[str, str]
+    anything: bool
+    notes: tuple[str, ...] = ()
+    unreachable: Mapping[str, int] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """What every source can do."""
+
+    max_connections: int
+    """Reads of it that may be under way at once."""
+    timezone: str
+    """The zone of its times that name none."""
+
+    def feed(self, view: View) -> str:
+        """What the view's rows are read with: the view's own name, or what several views share."""
+
+    def partitions(self) -> Sequence[str]:
+        """The partitions, in order. Raises SourceUnavailable, AccessRefused."""
+
+    def plan(self, view: View, partition: str, position: Json | None) -> Plan:
+        """The window behind `position` (None: from the beginning); reads no data.
+
+        Raises SourceUnavailable, AccessRefused, ContractError, WatermarkRefused.
+        """
+
+    def read(
+        self, view: View, partition: str, extent: Extent, raw: RawTarget, *, as_null: tuple[str, ...] = (), smaller: int = 1
+    ) -> Reading:
+        """Read a window into raw. Columns in `as_null` are filled with NULL; chunks are `smaller` times smaller than usual.
+
+        Raises SourceUnavailable, SourceTimeout, SourceFailed, ContractError, WorkerDied, LakeUnavailable.
+        """
+
+    def envelope(self, view: View, schema: Mapping[str, str]) -> Envelope:
+        """The envelope of its rows, for raw files that are older than envelopes are."""
+
+
+@runtime_checkable
+class Rereads(Protocol):
+    """A source that can read a window again, long after: what raw has lost, a range of a backfill."""
+
+    def again(self, view: View, partition: str, extent: Extent) -> Plan:
+        """The plan of a window that is given: its columns as they are now, and whether it holds anything. Raises as `plan` does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A column of the source: what it holds (`kind`), and how the server itself calls that."""
+
+    name: str
+    kind: str
+    declared: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How a window would be read: the statement, the order, the index that serves it, and about how many rows there are."""
+
+    plan: Plan
+    columns: tuple[Described, ...]
+    order: str = ""
+    statement: str = ""
+    index: str | None = None
+    full_scan: bool = False
+    window_rows: int | None = None
+    table_rows: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A source that can say how it would read: what `shardlake plan` shows."""
+
+    def explain(self, view: View, partition: str, position: Json | None) -> Explanation:
+        """The next window and how it would be read; reads no data. Raises as `plan` does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a view can be drafted from: the source's part of it, its columns, documents found in them, and remarks for people."""
+
+    source: dict[str, Any]
+    columns: tuple[Described, ...]
+    documents: dict[str, list[str]]
+    remarks: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """A source of which a view can be drafted: what `shardlake discover` asks."""
+
+    def sample(self, table: str) -> Sample:
+        """Look at a table on every partition. Raises ContractError where they are not alike, SourceUnavailable, AccessRefused."""
+
+
+class Reach(Protocol):
+    """How far a partition can be read, on the scale of its versions: up to `upper`. `latest` is its clock, None for numbers."""
+
+    shard: str
+    kind: Any
+    upper: str
+    latest: str | None
+    kinds: dict[str, str]
+    notes: tuple[str, ...]
+
+
+class Range(Protocol):
+    """A range of versions `(lower, upper]`, and the step that it is cut by."""
+
+    kind: Any
+    lower: str
+    upper: str
+    step: str
+
+    def slices(self) -> list[tuple[str, str]]:
+        """The range cut into steps, in order. Raises SpecError where they are too many."""
+
+
+@runtime_checkable
+class Ranges(Protocol):
+    """A source of which a range of versions can be read again, slice by slice: what a backfill needs."""
+
+    def read_range(self, kind: str, start: str, end: str, step: str | None) -> Range:
+        """A range as people write it. Raises SpecError that says what to write."""
+
+    def reach(self, view: View, partition: str, position: Json | None, end: str) -> Reach:
+        """How far a partition can be read, and of which kind its versions are. Raises as `plan` does."""
+
+    def precedes(self, kind: str, one: str, other: str) -> bool:
+        """Whether one version lies before another."""
+
+    def may_grow(self, kind: str) -> bool:
+        """Whether versions up to a slice's end may still come when the end cannot be read yet."""
+
+    def slice_extent(self, view: View, kind: str, lower: str, upper: str, last: tuple[Extent, Json] | None) -> Extent | None:
+        """The window of a slice behind `last`, its newest with the position that it reached; None where nothing is left."""
+
+
+def open_source(connection: Connection, reference: str) -> Source:
+    """The source behind a connection. Raises SpecError for one that is no source, SourceUnavailable, AccessRefused."""
+    try:
+        found: Any = source_kind(reference).open()
+    except ValueError:
+        raise SpecError(f"{reference} is not a source", hint="Name one like mysql-shards/shop.") from None
+    source: Source = found(connection, reference)
+    return source
