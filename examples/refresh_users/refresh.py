@@ -17,10 +17,10 @@ import psycopg
 from psycopg.types.json import Jsonb
 from pydantic import Field, ValidationError, field_validator
 
+from examples.refresh_users.provider import Answer, Provider
 from shardlake.connection.secret import expand
 from shardlake.errors import SpecError
 from shardlake.ledger.database import Warehouse
-from shardlake.provider import Answer, Provider
 from shardlake.quoting import ansi
 from shardlake.spec import Duration, PlainText, Reference, Spec
 from shardlake.view.view_file import explain
