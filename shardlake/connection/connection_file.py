@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from shardlake.connection.connection import KINDS, Connection
 from shardlake.connection.secret import expand
 from shardlake.errors import SpecError
-from shardlake.view.view_file import explain, read_yaml
+from shardlake.spec_file import explain, read_yaml
 
 
 def connection_names(path: Path) -> list[str]:

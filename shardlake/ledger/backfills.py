@@ -6,7 +6,7 @@ found out again where a run was killed in between.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol
 from uuid import UUID, uuid4
 
 import psycopg
@@ -14,12 +14,33 @@ from psycopg.rows import class_row
 
 from shardlake.ledger import windows
 from shardlake.ledger.windows import OpenWindow
-from shardlake.source.sql.dialect import Kind
-from shardlake.source.sql.slices import Range
 
 Connection = psycopg.Connection[Any]
 _LEFT = "state NOT IN ('completed', 'given up')"
 _COUNTS = ("raw_rows", "raw_bytes", "merged", "unchanged", "superseded", "rejected", "shape_rejected", "removed")
+
+
+class Range(Protocol):
+    """What a backfill reads again: `(lower, upper]` of a cursor, as text on the scale of its kind, and how it is cut. The source knows how."""
+
+    @property
+    def kind(self) -> str:
+        """The cursor's kind."""
+
+    @property
+    def lower(self) -> str:
+        """Where the range begins; the row there is not in it."""
+
+    @property
+    def upper(self) -> str:
+        """Where the range ends; the row there is in it."""
+
+    @property
+    def step(self) -> str:
+        """The length of a slice."""
+
+    def slices(self) -> list[tuple[str, str]]:
+        """The range cut into steps, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +50,7 @@ class Slice:
     backfill: UUID
     number: int
     shard: str
-    kind: Kind
+    kind: str
     lower: str
     upper: str
 
@@ -127,7 +148,7 @@ def slices(connection: Connection, backfill: UUID) -> tuple[list[Slice], int]:
         "SELECT s.slice, s.shard, b.kind, s.lower_bound, s.upper_bound, s.state FROM shardlake.backfill_slices s JOIN shardlake.backfills b USING (backfill_id)"
         " WHERE backfill_id = %s ORDER BY s.slice", (backfill,)
     ).fetchall()  # fmt: skip
-    return [Slice(backfill, n, shard, cast(Kind, kind), low, up) for n, shard, kind, low, up, state in rows if state != "done"], len(rows)
+    return [Slice(backfill, n, shard, kind, low, up) for n, shard, kind, low, up, state in rows if state != "done"], len(rows)
 
 
 def last_window(connection: Connection, part: Slice) -> tuple[Literal["open", "extracted", "merged"], OpenWindow] | None:

@@ -6,9 +6,9 @@ from typing import Any, Self
 
 import psycopg
 
+from shardlake.connection.postgres import conninfo
 from shardlake.errors import WarehouseBusy
 from shardlake.ledger.database import Warehouse
-from shardlake.source.sql.postgres import conninfo
 
 Connection = psycopg.Connection[Any]
 

@@ -32,7 +32,6 @@ from shardlake.run.report import BackfillReport, LayoutReport, ShardReport
 from shardlake.run.sync import persistent, write_layout
 from shardlake.sink.lake.commit import Written
 from shardlake.sink.lake.raw_table import register_raw
-from shardlake.sink.postgres.merge import Merged
 from shardlake.source.sql.plan import Reach, drift, reach
 from shardlake.source.sql.slices import before, read_range
 from shardlake.source.sql.window import Watermark
@@ -223,7 +222,7 @@ class Backfill:
             for name, (count, sums, seconds) in backfills.merged(connection, self.id).items():
                 shard = self.report.shards[name]
                 rows, size = sums.pop("raw_rows"), sums.pop("raw_bytes")
-                shard.merged_window(rows, size, Merged(**sums), seconds)  # type: ignore[arg-type]  # the columns are named as the counts are
+                shard.merged_window(rows, size, sums, seconds)
                 shard.windows = count
             left, total = backfills.slices(connection, self.id)
             self.report.done = total - len(left)

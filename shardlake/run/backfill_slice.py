@@ -1,12 +1,14 @@
 """A part of a backfill: a slice as it can be read now, read and merged window by window, each step of which can run again."""
 
 from dataclasses import dataclass
+from typing import cast
 
 from shardlake.ledger import backfills, windows
 from shardlake.ledger.backfills import Slice
 from shardlake.ledger.windows import OpenWindow
 from shardlake.run import steps
 from shardlake.run.job import Job
+from shardlake.source.sql.dialect import Kind
 from shardlake.source.sql.plan import plan_slice
 from shardlake.source.sql.slices import before
 from shardlake.source.sql.window import Window
@@ -25,9 +27,14 @@ class BackfillSlice:
         return self.slice.shard
 
     @property
+    def kind(self) -> Kind:
+        """What the cursor holds; the ledger has it as text."""
+        return cast(Kind, self.slice.kind)
+
+    @property
     def held(self) -> bool:
         """Whether the end of the slice cannot be read yet. Behind the greatest number there is nothing."""
-        return self.slice.kind not in ("int", "decimal") and before(self.slice.kind, self.upper, self.slice.upper)
+        return self.kind not in ("int", "decimal") and before(self.kind, self.upper, self.slice.upper)
 
 
 def read_slice_window(job: Job, part: BackfillSlice) -> OpenWindow | None:
@@ -58,7 +65,7 @@ def read_slice_window(job: Job, part: BackfillSlice) -> OpenWindow | None:
 
 def _next(job: Job, part: BackfillSlice, last: Window | None) -> Window | None:
     """The window behind `last`, the newest that was merged: the rest of it, or what could not be read then."""
-    kind, lower, upper, after = part.slice.kind, part.slice.lower, part.upper, None
+    kind, lower, upper, after = part.kind, part.slice.lower, part.upper, None
     if last is not None and last.until is None:
         lower = str(last.upper)
     elif last is not None and len(last.until or ()) == 1 + len(job.view.source.primary_key):  # else the view has another key by now
@@ -70,4 +77,4 @@ def merge_slice_window(job: Job, part: BackfillSlice, window: OpenWindow) -> boo
     """Stage and merge a window of the part. Returns whether the part goes on behind it."""
     staged = steps.stage_window(job, window.window_id)
     outcome = steps.merge_staged(job, part.slice.backfill, part.shard, staged)
-    return outcome.more or before(part.slice.kind, str(window.window.upper), part.upper)
+    return outcome.more or before(part.kind, str(window.window.upper), part.upper)

@@ -32,4 +32,4 @@ def _shard(run: Run, shard: str) -> None:
     for window_id in ids:
         staged = steps.stage_window(run.job, window_id)
         outcome = steps.merge_window(run.job, run.id, shard, staged, replay=True)
-        run.report.shards[shard].merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.merged, outcome.seconds)
+        run.report.shards[shard].merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.merged.counts(), outcome.seconds)

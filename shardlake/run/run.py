@@ -73,7 +73,8 @@ class Run:
         self.report.seconds = time.perf_counter() - self._started
         try:
             with self.job.warehouse.connection() as connection:
-                runs.close_run(connection, self.report)
+                shards = [shard.as_json() for shard in self.report.shards.values()]
+                runs.close_run(connection, self.id, self.report.view, shards, ok=self.report.ok, message=self.report.headline())
         except ShardlakeError as late:
             self.report.error = self.report.error or str(late)
 
@@ -111,7 +112,7 @@ class Run:
         and behind a scan of several windows, which may have taken hours.
         """
         shard = self.report.shards[planned.plan.shard]
-        shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.merged, outcome.seconds)
+        shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.merged.counts(), outcome.seconds)
         window = planned.plan.window
         return outcome.more or planned.unfinished is not None or (window.kind is not None and window.after is not None)
 
