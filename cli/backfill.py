@@ -54,7 +54,7 @@ def backfill(
 
 def _give_up(view: View, name: str) -> None:
     from cli.connect import connect
-    from shardlake.connection.connection import PostgresWarehouse
+    from shardlake.connection.postgres import PostgresWarehouse
     from shardlake.ledger.database import open_warehouse
     from shardlake.run.give_up import give_up
 

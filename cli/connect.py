@@ -1,7 +1,8 @@
 """Connections for commands: the same as `blocks.resolve` gives, without Prefect's second of imports where a file is given."""
 
-from shardlake.connection.connection import Connection, Lake
 from shardlake.connection.connection_file import load_connection
+from shardlake.connection.kinds import Connection
+from shardlake.connection.lake import Lake
 from shardlake.settings import connections_file
 
 

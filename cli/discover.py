@@ -17,7 +17,7 @@ def discover(
         shardlake discover mysql-shards/shop orders > views/orders/view.yaml
     """
     from cli.connect import connect
-    from shardlake.connection.connection import Shards
+    from shardlake.connection.shards import Shards
     from shardlake.errors import SpecError
     from shardlake.run.discover import discover as draft
     from shardlake.run.job import resolve_shards

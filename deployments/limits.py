@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from blocks.resolve import connect
-from shardlake.connection.connection import KINDS, Shards
 from shardlake.connection.connection_file import declared
+from shardlake.connection.kinds import KINDS
+from shardlake.connection.shards import Shards
 from shardlake.errors import ShardlakeError
 from shardlake.settings import connections_file
 from shardlake.view.view import View

@@ -5,7 +5,7 @@ from prefect import task
 from blocks.resolve import connect
 from examples.refresh_users.refresh import Refresh, Refreshed
 from examples.refresh_users.refresh import refresh as refresh_table
-from shardlake.connection.connection import PostgresWarehouse
+from shardlake.connection.postgres import PostgresWarehouse
 from shardlake.errors import SpecError
 from shardlake.ledger.database import open_warehouse
 from tasks.retry import STAGE

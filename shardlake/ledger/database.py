@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from shardlake.connection.connection import PostgresWarehouse, Shard
-from shardlake.connection.postgres import conninfo
+from shardlake.connection.address import Shard
+from shardlake.connection.postgres import PostgresWarehouse, conninfo
 from shardlake.connection.secret import redact
 from shardlake.errors import AccessRefused, ShardlakeError, SourceFailed, WarehouseBusy, WarehouseUnavailable
 from shardlake.ledger.migrate import migrate

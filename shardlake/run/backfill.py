@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
 
-from shardlake.connection.connection import Connection
+from shardlake.connection.kinds import Connection
 from shardlake.errors import (
     AccessRefused,
     ContractError,

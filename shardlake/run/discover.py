@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from shardlake.connection.connection import Shard
+from shardlake.connection.address import Shard
 from shardlake.errors import ContractError
 from shardlake.source.sql.dialect import SourceColumn, dialect
 from shardlake.view.jsonpath import Path

@@ -172,7 +172,7 @@ def test_users_that_fail_are_named_with_the_reason_and_asked_for_again_by_the_ne
 
 def test_what_has_come_stays_where_a_run_is_broken_off(w: World, prefect_api: PrefectApi, provider: FakeProvider) -> None:
     from examples.refresh_users.refresh import read_refresh, refresh
-    from shardlake.connection.connection import PostgresWarehouse
+    from shardlake.connection.postgres import PostgresWarehouse
     from shardlake.errors import AccessRefused
     from shardlake.ledger.database import open_warehouse
 

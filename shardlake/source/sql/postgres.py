@@ -10,7 +10,7 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql as pgsql
 
-from shardlake.connection.connection import Shard
+from shardlake.connection.address import Shard
 from shardlake.connection.postgres import SSLMODE, conninfo
 from shardlake.errors import AccessRefused, ShardlakeError, SourceFailed, SourceTimeout, SourceUnavailable
 from shardlake.quoting import ansi
