@@ -2,7 +2,6 @@
 
 from shardlake.connection.connection_file import load_connection
 from shardlake.connection.kinds import Connection
-from shardlake.connection.lake import Lake
 from shardlake.settings import connections_file
 
 
@@ -10,7 +9,7 @@ def connect(reference: str) -> Connection:
     """The connection of that name. Raises SpecError."""
     if file := connections_file():
         found = load_connection(file, reference)
-        if not (isinstance(found, Lake) and found.credentials):
+        if not found.credentials_block:
             return found
     from blocks.resolve import connect as connect_by_block
 

@@ -17,12 +17,10 @@ def discover(
         shardlake discover mysql-shards/shop orders > views/orders/view.yaml
     """
     from cli.connect import connect
+    from shardlake.connection.kinds import expect
     from shardlake.connection.shards import Shards
-    from shardlake.errors import SpecError
     from shardlake.run.discover import discover as draft
     from shardlake.run.job import resolve_shards
 
-    source = connect(connection)
-    if not isinstance(source, Shards):
-        raise SpecError(f"{connection} is not a source", hint="Name one like mysql-shards/shop.")
+    source = expect(connect(connection), Shards, connection)
     sys.stdout.write(draft(connection, resolve_shards(source, connection), table))

@@ -30,5 +30,6 @@ def kind_of(reference: str) -> type[Connection]:
 def expect(found: Connection, kind: type[Kind], where: str) -> Kind:
     """The connection as one of that kind; `where` says for what it was named. Raises SpecError."""
     if not isinstance(found, kind):
-        raise SpecError(f"{where} is a {found.slug}, which cannot be a {kind.purpose}")
+        fitting = [slug for slug, other in KINDS.items() if issubclass(other, kind)]
+        raise SpecError(f"{where} is a {found.slug}, which cannot be a {kind.purpose}", hint=f"Name one of {' or '.join(fitting)}.")
     return found

@@ -31,7 +31,10 @@ def test_a_kind_is_found_by_its_slug_and_says_what_a_view_may_name_it_as() -> No
 def test_a_connection_of_another_kind_is_refused_by_the_place_that_names_it() -> None:
     found: Connection = SHOP
     assert expect(found, Shards, "orders: source.connection").connect_timeout == timedelta(seconds=3)
-    with pytest.raises(SpecError, match=r"^orders: warehouse\.connection is a mysql-shards, which cannot be a warehouse$"):
+    with pytest.raises(
+        SpecError,
+        match=r"^orders: warehouse\.connection is a mysql-shards, which cannot be a warehouse\. Name one of postgres-warehouse\.$",
+    ):
         expect(found, PostgresWarehouse, "orders: warehouse.connection")
 
 
