@@ -7,9 +7,9 @@ from uuid import UUID
 
 import psycopg
 
+from shardlake.connection.postgres import conninfo
 from shardlake.errors import ClaimLost, WarehouseBusy
 from shardlake.ledger.database import Warehouse
-from shardlake.source.sql.postgres import conninfo
 
 Connection = psycopg.Connection[Any]
 

@@ -9,11 +9,11 @@ from typing import Any
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from shardlake.connection.connection import PostgresWarehouse, Shard
+from shardlake.connection.address import Shard
+from shardlake.connection.postgres import PostgresWarehouse, conninfo
 from shardlake.connection.secret import redact
 from shardlake.errors import AccessRefused, ShardlakeError, SourceFailed, WarehouseBusy, WarehouseUnavailable
 from shardlake.ledger.migrate import migrate
-from shardlake.source.sql.postgres import conninfo
 
 Connection = psycopg.Connection[Any]
 _REFUSED = ("28", "3D", "42501")

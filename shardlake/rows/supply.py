@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from shardlake.connection.connection import Lake
+from shardlake.connection.lake import Lake
 from shardlake.errors import AccountingError, ContractError
 from shardlake.ledger import windows
 from shardlake.ledger.database import Warehouse

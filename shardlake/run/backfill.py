@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
 
-from shardlake.connection.connection import Connection
+from shardlake.connection.kinds import Connection
 from shardlake.errors import (
     AccessRefused,
     ContractError,
@@ -27,7 +27,6 @@ from shardlake.errors import (
 from shardlake.ledger import backfills, runs, windows
 from shardlake.ledger.claims import Claims
 from shardlake.ledger.extent import Json
-from shardlake.ledger.sinks import Applied
 from shardlake.run.backfill_slice import BackfillSlice, merge_slice_window, ranges_of, read_slice_window
 from shardlake.run.contract import drift
 from shardlake.run.job import Job, open_job
@@ -223,7 +222,7 @@ class Backfill:
             for name, (count, sums, seconds) in backfills.merged(connection, self.id).items():
                 shard = self.report.shards[name]
                 rows, size = sums.pop("raw_rows"), sums.pop("raw_bytes")
-                shard.merged_window(rows, size, Applied(**sums), seconds)  # type: ignore[arg-type]  # the columns are named as the counts are
+                shard.merged_window(rows, size, sums, seconds)
                 shard.windows = count
             left, total = backfills.slices(connection, self.id)
             self.report.done = total - len(left)

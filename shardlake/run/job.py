@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from shardlake.allocators import tune_allocators
-from shardlake.connection.connection import Connection, Lake, PostgresWarehouse
+from shardlake.connection.kinds import Connection
+from shardlake.connection.lake import Lake
+from shardlake.connection.postgres import PostgresWarehouse
 from shardlake.errors import SpecError
 from shardlake.ledger.database import Warehouse, open_warehouse
 from shardlake.ledger.sinks import WAREHOUSE, layout_sink

@@ -67,7 +67,8 @@ class Run:
         self.report.seconds = time.perf_counter() - self._started
         try:
             with self.job.ledger.connection() as connection:
-                runs.close_run(connection, self.report)
+                shards = [shard.as_json() for shard in self.report.shards.values()]
+                runs.close_run(connection, self.id, self.report.view, shards, ok=self.report.ok, message=self.report.headline())
         except ShardlakeError as late:
             self.report.error = self.report.error or str(late)
 
@@ -109,7 +110,7 @@ class Run:
         """
         shard = self.report.shards[planned.plan.partition]
         for outcome in outcomes:
-            shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied, outcome.seconds)
+            shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied.counts(), outcome.seconds)
         return planned.unfinished is not None or (bool(outcomes) and outcomes[-1].more)
 
     def finish(self) -> None:

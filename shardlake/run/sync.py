@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 from uuid import UUID
 
-from shardlake.connection.connection import Connection
+from shardlake.connection.kinds import Connection
 from shardlake.errors import Retryable, ShardlakeError
 from shardlake.run import steps
 from shardlake.run.job import Job, open_job

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import cast
 
-from shardlake.connection.connection import Connection, Shard, Shards
+from shardlake.connection.address import Shard
+from shardlake.connection.kinds import Connection
+from shardlake.connection.shards import Shards
 from shardlake.errors import SpecError
 from shardlake.ledger.extent import Extent, Json, Reading
 from shardlake.raw.files import Envelope, RawTarget

@@ -19,11 +19,11 @@ from urllib.parse import quote, quote_plus
 import psutil
 import pytest
 
-from shardlake.connection.connection import Connection
 from shardlake.connection.connection_file import load_connection
+from shardlake.connection.kinds import Connection
+from shardlake.connection.postgres import conninfo
 from shardlake.errors import ShardlakeError, SpecError
 from shardlake.source.sql.dialect import dialect
-from shardlake.source.sql.postgres import conninfo
 from shardlake.source.sql.read import Request
 from shardlake.source.sql.window import Window
 from tests.breaking import broken_at

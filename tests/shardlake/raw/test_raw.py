@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from shardlake.connection.connection import Lake
+from shardlake.connection.lake import Lake
 from shardlake.errors import LakeUnavailable
 from shardlake.raw import files as raw
 from shardlake.raw.store import open_store, parquet_schema, put, remove
