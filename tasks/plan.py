@@ -9,13 +9,14 @@ from shardlake.run.steps import Planned
 from shardlake.source.sql.window import Position
 from tasks.log import say
 from tasks.retry import STAGE
-from tasks.view_job import view_job
+from tasks.view_job import step_of
 
 
 @task(name="plan", task_run_name="plan {view} {shard}", **{**STAGE, "retries": 1})
 def plan(view: str, run_id: UUID, shard: str, full: bool = False, resume: Position | None = None) -> Planned:
     """Plan the shard's next window. Reads no data."""
-    found = steps.plan(view_job(view, run_id), shard, full=full, resume=resume)
+    with step_of(view, run_id) as job:
+        found = steps.plan(job, shard, full=full, resume=resume)
     window = found.plan.window
     say("window.planned", view=view, shard=shard, run=run_id, lower=window.lower, upper=window.upper, anything=found.plan.anything)
     return found

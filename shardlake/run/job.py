@@ -4,12 +4,14 @@ import fnmatch
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shardlake.allocators import tune_allocators
+from shardlake.cancellation import Cancellation
 from shardlake.connection.connection import Connection, Lake, PostgresWarehouse, Shard, Shards
 from shardlake.errors import SpecError
 from shardlake.ledger.database import Warehouse, open_warehouse
+from shardlake.parallelism import Parallelism, of_machine
 from shardlake.sink.lake.spool import Spool
 from shardlake.source.sql.dialect import dialect
 from shardlake.view.view import View
@@ -29,6 +31,13 @@ class Job:
     lake: Lake
     gate: threading.BoundedSemaphore = field(repr=False)
     spool: Spool | None = field(default=None, repr=False)
+    cancellation: Cancellation = field(default_factory=Cancellation, repr=False)
+
+    @property
+    def parallelism(self) -> Parallelism:
+        """How many chains and readers the machine, the view's `run` and the source's max_connections allow."""
+        found = of_machine(self.view.run)
+        return replace(found, readers=max(1, min(found.readers, self.source.max_connections, len(self.shards))))
 
     def shard(self, name: str) -> Shard:
         """One shard. Raises SpecError that lists those there are."""
@@ -45,7 +54,7 @@ class Job:
 
 def open_job(view: View, connect: Callable[[str], Connection]) -> Job:
     """Resolve a view's connections by `connect`. Raises SpecError, SourceUnavailable, AccessRefused."""
-    tune_allocators()
+    tune_allocators(arenas=of_machine().arenas)
     source = connect(view.source.connection)
     warehouse = connect(view.warehouse.connection)
     lake = connect(view.lake.connection)

@@ -64,12 +64,13 @@ class Run:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._claims.__exit__(kind, error, trace)
-        if self.job.spool:
-            self.job.spool.close()
         if error is not None:
-            stop_readers()  # nobody waits for what they read, and they may hang for as long as the shard does
+            self.job.cancellation.cancel()
+            stop_readers(idle=True)
             self.report.error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__}: the run was broken off"
+        self.job.cancellation.afterwards(self._claims.close)  # no step goes on without its claim
+        if self.job.spool:
+            self.job.cancellation.afterwards(self.job.spool.close)
         self.report.seconds = time.perf_counter() - self._started
         try:
             with self.job.warehouse.connection() as connection:
@@ -91,7 +92,7 @@ class Run:
         self._check_drift(planned)
         todo = [p for name, p in planned.items() if self.report.shards[name].error is None and self.goes_on(p)]
         if todo:
-            warm_up()
+            warm_up(self.job.parallelism.readers)
         return todo
 
     def goes_on(self, planned: Planned) -> bool:

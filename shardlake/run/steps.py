@@ -185,8 +185,8 @@ def merge_window(job: Job, run_id: UUID, shard: str, staged: Staged, *, replay: 
     """
     with job.warehouse.connection() as connection:
         found = windows.load(connection, staged.window_id)
-        columns = target_columns(job.view, version_type(found.window.kind or ""))
-        into = _prepare_target(job, run_id, columns)
+    columns = target_columns(job.view, version_type(found.window.kind or ""))
+    into = _prepare_target(job, run_id, columns)
     sql = MergeSql(job.view, staged.window_id, shard, columns, into, job.source.timezone)
     mark = None if replay or found.backfill else found.window.next_watermark()
     given = (

@@ -75,7 +75,7 @@ class _Crossed(WarehouseBusy):
 
 
 def _attempt(warehouse: Warehouse, sql: MergeSql, staged: Staged | Stager, mark: Watermark | None, first_load: bool, again: bool) -> Merged:
-    with warehouse.connection() as connection:
+    with warehouse.turn(_turn(sql)), warehouse.connection() as connection:
         try:
             with locking(connection, sql.view, sql.into):
                 merged = _merge(connection, sql, staged, mark, first_load, again)
@@ -134,6 +134,11 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, mark:
         windows.move_watermark(connection, sql.view.name, sql.shard, mark)
     drop_staging(connection, sql.window_id)
     return counts
+
+
+def _turn(sql: MergeSql) -> str:
+    """What this process's merges queue for before they take a session: without it those that wait would hold all of them."""
+    return f"units.{sql.into}" if _of_units(sql) else f"{sql.view.name}.{sql.shard}.{sql.window_id}"
 
 
 def _in_turn(connection: Connection, sql: MergeSql) -> None:
