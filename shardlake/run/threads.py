@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -17,6 +18,8 @@ from shardlake.run.loop import Done, Work
 T = TypeVar("T")
 PAUSES = (0.5, 2.0)
 """Seconds before a step is tried again."""
+POLL = 0.5
+"""Seconds after which a wait looks up."""
 
 
 class Threads:
@@ -44,7 +47,10 @@ class Threads:
 
     def next_done(self) -> Done:
         """See Executor."""
-        done = self._done.get()
+        done = None
+        while done is None:  # a signal may reach another thread, which wakes none that waits without an end
+            with suppress(Empty):
+                done = self._done.get(timeout=POLL)
         if done.error and not isinstance(done.error, ShardlakeError):
             raise done.error
         return done
