@@ -21,7 +21,7 @@ class PostgresWarehouse(ConnectionSpec):
     url: str = Field(description="postgresql://user@host:5432/database, without the password.")
     password: SecretStr = Field(SecretStr(""), description="The password of that user.")
     tls: Tls | None = Field(None, description="TLS mode and CA; plain text where it is left out.")
-    max_connections: Annotated[int, Field(ge=2, le=64)] = Field(6, description="Connections of one run.")
+    max_connections: Annotated[int, Field(ge=2, le=64)] | None = Field(None, description="Of one run's pool; by its cores if left out.")
     connect_timeout: Duration = Field(timedelta(seconds=10), description="How long to wait for a connection.")
 
     @model_validator(mode="after")

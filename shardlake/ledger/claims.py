@@ -35,6 +35,10 @@ class Claims:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the claims back."""
         if self._connection:
             self._connection.close()
 

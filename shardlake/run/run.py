@@ -58,12 +58,13 @@ class Run:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._claims.__exit__(kind, error, trace)
-        if self.job.spool:
-            self.job.spool.close()
         if error is not None:
-            stop(self.job)  # nobody waits for what they read, and they may hang for as long as the shard does
+            self.job.cancellation.cancel()
+            stop(self.job)
             self.report.error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__}: the run was broken off"
+        self.job.cancellation.afterwards(self._claims.close)  # no step goes on without its claim
+        if self.job.spool:
+            self.job.cancellation.afterwards(self.job.spool.close)
         self.report.seconds = time.perf_counter() - self._started
         try:
             with self.job.ledger.connection() as connection:

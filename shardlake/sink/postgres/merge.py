@@ -113,6 +113,11 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, first
     return counts
 
 
+def _turn(sql: MergeSql) -> str:
+    """What this process's merges queue for before they take a session: without it those that wait would hold all of them."""
+    return f"units.{sql.into}" if _of_units(sql) else f"{sql.view.name}.{sql.shard}.{sql.window_id}"
+
+
 def _in_turn(connection: Connection, sql: MergeSql) -> None:
     """Wait for other merges of the view and shard: of its backfills for a regular run, and of its regular run for them.
 

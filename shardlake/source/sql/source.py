@@ -106,13 +106,13 @@ class SqlSource:
         """See Samples."""
         return sample.sample(self.reference, tuple(self._shards.values()), table)
 
-    def prepare(self) -> None:
-        """Start the readers while others still plan."""
-        warm_up()
+    def prepare(self, count: int) -> None:
+        """Start readers while others still plan."""
+        warm_up(count)
 
     def stop(self) -> None:
-        """End the readers, whatever they do."""
-        stop()
+        """End the readers where nothing is being read."""
+        stop(idle=True)
 
     @contextmanager
     def turn(self) -> Iterator[None]:

@@ -211,7 +211,7 @@ def test_no_password_shows_in_a_failure(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shardlake.run.sync.PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("shardlake.run.threads.PAUSES", (0.0, 0.0))
     caplog.set_level("DEBUG")
     fail(guarded)
     report = guarded.sync()

@@ -48,7 +48,7 @@ def frail_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgre
 
 @pytest.fixture(autouse=True)
 def _no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shardlake.run.sync.PAUSES", (0.1, 0.4))
+    monkeypatch.setattr("shardlake.run.threads.PAUSES", (0.1, 0.4))
 
 
 @pytest.fixture
