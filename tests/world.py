@@ -55,6 +55,11 @@ ORDERS_VIEW: dict[str, Any] = {
     },
     "warehouse": {"connection": "postgres-warehouse/main", "table": "analytics.orders", "key": ["id"]},
 }
+WINDOWS = """(
+    SELECT w.*, CASE WHEN s.applied_at IS NOT NULL THEN 'applied' ELSE w.status END AS state, w.plan ->> 'order' AS scan,
+           w.plan ->> 'upper' AS upper, w.end_position -> 'after' AS until, s.applied_at, s.merged, s.unchanged
+    FROM shardlake.windows w LEFT JOIN shardlake.sink_windows s ON s.window_id = w.window_id AND s.sink = 'warehouse') w"""
+"""The windows of the ledger with what the warehouse made of them, for a FROM."""
 
 
 def orders_view(**changes: Any) -> dict[str, Any]:
@@ -196,6 +201,25 @@ class World:
         return subprocess.run(
             [str(program), *words], cwd=self.folder, env=self.environment(**extra), capture_output=True, text=True, timeout=timeout
         )
+
+    # --- the ledger --------------------------------------------------------------------------------------------------
+    def set_back(self, cursor: str | int, partition: str | None = None, kind: str = "datetime") -> None:
+        """Move the watermark of a partition, or of all, to where a window ended at `cursor`."""
+        self.warehouse(
+            "UPDATE shardlake.positions SET position = jsonb_build_object('kind', %s::text, 'cursor', %s::text), shown = %s"
+            " WHERE %s::text IS NULL OR partition = %s",
+            kind, str(cursor), str(cursor), partition, partition,
+        )  # fmt: skip
+
+    def watermarks(self) -> dict[str, str | None]:
+        """The cursor that each partition has been read up to."""
+        return dict(self.warehouse("SELECT partition, position ->> 'cursor' FROM shardlake.positions ORDER BY 1"))
+
+    def windows(self, columns: str, condition: str = "true") -> list[tuple[Any, ...]]:
+        """Of every window, oldest first: its columns in the ledger, `state` (one that is in the warehouse is `applied`), how it
+        was to be read (`scan`, `upper`), the place behind its last row (`until`), and what became of its rows there (`merged`, `unchanged`).
+        """
+        return self.warehouse(f"SELECT {columns} FROM {WINDOWS} WHERE {condition} ORDER BY window_id")
 
     # --- the outcome -------------------------------------------------------------------------------------------------
     def warehouse(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:

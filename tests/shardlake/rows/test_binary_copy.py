@@ -1,4 +1,4 @@
-"""encode: what goes direct into a table is, value for value, what Postgres's own cast makes of the same text."""
+"""binary_copy: what goes direct into a table is, value for value, what Postgres's own cast makes of the same text."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hypothesis import given
 
 from embedded.postgres import Postgres
 from shardlake.ledger.migrate import migrate
+from shardlake.rows import binary_copy as module
 from shardlake.rows.binary_copy import HEADER, TRAILER, NotEncodable, can_encode, encode
-from shardlake.sink.postgres import encode as module
 from shardlake.view.types import Type, parse
 from tests.shardlake.view.test_types import EVERY, FEW, HOSTILE, certain, matching, refused
 

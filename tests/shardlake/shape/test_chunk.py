@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from shardlake.errors import ContractError
 from shardlake.shape import chunk as module
-from shardlake.shape.chunk import Reject, Shaped, shape
+from shardlake.shape.chunk import Reject, Shaped
+from shardlake.source.sql.read import envelope_of
 from shardlake.view.view import View
 from tests.world import orders_view
 
@@ -43,6 +44,11 @@ def chunk(documents: list[Any], column: str = "payload", type_: pa.DataType | No
 
 
 KINDS = {"id": "int", "updated_at": "datetime", "payload": "json"}
+
+
+def shape(view: View, table: pa.Table, kinds: dict[str, str]) -> Shaped:
+    """As a source of SQL servers gives its rows."""
+    return module.shape(view, table, kinds, envelope_of(view, kinds))
 
 
 def shaped(view: View, documents: list[Any], **others: Any) -> Shaped:
