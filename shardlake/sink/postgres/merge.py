@@ -1,6 +1,7 @@
 """merge: one transaction casts a staged window into the target, writes its rejects, moves the watermark, and counts.
 
-Nothing of it is seen before the commit, and the commit is refused unless every staged row has a verdict.
+Nothing of it is seen before the commit, and the commit is refused unless every staged row has a verdict. Merged, unchanged,
+superseded and rejected are each counted; none of them is what the others leave.
 """
 
 import time
@@ -16,7 +17,9 @@ from shardlake.failpoints import failpoint
 from shardlake.ledger import windows
 from shardlake.ledger.database import Warehouse
 from shardlake.sink.postgres import reject_resolution as read_again
-from shardlake.sink.postgres.locks import locking, waiting
+from shardlake.sink.postgres.accounting import REPORT, WriteDiffers, place_of
+from shardlake.sink.postgres.apply import Applied, apply, of_units
+from shardlake.sink.postgres.locks import locking, wait_for_turn
 from shardlake.sink.postgres.merge_sql import MergeSql
 from shardlake.sink.postgres.stage import Staged, drop_staging
 from shardlake.source.sql.window import Watermark
@@ -57,7 +60,13 @@ Stager = Callable[[Connection], Staged]
 
 
 def merge(
-    warehouse: Warehouse, sql: MergeSql, staged: Staged | Stager, mark: Watermark | None, *, first_load: bool, again: bool = False
+    warehouse: Warehouse,
+    sql: MergeSql,
+    staged: Staged | Stager,
+    mark: Watermark | None,
+    *,
+    first_load: bool,  # noqa: ARG001 - the look at the target costs next to nothing where it is empty
+    again: bool = False,
 ) -> Merged:
     """Merge a staged window. One that is merged already changes nothing and returns its recorded counts, unless `again`.
 
@@ -67,18 +76,18 @@ def merge(
         retry=retry_if_exception_type(_Crossed), stop=stop_after_attempt(6),
         wait=wait_random_exponential(multiplier=0.1, max=2), reraise=True,
     )  # fmt: skip
-    return retrying(_attempt, warehouse, sql, staged, mark, first_load, again)
+    return retrying(_attempt, warehouse, sql, staged, mark, again)
 
 
 class _Crossed(WarehouseBusy):
     """A deadlock or serialization failure: the transaction is gone, and may be begun again."""
 
 
-def _attempt(warehouse: Warehouse, sql: MergeSql, staged: Staged | Stager, mark: Watermark | None, first_load: bool, again: bool) -> Merged:
+def _attempt(warehouse: Warehouse, sql: MergeSql, staged: Staged | Stager, mark: Watermark | None, again: bool) -> Merged:
     with warehouse.connection() as connection:
         try:
             with locking(connection, sql.view, sql.into):
-                merged = _merge(connection, sql, staged, mark, first_load, again)
+                merged = _merge(connection, sql, staged, mark, again)
                 failpoint("merge.before_commit")
         except _CROSSED:
             raise _Crossed(f"the merge into {sql.into} crossed with another transaction", hint="It is tried again.") from None
@@ -86,15 +95,10 @@ def _attempt(warehouse: Warehouse, sql: MergeSql, staged: Staged | Stager, mark:
     return merged
 
 
-def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, mark: Watermark | None, first_load: bool, again: bool) -> Merged:
+def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, mark: Watermark | None, again: bool) -> Merged:
     started = time.perf_counter()
-    connection.execute(
-        "SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true), set_config('TimeZone', %s, true)",
-        (sql.zone,),  # a datetime without a zone is in the source's
-    )
     _in_turn(connection, sql)
-    row = connection.execute("SELECT status FROM shardlake.windows WHERE window_id = %s FOR UPDATE", (sql.window_id,)).fetchone()
-    if row == ("merged",) and not again:
+    if _is_merged(connection, sql, staged) and not again:
         return recorded(connection, sql.window_id)
     if not again:
         sql = replace(sql, since=_since(connection, sql))
@@ -102,32 +106,18 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, mark:
     if not isinstance(staged, Staged):
         staged = staged(connection)
         started += staged.shape_seconds + staged.stage_seconds
-    _require_staging(connection, sql, staged)
     settled = read_again.settled(connection, sql.window_id)
     read_again.mark(connection, sql)
-    rejected = _count(connection, sql.reject(everything=False)) if staged.uncertain else 0
-    try:
-        with connection.transaction():
-            merged, superseded, removed, unchanged = _cast(connection, sql, first_load)
-    except _UNCASTABLE:
-        # a value that looked certain was not: have every row judged, once
-        rejected += _count(connection, sql.reject(everything=True))
-        try:
-            merged, superseded, removed, unchanged = _cast(connection, sql, first_load)
-        except _UNCASTABLE as error:
-            raise SourceFailed(
-                f"{sql.shard}: {sql.into} refuses rows that cast well: {error.diag.message_primary}",
-                hint="Look for constraints on the target that the view does not know.",
-            ) from None
+    applied, rejected = _apply(connection, sql, staged)
     if staged.shape_rejected:
-        _count(connection, sql.shape_rejects())
+        _require_rejects(sql, _count(connection, sql.shape_rejects()), staged.shape_rejected)
     read_again.stay_settled(connection, sql.window_id, settled)
     failpoint("merge.cast")
-    merged += staged.direct
-    if unchanged is None:
-        unchanged = staged.view_rows - rejected - merged - superseded
     seconds = {"shape": staged.shape_seconds, "stage": staged.stage_seconds, "merge": time.perf_counter() - started}
-    counts = Merged(staged.shaped, staged.shape_rejected, staged.view_rows, merged, unchanged, superseded, rejected, removed, seconds)
+    counts = Merged(
+        staged.shaped, staged.shape_rejected, staged.view_rows,
+        applied.merged + staged.direct, applied.unchanged, applied.superseded, rejected, applied.removed, seconds,
+    )  # fmt: skip
     _require_equations(sql, staged, counts)
     windows.record_merged(connection, sql.window_id, counts.counts(), {k: round(v, 4) for k, v in seconds.items()})
     if mark is not None:
@@ -137,17 +127,52 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, mark:
 
 
 def _in_turn(connection: Connection, sql: MergeSql) -> None:
-    """Wait for other merges of the view and shard: of its backfills for a regular run, and of its regular run for them.
+    """Set the transaction up, and wait for other merges of the view and shard: of its backfills for a regular run, and of its
+    regular run for them.
 
     Neither would see what the other is about to write. A merge is a matter of seconds and has limits of its own, so the
     turn is waited for without one. Windows of backfills that are plain rows have no need of turns among themselves.
     """
-    row = connection.execute("SELECT backfill_id IS NOT NULL FROM shardlake.windows WHERE window_id = %s", (sql.window_id,)).fetchone()
-    shared = "_shared" if row == (True,) and not _of_units(sql) else ""
-    with waiting(connection):
-        connection.execute(
-            f"SELECT pg_advisory_xact_lock{shared}(hashtextextended(%s, 0))", (f"shardlake.merge.{sql.view.name}.{sql.shard}",)
-        )
+    row = connection.execute(
+        "SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true),"
+        " set_config('TimeZone', %s, true),"  # a datetime without a zone is in the source's
+        " (SELECT backfill_id IS NOT NULL FROM shardlake.windows WHERE window_id = %s)", (sql.zone, sql.window_id)
+    ).fetchone()  # fmt: skip
+    assert row is not None
+    wait_for_turn(connection, f"shardlake.merge.{sql.view.name}.{sql.shard}", shared=row[3] is True and not of_units(sql))
+
+
+def _is_merged(connection: Connection, sql: MergeSql, staged: Staged | Stager) -> bool:
+    """Whether the window is merged already. Raises StagingLost where it is not and its staging table is gone."""
+    row = connection.execute(
+        "SELECT status = 'merged', to_regclass(%s) IS NULL FROM shardlake.windows WHERE window_id = %s FOR UPDATE", (sql.staging, sql.window_id)
+    ).fetchone()  # fmt: skip
+    merged, gone = row or (False, True)
+    if gone and not merged and isinstance(staged, Staged):
+        raise StagingLost(f"{sql.shard}: the staging table of window {sql.window_id} is gone", hint="It is staged again from raw.")
+    return bool(merged)
+
+
+def _apply(connection: Connection, sql: MergeSql, staged: Staged) -> tuple[Applied, int]:
+    """Have the uncertain rows judged, and the others written. Returns what became of them, and how many were rejected."""
+    rejected = _count(connection, sql.reject(everything=False)) if staged.uncertain else 0
+    alone = everything = False
+    while True:
+        try:
+            with connection.transaction():
+                return apply(connection, sql, staged.staged - rejected, alone=alone), rejected
+        except WriteDiffers:
+            if alone:
+                raise
+            alone = True
+        except _UNCASTABLE as error:
+            if everything:
+                raise SourceFailed(
+                    f"{sql.shard}: {sql.into} refuses rows that cast well: {error.diag.message_primary}",
+                    hint="Look for constraints on the target that the view does not know.",
+                ) from None
+            everything = True  # a value that looked certain was not: have every row judged, once
+            rejected += _count(connection, sql.reject(everything=True))
 
 
 def _since(connection: Connection, sql: MergeSql) -> tuple[tuple[str | None, str | None], ...]:
@@ -167,48 +192,6 @@ def _edge(kind: str, bound: str | None) -> str | None:
     return f"{bound}+00" if bound is not None and kind == "instant" else bound
 
 
-def _of_units(sql: MergeSql) -> bool:
-    return sql.view.warehouse.write == "merge" and bool(sql.view.explode or (sql.view.deletes and sql.view.deletes.mode == "apply"))
-
-
-def _cast(connection: Connection, sql: MergeSql, first_load: bool) -> tuple[int, int, int, int | None]:
-    """Merged, superseded, removed and, where it is counted apart, unchanged."""
-    if _of_units(sql):
-        return _cast_units(connection, sql)
-    superseded = 0
-    try:
-        with connection.transaction():
-            merged = _count(connection, sql.insert(compare_first=not first_load))
-    except psycopg.errors.CardinalityViolation:
-        superseded = _count(connection, sql.drop_older_twins())
-        merged = _count(connection, sql.insert(compare_first=not first_load))
-    rest = _one(connection, f"SELECT count(*) FROM {sql.staging}") - merged
-    if rest:
-        superseded += _one(connection, sql.superseded())
-    return merged, superseded, 0, None
-
-
-def _cast_units(connection: Connection, sql: MergeSql) -> tuple[int, int, int, int | None]:
-    if "_shard" not in sql.view.key:
-        # shards may hold one unit: merges at once would see neither each other's rows nor tombstones. So they queue; each
-        # waits as long as those before it take, which have limits of their own
-        with waiting(connection):
-            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"shardlake.units.{sql.into}",))
-    connection.execute("DROP TABLE IF EXISTS pg_temp.units")
-    superseded = _count(connection, sql.drop_older_twins())
-    connection.execute(sql.units())
-    superseded += _one(connection, sql.drop_stale_units())
-    connection.execute(sql.forget_stale_units())
-    removed = _count(connection, sql.remove_gone())
-    upserted = _count(connection, sql.insert(compare_first=True))
-    news = _one(connection, sql.tombstones())
-    connection.execute(sql.forget_tombstones())
-    late = _one(connection, sql.superseded())
-    total = _one(connection, f"SELECT count(*) FROM {sql.staging} WHERE {sql.counts('_op')}")
-    merged = upserted + (0 if sql.view.explode else news)
-    return merged, superseded + late, removed, total - merged - late
-
-
 def recorded(connection: Connection, window_id: int) -> Merged:
     """The counts of a window that was merged before."""
     names = [f.name for f in fields(Merged) if f.name != "seconds"]
@@ -217,32 +200,21 @@ def recorded(connection: Connection, window_id: int) -> Merged:
     return Merged(**dict(zip(names, row, strict=True)))
 
 
-def _require_staging(connection: Connection, sql: MergeSql, staged: Staged) -> None:
-    if connection.execute("SELECT to_regclass(%s)", (sql.staging,)).fetchone() == (None,):
-        raise StagingLost(f"{sql.shard}: the staging table of window {sql.window_id} is gone", hint="It is staged again from raw.")
-    found = _one(connection, f"SELECT count(*) FROM {sql.staging}")
-    if found != staged.staged:
-        raise StagingLost(
-            f"{sql.shard}: staging holds {found} rows of {staged.staged}; a crash empties unlogged tables",
-            hint="It is staged again from raw.",
-        )
+def _require_rejects(sql: MergeSql, written: int, staged: int) -> None:
+    if written != staged:
+        place = place_of(sql.view.name, sql.shard, sql.window_id)
+        raise AccountingError(f"{place}: {written} rejects of shape were written, and {staged} were staged", hint=REPORT)
 
 
 def _require_equations(sql: MergeSql, staged: Staged, counts: Merged) -> None:
     sums = counts.merged + counts.unchanged + counts.superseded + counts.rejected
-    if staged.raw_rows != counts.shaped + counts.shape_rejected or counts.view_rows != sums or counts.unchanged < 0:
+    if staged.raw_rows != counts.shaped + counts.shape_rejected or counts.view_rows != sums:
         raise AccountingError(
-            f"{sql.view.name}, {sql.shard}, window {sql.window_id}: rows do not add up: read {staged.raw_rows}, shaped {counts.shaped}, rejected in shape"
+            f"{place_of(sql.view.name, sql.shard, sql.window_id)}: rows do not add up: read {staged.raw_rows}, shaped {counts.shaped}, rejected in shape"
             f" {counts.shape_rejected}; view rows {counts.view_rows}, merged {counts.merged}, unchanged {counts.unchanged}, superseded {counts.superseded}, rejected {counts.rejected}",
-            hint="Nothing was committed. Please report it.",
+            hint=REPORT,
         )
 
 
 def _count(connection: Connection, statement: str) -> int:
     return max(0, connection.execute(statement).rowcount)
-
-
-def _one(connection: Connection, statement: str) -> int:
-    row = connection.execute(statement).fetchone()
-    assert row is not None
-    return int(row[0])

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -22,6 +23,7 @@ from shardlake.failpoints import failpoint
 from shardlake.ledger.migrate import STAGING
 from shardlake.quoting import ansi, ansi_list
 from shardlake.shape.chunk import Shaped
+from shardlake.sink.postgres.accounting import growth, place_of, require_copied, require_grown
 from shardlake.sink.postgres.encode import HEADER, TRAILER, NotEncodable, can_encode, encode
 from shardlake.sink.postgres.names import staging, staging_rejects
 from shardlake.view.types import Type
@@ -90,7 +92,8 @@ def stage(connection: Connection, view: View, window_id: int, chunks: Iterable[S
         unresolved: list[pa.Table] = []
         own = tuple(c for c in columns if c not in ("_op", "_uncertain"))
         into, names = (direct.into, (*own, "_shard")) if direct else (staging(window_id), columns)
-        with _copying(connection, into, names, direct) as write:
+        before = growth(connection, into) if direct else None
+        with _copying(connection, into, names, direct) as copied:
             for chunk in counted.through(chunks):
                 rows = chunk.rows
                 if direct:
@@ -100,27 +103,42 @@ def stage(connection: Connection, view: View, window_id: int, chunks: Iterable[S
                         rows = rows.filter(pc.invert(doubt))
                         if sum(d.nbytes for d in unresolved) > _UNRESOLVED:
                             raise NoDirectCopy
-                    counted.direct += rows.num_rows
                     rows = rows.select(own).append_column("_shard", pa.repeat(pa.scalar(direct.shard), rows.num_rows))
-                write(rows)
+                copied.write(rows)
+        held_back = sum(rows.num_rows for rows in unresolved)
+        place = partial(_place, connection, view, window_id)
+        require_copied(place, into, sent=counted.rows - held_back, taken=copied.taken)
+        if before is not None:
+            after = growth(connection, into)
+            require_grown(place, into, grown=None if after is None else after - before, copied=copied.taken)
         if unresolved:
-            with _copying(connection, staging(window_id), columns) as write:
+            with _copying(connection, staging(window_id), columns) as rest:
                 for rows in unresolved:
-                    write(rows)
+                    rest.write(rows)
+            require_copied(place, staging(window_id), sent=held_back, taken=rest.taken)
         if counted.rejected:
-            with connection.cursor() as cursor, cursor.copy(f"COPY {staging_rejects(window_id)} FROM STDIN") as copy:
-                for line in counted.reject_lines():
-                    copy.write_row(line)
+            with connection.cursor() as cursor:
+                with cursor.copy(f"COPY {staging_rejects(window_id)} FROM STDIN") as copy:
+                    for line in counted.reject_lines():
+                        copy.write_row(line)
+                require_copied(place, staging_rejects(window_id), sent=counted.rejected, taken=cursor.rowcount)
     failpoint("stage.copied")
-    return counted.staged(window_id, time.perf_counter() - started)
+    staged, gone_direct = (held_back, copied.taken) if direct else (copied.taken, 0)
+    return counted.staged(window_id, staged, gone_direct, time.perf_counter() - started)
+
+
+def _place(connection: Connection, view: View, window_id: int) -> str:
+    """Where a figure is from; only a message asks for it."""
+    row = connection.execute("SELECT shard FROM shardlake.windows WHERE window_id = %s", (window_id,)).fetchone()
+    return place_of(view.name, row[0] if row else "", window_id)
 
 
 class _Counted:
-    """The counts of the chunks that pass, and the seconds that shaping them takes."""
+    """What was sent: the counts of the chunks that pass, and the seconds that shaping them takes."""
 
     def __init__(self, view: View) -> None:
         self._view, self._columns = view, staging_columns(view)
-        self.raw_rows = self.shaped = self.rows = self.marks = self.uncertain = self.direct = 0
+        self.raw_rows = self.shaped = self.rows = self.marks = self.uncertain = 0
         self.rejected = 0
         self._lines = tempfile.SpooledTemporaryFile(max_size=1 << 20, mode="w+", encoding="utf-8")  # noqa: SIM115 - ends with us
         self._seconds = 0.0
@@ -151,11 +169,11 @@ class _Counted:
         for line in self._lines:
             yield json.loads(line)
 
-    def staged(self, window_id: int, seconds: float) -> Staged:
-        """The sums."""
+    def staged(self, window_id: int, staged: int, direct: int, seconds: float) -> Staged:
+        """The sums, with the rows that COPY took into staging and direct into the target."""
         return Staged(
-            window_id, self.raw_rows, self.shaped, self.rejected, self.rows - self.direct, self.rows - self.marks,
-            self.uncertain, self.direct, self._seconds, seconds - self._seconds,
+            window_id, self.raw_rows, self.shaped, self.rejected, staged, self.rows - self.marks,
+            self.uncertain, direct, self._seconds, seconds - self._seconds,
         )  # fmt: skip
 
 
@@ -167,24 +185,33 @@ def create_staging(connection: Connection, view: View, window_id: int) -> None:
     connection.execute(f"CREATE UNLOGGED TABLE {staging_rejects(window_id)} (row_key jsonb, column_name text, value text, reason text)")
 
 
+class _Copy:
+    """A COPY under way: `write` takes rows of text, and `taken` is what the server says it took, once it is at its end."""
+
+    def __init__(self, write: Callable[[pa.Table], None]) -> None:
+        self.write = write
+        self.taken = 0
+
+
 @contextmanager
-def _copying(
-    connection: Connection, table: str, columns: tuple[str, ...], direct: DirectCopy | None = None
-) -> Iterator[Callable[[pa.Table], None]]:
-    """A COPY into a table of text, or direct into a target: what is called with rows of text in the order of `columns`."""
+def _copying(connection: Connection, table: str, columns: tuple[str, ...], direct: DirectCopy | None = None) -> Iterator[_Copy]:
+    """A COPY into a table of text, or direct into a target, of rows of text in the order of `columns`."""
     kinds, zone = (direct.types, direct.zone) if direct else ({}, "UTC")
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({ansi_list(columns)}) FROM STDIN (FORMAT binary)") as copy:
+    with connection.cursor() as cursor:
+        with cursor.copy(f"COPY {table} ({ansi_list(columns)}) FROM STDIN (FORMAT binary)") as copy:
 
-        def write(rows: pa.Table) -> None:
-            for part in encode(rows, kinds, zone):
-                copy.write(part)
+            def write(rows: pa.Table) -> None:
+                for part in encode(rows, kinds, zone):
+                    copy.write(part)
 
-        copy.write(HEADER)
-        try:
-            yield write
-        except NotEncodable:
-            raise NoDirectCopy from None
-        copy.write(TRAILER)
+            copied = _Copy(write)
+            copy.write(HEADER)
+            try:
+                yield copied
+            except NotEncodable:
+                raise NoDirectCopy from None
+            copy.write(TRAILER)
+        copied.taken = cursor.rowcount
 
 
 def drop_orphans(connection: Connection, view: View, shards: list[str]) -> None:

@@ -402,7 +402,7 @@ def test_a_merge_that_crosses_with_another_transaction_is_begun_again(world: Wor
     w.on("shop_00", "UPDATE orders SET status = 'paid', updated_at = utc_timestamp(6)")
     with held(w, "UPDATE analytics.orders SET amount = 7 WHERE id = 5") as session:
         run = Running(w)
-        until(lambda: waiting(w, "a.query LIKE 'INSERT INTO %%'"))
+        until(lambda: waiting(w, "a.query LIKE '%%WITH verdicts %%'"))
         session.execute("UPDATE analytics.orders SET amount = 7 WHERE id <> 5 AND _shard = 'shop_00'")  # waits for the merge, as it for us
         session.commit()
     report = run.report()
