@@ -1,6 +1,7 @@
 """The statements of a merge, as text. `s` is the staging table, `m` the target; values travel as text until the cast."""
 
 from dataclasses import dataclass
+from inspect import cleandoc
 
 from shardlake.quoting import ansi, ansi_list, postgres_text
 from shardlake.rows.cast import cast
@@ -114,7 +115,7 @@ class MergeSql:
             if update and self.view.warehouse.write != "append"
             else "SELECT 1 WHERE false"
         )
-        return f"""
+        return cleandoc(f"""
             WITH verdicts AS MATERIALIZED (
                 SELECT s._shardlake_place AS place, m.ctid AS met, m.tableoid AS met_in{aliases},
                     CASE WHEN s._op IS NOT NULL THEN 'gone'
@@ -134,7 +135,7 @@ class MergeSql:
             SELECT count(*) FILTER (WHERE verdict = 'new'), count(*) FILTER (WHERE verdict = 'newer'),
                 count(*) FILTER (WHERE verdict = 'unchanged'), count(*) FILTER (WHERE verdict = 'superseded'),
                 count(*) FILTER (WHERE verdict = 'gone'), (SELECT count(*) FROM inserted), (SELECT count(*) FROM updated)
-            FROM verdicts"""
+            FROM verdicts""")
 
     @property
     def keys_may_repeat(self) -> bool:
