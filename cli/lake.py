@@ -30,7 +30,7 @@ def query(
     from shardlake.sink.lake.query import query as ask
 
     job = _job(view)
-    answer = ask(job.warehouse, job.lake, sql)
+    answer = ask(job.ledger, job.lake, sql)
     if parquet:
         import pyarrow.parquet as pq
 

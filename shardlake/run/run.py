@@ -54,7 +54,7 @@ class Run:
         self._claims.__enter__()
         for name, busy in self._claims.claim(list(self.report.shards), CLAIM_WAIT).items():
             self.report.shards[name].failed(busy)
-        steps.warehouse_sink(self.job).clear(self.free)
+        self.job.sink.clear(self.free)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

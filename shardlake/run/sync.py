@@ -18,13 +18,15 @@ def sync(
     shards: Iterable[str] | None = None,
     full: bool = False,
     threads: int | None = None,
+    ledger: str | None = None,
 ) -> RunReport:
     """Run a view: every shard's windows, up to now. A shard that fails does not stop the others.
 
-    `threads` are as many as the machine and the view's `run` allow where nothing is said. Raises ShardlakeError where the run
+    `threads` are as many as the machine and the view's `run` allow where nothing is said; `ledger` names the
+    connection of a ledger that lives apart from the warehouse. Raises ShardlakeError where the run
     cannot begin: the view, a connection, the warehouse.
     """
-    run = Run(open_job(view, connect), shards)
+    run = Run(open_job(view, connect, ledger), shards)
     with run, Threads(run.job, run.id, threads or run.job.parallelism.chains) as executor:
         run_stages(run, executor, full=full)
     return run.report

@@ -98,7 +98,7 @@ def _written(job: Job, window_id: int, folder: Path) -> Iterator[Path]:
 def _settled(job: Job, window: Pending, unresolved: pa.Table, tally: Tally) -> pa.Table:
     columns = job.supply.columns(job.supply.window(window.window_id))
     with job.ledger.connection() as connection:
-        settled, rejects = settle(connection, job.view, columns, unresolved)
+        settled, rejects = settle(connection, job.view, columns, unresolved, job.supply.zone)
     tally.view_rows += unresolved.num_rows
     tally.reject(window.window_id, window.partition, rejects)
     return settled

@@ -77,7 +77,7 @@ def test_a_compaction_that_was_broken_off_is_cleared_away_by_the_next_run(world:
     order(w, "shop_00", 1, 1, city="Rome")
     w.must_sync()
     job = w.job()
-    with job.warehouse.connection() as connection:
+    with job.ledger.connection() as connection:
         commit = ledger.open_commit(connection, uuid4(), "orders", "orders_by_city", [])
         key = "analytics/orders_by_city/city=Rome/c00000099/c00000099-000.parquet"
         ledger.record_files(connection, "orders", "orders_by_city", commit.commit_id, [LakeFile(key, ["Rome"], 1, 1)])
