@@ -4,7 +4,7 @@ import fnmatch
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from shardlake.allocators import tune_allocators
 from shardlake.cancellation import Cancellation
@@ -30,14 +30,9 @@ class Job:
     warehouse: Warehouse
     lake: Lake
     gate: threading.BoundedSemaphore = field(repr=False)
+    parallelism: Parallelism
     spool: Spool | None = field(default=None, repr=False)
     cancellation: Cancellation = field(default_factory=Cancellation, repr=False)
-
-    @property
-    def parallelism(self) -> Parallelism:
-        """How many chains and readers the machine, the view's `run` and the source's max_connections allow."""
-        found = of_machine(self.view.run)
-        return replace(found, readers=max(1, min(found.readers, self.source.max_connections, len(self.shards))))
 
     def shard(self, name: str) -> Shard:
         """One shard. Raises SpecError that lists those there are."""
@@ -68,7 +63,14 @@ def open_job(view: View, connect: Callable[[str], Connection]) -> Job:
     with _gates_lock:
         gate = _gates.setdefault(f"{view.source.connection} {source.max_connections}", threading.BoundedSemaphore(source.max_connections))
     spool = Spool() if view.lake.layouts else None
-    return Job(view, source, {s.name: s for s in shards}, open_warehouse(warehouse), lake, gate, spool)
+    by_name = {s.name: s for s in shards}
+    return Job(view, source, by_name, open_warehouse(warehouse), lake, gate, _parallelism(view, source, shards), spool)
+
+
+def _parallelism(view: View, source: Shards, shards: tuple[Shard, ...]) -> Parallelism:
+    """What the machine and the view's `run` allow, and no more readers than the source gives connections, or than it has shards."""
+    found = of_machine(view.run)
+    return Parallelism(found.chains, max(1, min(found.readers, source.max_connections, len(shards))))
 
 
 def resolve_shards(source: Shards, reference: str) -> tuple[Shard, ...]:
