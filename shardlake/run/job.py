@@ -1,7 +1,7 @@
 """A job: one view with its source, its sinks' connections and its ledger, as plain values and open pools."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from shardlake.allocators import tune_allocators
@@ -38,14 +38,9 @@ class Job:
     ledger: Warehouse
     lake: Lake
     supply: Supply = field(repr=False)
+    parallelism: Parallelism
     spool: Spool | None = field(default=None, repr=False)
     cancellation: Cancellation = field(default_factory=Cancellation, repr=False)
-
-    @property
-    def parallelism(self) -> Parallelism:
-        """How many chains and readers the machine, the view's `run` and the source's max_connections allow."""
-        found = of_machine(self.view.run)
-        return replace(found, readers=max(1, min(found.readers, self.source.max_connections, len(self.partitions))))
 
     @property
     def sinks(self) -> list[str]:
@@ -64,7 +59,7 @@ def open_job(view: View, connect: Callable[[str], Connection], ledger: str | Non
 
     Raises SpecError, SourceUnavailable, AccessRefused.
     """
-    tune_allocators()
+    tune_allocators(arenas=of_machine().arenas)
     source = connect(view.source.connection)
     warehouse = connect(view.warehouse.connection)
     lake = expect(connect(view.lake.connection), Lake, f"{view.name}: lake.connection")
@@ -77,7 +72,10 @@ def open_job(view: View, connect: Callable[[str], Connection], ledger: str | Non
     feed, keep = opened.feed(view), partial(_keep, view, opened.timezone, spool) if spool else None
     supply = Supply(view, feed, opened.timezone, books, lake, opened.envelope, keep)
     sink = open_sink(warehouse, view.warehouse.connection, supply)
-    return Job(view, opened, feed, tuple(opened.partitions()), sink, books, lake, supply, spool)
+    partitions = tuple(opened.partitions())
+    found = of_machine(view.run)  # and no more readers than the source gives connections, or than it has partitions
+    parallelism = Parallelism(found.chains, max(1, min(found.readers, opened.max_connections, len(partitions))))
+    return Job(view, opened, feed, partitions, sink, books, lake, supply, parallelism, spool)
 
 
 def open_ledger(view: View, connect: Callable[[str], Connection], named: str | None = None) -> Warehouse:
