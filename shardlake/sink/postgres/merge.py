@@ -155,6 +155,8 @@ def _is_merged(connection: Connection, sql: MergeSql, staged: Staged | Stager) -
 
 def _apply(connection: Connection, sql: MergeSql, staged: Staged) -> tuple[Applied, int]:
     """Have the uncertain rows judged, and the others written. Returns what became of them, and how many were rejected."""
+    if staged.direct and not staged.staged:  # all went direct; staging was made in this transaction, and nobody else has seen it
+        return Applied(), 0
     rejected = _count(connection, sql.reject(everything=False)) if staged.uncertain else 0
     alone = everything = False
     while True:
