@@ -43,6 +43,10 @@ def apply(connection: Connection, sql: MergeSql, expected: int, *, alone: bool) 
     other transaction writes the target meanwhile, and of staged rows with one key the older were taken out. What differs even
     then is a fault.
     """
+    if of_units(sql) and "_shard" not in sql.view.key:
+        # shards may hold one unit: merges at once would see neither each other's rows nor tombstones. So they queue; each
+        # waits as long as those before it take, which have limits of their own
+        wait_for_turn(connection, f"shardlake.units.{sql.into}")
     if alone:
         connection.execute(f"LOCK TABLE {sql.into} IN SHARE ROW EXCLUSIVE MODE")
     if of_units(sql):
@@ -56,10 +60,6 @@ def apply(connection: Connection, sql: MergeSql, expected: int, *, alone: bool) 
 
 
 def _apply_units(connection: Connection, sql: MergeSql, expected: int) -> Applied:
-    if "_shard" not in sql.view.key:
-        # shards may hold one unit: merges at once would see neither each other's rows nor tombstones. So they queue; each
-        # waits as long as those before it take, which have limits of their own
-        wait_for_turn(connection, f"shardlake.units.{sql.into}")
     connection.execute("DROP TABLE IF EXISTS pg_temp.units")
     before = growth(connection, sql.into)
     twins = _count(connection, sql.drop_older_twins())

@@ -36,7 +36,8 @@ _UNCASTABLE = (
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """A window's verdicts. `view_rows` = merged + unchanged + superseded + rejected; `removed` rows left the target."""
+    """A window's verdicts. `view_rows` = merged + unchanged + superseded + rejected; `removed` rows left the target, and in a
+    replace gave way to this shard's."""
 
     shaped: int = 0
     shape_rejected: int = 0
@@ -98,7 +99,7 @@ def _attempt(warehouse: Warehouse, sql: MergeSql, staged: Staged | Stager, mark:
 def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, mark: Watermark | None, again: bool) -> Merged:
     started = time.perf_counter()
     _in_turn(connection, sql)
-    if _is_merged(connection, sql, staged) and not again:
+    if _is_merged(connection, sql) and not again:
         return recorded(connection, sql.window_id)
     if not again:
         sql = replace(sql, since=_since(connection, sql))
@@ -106,6 +107,8 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, mark:
     if not isinstance(staged, Staged):
         staged = staged(connection)
         started += staged.shape_seconds + staged.stage_seconds
+    elif connection.execute("SELECT to_regclass(%s)", (sql.staging,)).fetchone() == (None,):
+        raise StagingLost(f"{sql.shard}: the staging table of window {sql.window_id} is gone", hint="It is staged again from raw.")
     settled = read_again.settled(connection, sql.window_id)
     read_again.mark(connection, sql)
     applied, rejected = _apply(connection, sql, staged)
@@ -142,15 +145,9 @@ def _in_turn(connection: Connection, sql: MergeSql) -> None:
     wait_for_turn(connection, f"shardlake.merge.{sql.view.name}.{sql.shard}", shared=row[3] is True and not of_units(sql))
 
 
-def _is_merged(connection: Connection, sql: MergeSql, staged: Staged | Stager) -> bool:
-    """Whether the window is merged already. Raises StagingLost where it is not and its staging table is gone."""
-    row = connection.execute(
-        "SELECT status = 'merged', to_regclass(%s) IS NULL FROM shardlake.windows WHERE window_id = %s FOR UPDATE", (sql.staging, sql.window_id)
-    ).fetchone()  # fmt: skip
-    merged, gone = row or (False, True)
-    if gone and not merged and isinstance(staged, Staged):
-        raise StagingLost(f"{sql.shard}: the staging table of window {sql.window_id} is gone", hint="It is staged again from raw.")
-    return bool(merged)
+def _is_merged(connection: Connection, sql: MergeSql) -> bool:
+    row = connection.execute("SELECT status FROM shardlake.windows WHERE window_id = %s FOR UPDATE", (sql.window_id,)).fetchone()
+    return row == ("merged",)
 
 
 def _apply(connection: Connection, sql: MergeSql, staged: Staged) -> tuple[Applied, int]:

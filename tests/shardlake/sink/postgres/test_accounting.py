@@ -11,7 +11,9 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from shardlake.sink.postgres import apply, merge, replace, stage
+from shardlake.sink.postgres import replace
+from shardlake.sink.postgres.apply import Applied, apply
+from shardlake.sink.postgres.encode import encode
 from shardlake.sink.postgres.merge_sql import MergeSql
 from tests.audit import leftovers
 from tests.shardlake.faults.test_servers import Running, held, until, waiting
@@ -49,9 +51,8 @@ def put(w: World, shard: str, id: int, status: str, day: int) -> None:
 @contextmanager
 def sent(w: World, change: Callable[[pa.Table], pa.Table]) -> Iterator[None]:
     """COPY is sent other rows than were shaped."""
-    real = stage.encode
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "encode", lambda rows, *others: real(change(rows), *others))
+        patch.setattr("shardlake.sink.postgres.stage.encode", lambda rows, *others: encode(change(rows), *others))
         yield
 
 
@@ -66,14 +67,13 @@ def sent_twice_its_first(w: World) -> AbstractContextManager[None]:
 @contextmanager
 def staging(statement: str) -> Iterator[None]:
     """Staging changes between COPY and merge."""
-    real = merge.apply
 
-    def changed(connection: Connection, sql: MergeSql, expected: int, *, alone: bool) -> apply.Applied:
+    def changed(connection: Connection, sql: MergeSql, expected: int, *, alone: bool) -> Applied:
         connection.execute(statement.format(staging=sql.staging))
-        return real(connection, sql, expected, alone=alone)
+        return apply(connection, sql, expected, alone=alone)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(merge, "apply", changed)
+        patch.setattr("shardlake.sink.postgres.merge.apply", changed)
         yield
 
 
