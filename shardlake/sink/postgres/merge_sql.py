@@ -204,13 +204,17 @@ class MergeSql:
         return f"DELETE FROM units u WHERE NOT EXISTS (SELECT FROM {self.staging} s WHERE {same})"
 
     def remove_gone(self) -> str:
-        """Target rows of the staged units that are not staged again."""
+        """Remove the target's rows of the staged units that are not staged again; returns how many there were, and how many went."""
         unit = " AND ".join(f"m.{ansi(k)} = u.{ansi(k)}" for k in self.view.unit_key)
         same = " AND ".join(f"m.{ansi(k)} = {self._value(k)}" for k in self.view.key)
-        return (
-            f"DELETE FROM {self.into} m USING units u WHERE {unit}"
-            f" AND NOT EXISTS (SELECT FROM {self.staging} s WHERE s._op IS NULL AND {same})"
-        )
+        return cleandoc(f"""
+            WITH gone AS MATERIALIZED (
+                SELECT m.ctid AS met, m.tableoid AS met_in FROM {self.into} m JOIN units u ON {unit}
+                WHERE NOT EXISTS (SELECT FROM {self.staging} s WHERE s._op IS NULL AND {same})
+            ), removed AS (
+                DELETE FROM {self.into} m USING gone g WHERE m.ctid = g.met AND m.tableoid = g.met_in RETURNING 1
+            )
+            SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM removed)""")
 
     def tombstones(self) -> str:
         """Remember the units that are gone, so that no older version brings them back; returns how many are gone, of how many that is

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import psycopg
 
+from shardlake.errors import AccountingError
 from shardlake.failpoints import failpoint
 from shardlake.quoting import ansi, ansi_list, postgres_text
 from shardlake.sink.postgres.locks import locking
@@ -51,15 +52,14 @@ def swap(connection: Connection, view: View, run_id: UUID, columns: tuple[Target
     with locking(connection, view, old):
         if kept:
             connection.execute(f"DELETE FROM {new} WHERE _shard = ANY(%s)", (kept,))  # of a shard that failed in its midst
-            rest = ", ".join(f"{ansi(c.name)} = excluded.{ansi(c.name)}" for c in columns if c.name not in view.key)
-            otherwise = f"UPDATE SET {rest} WHERE excluded._shard > m._shard" if rest else "NOTHING"
-            connection.execute(
-                f"INSERT INTO {new} AS m ({names}) SELECT {names} FROM {old} WHERE _shard = ANY(%s) ON CONFLICT ({ansi_list(view.key)}) DO {otherwise}", (kept,)
-            )  # fmt: skip
+        _require_windows(connection, view, run_id, kept)
+        if kept:
+            _keep(connection, view, run_id, columns, kept)
         connection.execute(f"LOCK TABLE {old} IN ACCESS EXCLUSIVE MODE")
         if _has_dependents(connection, old):
             connection.execute(f"DELETE FROM {old}")
-            connection.execute(f"INSERT INTO {old} ({names}) SELECT {names} FROM {new}")
+            written = connection.execute(f"INSERT INTO {old} ({names}) SELECT {names} FROM {new}").rowcount
+            _require(view, run_id, old, written, _one(connection, f"SELECT count(*) FROM {new}"), "are in its new table")
             connection.execute(f"DROP TABLE {new}")
         else:
             for statement in _rights(connection, old, new, view.description):
@@ -68,6 +68,64 @@ def swap(connection: Connection, view: View, run_id: UUID, columns: tuple[Target
             connection.execute(f"ALTER TABLE {new} RENAME TO {ansi(view.warehouse.table_name)}")
         failpoint("swap.before_commit")
     failpoint("swap.committed")
+
+
+def _keep(connection: Connection, view: View, run_id: UUID, columns: tuple[TargetColumn, ...], kept: list[str]) -> None:
+    """Take the rows of shards that did not arrive over from the old table; a key that another shard has now is decided as in a merge."""
+    old, new, names = target(view), new_table(view, run_id), ansi_list(tuple(c.name for c in columns))
+    changed = [c.name for c in columns if c.name not in view.key]
+    same = " AND ".join(f"m.{ansi(k)} = o.{ansi(k)}" for k in view.key)
+    stronger = " AND m._shard > o._shard" if changed else ""
+    wanted = _one(
+        connection,
+        f"SELECT count(*) FROM {old} o WHERE o._shard = ANY(%s) AND NOT EXISTS (SELECT FROM {new} m WHERE {same}{stronger})",
+        kept,
+    )
+    otherwise = (
+        f"UPDATE SET {', '.join(f'{ansi(n)} = excluded.{ansi(n)}' for n in changed)} WHERE excluded._shard > m._shard"
+        if changed
+        else "NOTHING"
+    )
+    written = connection.execute(
+        f"INSERT INTO {new} AS m ({names}) SELECT {names} FROM {old} WHERE _shard = ANY(%s) ON CONFLICT ({ansi_list(view.key)}) DO {otherwise}",
+        (kept,),
+    ).rowcount
+    _require(view, run_id, new, written, wanted, f"of {', '.join(kept)} are to be kept")
+
+
+def _require_windows(connection: Connection, view: View, run_id: UUID, kept: list[str]) -> None:
+    """The new table holds what the run's windows brought into it, but for rows that gave way to another shard's. Raises AccountingError."""
+    new = new_table(view, run_id)
+    rows = connection.execute(
+        f"SELECT coalesce(w.shard, t.shard), coalesce(t.rows, 0), coalesce(w.merged, 0), coalesce(w.removed, 0), coalesce(w.ids, '') FROM"
+        f" (SELECT _shard AS shard, count(*) AS rows FROM {new} GROUP BY 1) t FULL JOIN (SELECT shard, sum(merged) AS merged, sum(removed) AS removed,"
+        " string_agg(window_id::text, ', ' ORDER BY window_id) AS ids FROM shardlake.windows"
+        " WHERE run_id = %s AND view = %s AND status = 'merged' AND shard <> ALL(%s) GROUP BY 1) w USING (shard) ORDER BY 1",
+        (run_id, view.name, kept),
+    ).fetchall()  # fmt: skip
+    if sum(row[1] for row in rows) != sum(row[2] - row[3] for row in rows):
+        shards = "; ".join(
+            f"{shard}: {held} rows, and {merged} were merged by windows {ids}" for shard, held, merged, _, ids in rows if held != merged
+        )
+        raise AccountingError(
+            f"{view.name}, run {run_id}: the new table {new} holds other rows than its windows merged ({shards};"
+            f" {sum(row[3] for row in rows)} gave way to another shard's)",
+            hint="Nothing was switched; the table is as it was. Look for a trigger or a rule on it that drops rows or adds some.",
+        )
+
+
+def _require(view: View, run_id: UUID, table: str, written: int, wanted: int, what: str) -> None:
+    if written != wanted:
+        raise AccountingError(
+            f"{view.name}, run {run_id}: the switch wrote {written} rows into {table}, and {wanted} {what}",
+            hint="Nothing was switched; the table is as it was. Look for a trigger or a rule on it that drops rows or adds some.",
+        )
+
+
+def _one(connection: Connection, statement: str, *values: object) -> int:
+    row = connection.execute(statement, values).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def _has_dependents(connection: Connection, table: str) -> bool:
