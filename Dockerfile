@@ -36,6 +36,7 @@ COPY tasks tasks
 COPY flows flows
 COPY deployments deployments
 COPY cli cli
+COPY examples examples
 # Compiled here, once (what does not compile is written for another Python): on a read-only root nothing could be compiled later, and every task would pay for it at its start.
 RUN set -eu; export PIP_NO_INDEX=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1; \
     /build/tools/bin/pip wheel -qq --no-deps --no-build-isolation --wheel-dir wheels .; \

@@ -39,8 +39,8 @@ def sync_view(arguments: Arguments) -> dict[str, object]:
     "superseded": …, "rejected": …, "seconds": …}, …}}.
     """
     # imported here: the readers' processes import this module again, as multiprocessing has it
-    from shardlake.connection.connection import Lake
     from shardlake.connection.connection_file import connection_names, load_connection
+    from shardlake.connection.lake import Lake
     from shardlake.run.sync import sync
     from shardlake.view.view_file import load_view
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect_aws import AwsCredentials
 
-from shardlake.connection.connection import Lake
+from shardlake.connection.lake import Lake
 from shardlake.errors import SpecError
 
 _TAKEN = {"RoleSessionName": "session_name", "DurationSeconds": "seconds", "ExternalId": "external_id"}

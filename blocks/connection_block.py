@@ -6,7 +6,7 @@ from prefect.blocks.abstract import CredentialsBlock
 from prefect.blocks.core import Block, schema_extra
 from pydantic import ConfigDict
 
-from shardlake.connection.connection import KINDS, Connection
+from shardlake.connection.kinds import KINDS, Connection
 
 
 def _schema(schema: dict[str, Any], model: type[Block]) -> None:

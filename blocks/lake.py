@@ -7,10 +7,10 @@ from pydantic import Field, FieldSerializationInfo, SerializerFunctionWrapHandle
 
 from blocks.aws import as_plain
 from blocks.connection_block import ConnectionBlock
-from shardlake.connection import connection
+from shardlake.connection import lake
 
 
-class AthenaLake(ConnectionBlock, connection.Lake):
+class AthenaLake(ConnectionBlock, lake.Lake):
     """The folder or bucket that holds the rows as they were read."""
 
     _block_type_name: ClassVar[str] = "Athena Lake"
@@ -27,7 +27,7 @@ class AthenaLake(ConnectionBlock, connection.Lake):
             found["aws_session_token"] = "*" * 8
         return found
 
-    def spec(self) -> connection.Lake:
+    def spec(self) -> lake.Lake:
         """The connection as a plain value, with what the credentials hold in it."""
-        own = {name: getattr(self, name) for name in connection.Lake.model_fields if name != "credentials"}
-        return as_plain(connection.Lake.model_validate(own), self.credentials)
+        own = {name: getattr(self, name) for name in lake.Lake.model_fields if name != "credentials"}
+        return as_plain(lake.Lake.model_validate(own), self.credentials)

@@ -8,8 +8,9 @@ from prefect_aws import AwsCredentials
 import blocks  # noqa: F401 - makes the block types known to Block.load
 from blocks.aws import as_plain
 from blocks.connection_block import ConnectionBlock
-from shardlake.connection.connection import KINDS, Connection, Lake
 from shardlake.connection.connection_file import load_connection
+from shardlake.connection.kinds import Connection, kind_of
+from shardlake.connection.lake import Lake
 from shardlake.errors import SpecError
 from shardlake.settings import connections_file
 
@@ -19,9 +20,7 @@ def connect(reference: str) -> Connection:
     if file := connections_file():
         found = load_connection(file, reference)
         return _with_keys(found) if isinstance(found, Lake) and found.credentials else found
-    kind = reference.partition("/")[0]
-    if kind not in KINDS:
-        raise SpecError(f"there is no kind of connection {kind!r}; there are: {', '.join(KINDS)}")
+    kind_of(reference)
     block = _block(reference, "Save one under that name, or give a file with --connections.")
     if not isinstance(block, ConnectionBlock):
         raise SpecError(f"the block {reference} is not one of Shardlake's")

@@ -3,10 +3,10 @@
 from typing import ClassVar
 
 from blocks.connection_block import ConnectionBlock
-from shardlake.connection import connection
+from shardlake.connection import postgres
 
 
-class PostgresWarehouse(ConnectionBlock, connection.PostgresWarehouse):
+class PostgresWarehouse(ConnectionBlock, postgres.PostgresWarehouse):
     """The Postgres or Aurora database that holds the targets and the ledger."""
 
     _block_type_name: ClassVar[str] = "Postgres Warehouse"

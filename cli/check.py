@@ -15,7 +15,7 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print what a pro
         shardlake --views views --connections connections.yaml check
     """
     from deployments.project import standing_names
-    from shardlake.connection.connection_file import connection_names, load_connection
+    from shardlake.connection.connection_file import connection_names, ledger_reference, load_connection
     from shardlake.errors import ShardlakeError
     from shardlake.settings import connections_file, project_file, views_folder
     from shardlake.view.view_file import load_view, view_names
@@ -28,6 +28,7 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print what a pro
     if file:
         try:
             known = connection_names(file)
+            ledger_reference(file)
         except ShardlakeError as error:
             problems.append(str(error))
         for reference in known or []:

@@ -1,7 +1,7 @@
 """Connections for commands: the same as `blocks.resolve` gives, without Prefect's second of imports where a file is given."""
 
-from shardlake.connection.connection import Connection, Lake
 from shardlake.connection.connection_file import load_connection
+from shardlake.connection.kinds import Connection
 from shardlake.settings import connections_file
 
 
@@ -9,7 +9,7 @@ def connect(reference: str) -> Connection:
     """The connection of that name. Raises SpecError."""
     if file := connections_file():
         found = load_connection(file, reference)
-        if not (isinstance(found, Lake) and found.credentials):
+        if not found.credentials_block:
             return found
     from blocks.resolve import connect as connect_by_block
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from blocks.resolve import connect
-from shardlake.connection.connection import KINDS, Shards
 from shardlake.connection.connection_file import declared
+from shardlake.connection.kinds import KINDS
 from shardlake.errors import ShardlakeError
 from shardlake.settings import connections_file
 from shardlake.view.view import View
@@ -15,18 +15,18 @@ def source_limits(views: Iterable[View]) -> Mapping[str, int]:
     """A limit for each source of the views, by its name. A source that is not known yet has none. Of a file no secret is read."""
     found = {}
     for reference in sorted({view.source.connection for view in views}):
-        if (limit := _max_connections(reference)) is not None:
+        if (limit := _reads_at_once(reference)) is not None:
             found[limit_name(reference)] = limit
     return found
 
 
-def _max_connections(reference: str) -> int | None:
+def _reads_at_once(reference: str) -> int | None:
     kind = KINDS.get(reference.partition("/")[0])
     if file := connections_file():
+        bound = kind.model_fields.get("max_connections") if kind and kind.purpose == "source" else None
         given = declared(file, reference, "max_connections")
-        return int(kind.model_fields["max_connections"].default if given is None else given) if kind else None
+        return int(bound.default if given is None else given) if bound else None
     try:
-        source = connect(reference)
+        return connect(reference).reads_at_once
     except ShardlakeError:
         return None
-    return source.max_connections if isinstance(source, Shards) else None

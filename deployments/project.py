@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shardlake.errors import SpecError
-from shardlake.view.view_file import read_yaml
+from shardlake.spec_file import read_yaml
 
 
 @dataclass(frozen=True, slots=True)

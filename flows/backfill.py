@@ -1,21 +1,19 @@
 """backfill: a range of a view's cursor, read again beside the regular runs."""
 
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
-from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.layouts import write_all
-from flows.presentation import final_state, outcome, publish_report
+from flows.presentation import final_state, publish_report
 from flows.progress import Progress
+from flows.steps import Tasks
 from shardlake.errors import ShardlakeError
 from shardlake.run.backfill import MOST_PARALLEL, PARALLEL, Backfill
-from shardlake.run.backfill_slice import BackfillSlice
+from shardlake.run.loop import run_slices
 from shardlake.run.report import RunReport
-from tasks.backfill import backfill_part
 from tasks.view_job import view_job
 
 SLICES: Any = ThreadPoolTaskRunner(max_workers=MOST_PARALLEL)
@@ -49,31 +47,8 @@ def backfill(
         with Backfill(view_job(view, run_id), start, end, shards=shards, step=step, parallel=parallel) as run:
             report = run.report
             with Progress(view, len(run.parts), f"Slices of the backfill of {view} that have come to their end") as progress:
-                _parts(view, run_id, run, progress)
-            write_all(view, run_id, run)
+                run_slices(run, Tasks(run.job, run_id), left=progress.left)
     except ShardlakeError as error:
         report.error = str(error)
     publish_report(report)
     return final_state([report])
-
-
-def _parts(view: str, run_id: UUID, run: Backfill, progress: Progress) -> None:
-    """Every part, `run.parallel` of them at once; a part with several windows has a task for each, one after the other."""
-    waiting, under_way = list(reversed(run.parts)), dict[Any, BackfillSlice]()
-    while waiting or under_way:
-        while waiting and len(under_way) < run.parallel:
-            part = waiting.pop()
-            if not run.out(part):
-                under_way[backfill_part.submit(view, run_id, part)] = part
-        progress.left(len(waiting) + len(under_way))
-        if not under_way:
-            break
-        future = next(as_completed(list(under_way)))
-        part = under_way.pop(future)
-        more, error = outcome(future)
-        if error:
-            run.failed(part, error)
-        elif more:
-            waiting.append(part)
-        else:
-            run.merged(part)

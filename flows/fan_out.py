@@ -58,7 +58,7 @@ def fan_out(job: Job, full: bool, report: RunReport) -> None:
     with job.ledger.connection() as connection:
         for name, done in shard_reports(connection, job.view.name, began).items():
             if name in report.shards and not report.shards[name].error:
-                report.shards[name] = done
+                report.shards[name] = ShardReport.of_json(done)
     report.seconds = time.time() - began
 
 

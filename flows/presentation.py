@@ -1,5 +1,6 @@
 """What a run shows in Prefect at its end: a table, and a final state that says it all."""
 
+from threading import Event
 from typing import Any
 
 from prefect import runtime
@@ -8,8 +9,11 @@ from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 
+from flows.progress import unharmed
 from shardlake.run.report import RunReport
-from shardlake.run.run import Run
+
+POLL = 0.5
+"""Seconds after which a wait looks up: an exception that Prefect sends to the flow's thread, at a timeout, is met then."""
 
 
 def publish_report(report: RunReport) -> None:
@@ -28,7 +32,8 @@ def publish_report(report: RunReport) -> None:
     next_step = f"Look at the rejects with `shardlake rejects {report.view}`." if total.rejected else ""
     if not report.ok:
         next_step += " Mend what stands under error; the next run goes on from where each shard is."
-    create_table_artifact(rows, key=f"{_key(report.view)}-run", description=f"**{report.headline()}** {next_step}")
+    with unharmed(f"{_key(report.view)}-run"):
+        create_table_artifact(rows, key=f"{_key(report.view)}-run", description=f"**{report.headline()}** {next_step}")
 
 
 def final_state(reports: list[RunReport]) -> State[Any]:
@@ -52,21 +57,14 @@ def run_name() -> str:
 
 def outcome(future: PrefectFuture[Any]) -> tuple[Any, Exception | None]:
     """Wait for a task: what it returned, or why it failed. A run that is timed out or cancelled while it waits ends here."""
-    future.wait()
+    done = Event()
+    future.add_done_callback(lambda _: done.set())
+    while not done.wait(POLL):
+        pass
     try:
         return future.result(), None
     except Exception as error:  # noqa: BLE001 - whatever a task raised is its shard's failure, and no other's
         return None, error
-
-
-def arrived(run: Run, shard: str, *futures: PrefectFuture[Any]) -> bool:
-    """Wait for a shard's tasks; the first that failed is the shard's failure, and no other shard's."""
-    for future in futures:
-        _, error = outcome(future)
-        if error:
-            run.failed(shard, error)
-            return False
-    return True
 
 
 def _key(view: str) -> str:

@@ -1,18 +1,29 @@
 """How far a run is: a progress artifact in Prefect, and a word to whoever watches in this process."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Self
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.logging import get_logger
 
 watcher: ContextVar[Callable[[int, int], None] | None] = ContextVar("watcher", default=None)
 """Is told how many of how many have come to their end; the command line draws a line of it."""
 _PAUSE = 1.0
 """Seconds between two updates of the artifact at least: a call of the API for each of thousands of slices is too many."""
+
+
+@contextmanager
+def unharmed(artifact: str) -> Iterator[None]:
+    """Within, what Prefect's API does not take is logged: an artifact shows a run, and must not break it."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - the API fails in many ways, and the rows are where they should be in all of them
+        get_logger("shardlake").warning("The artifact %s could not be written (%s); the run goes on.", artifact, type(error).__name__)
 
 
 class Progress:
@@ -25,8 +36,9 @@ class Progress:
         self._told = 0.0
 
     def __enter__(self) -> Self:
-        made = create_progress_artifact(0.0, key=self._key, description=self._description)
-        self._artifact = made if isinstance(made, UUID) else None  # a coroutine only where an event loop runs
+        with unharmed(self._key):
+            made = create_progress_artifact(0.0, key=self._key, description=self._description)
+            self._artifact = made if isinstance(made, UUID) else None  # a coroutine only where an event loop runs
         return self
 
     def left(self, count: int) -> None:
@@ -35,7 +47,8 @@ class Progress:
             watch(self._total - count, self._total)
         if self._artifact and (count == 0 or time.monotonic() - self._told > _PAUSE):
             self._told = time.monotonic()
-            update_progress_artifact(self._artifact, round(100.0 * (self._total - count) / self._total, 1) if self._total else 100.0)
+            with unharmed(self._key):
+                update_progress_artifact(self._artifact, round(100.0 * (self._total - count) / self._total, 1) if self._total else 100.0)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is None:

@@ -5,22 +5,18 @@ from uuid import uuid4
 
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
-from prefect.futures import as_completed
 
 from flows.fan_out import fan_out
 from flows.late import superfluous
-from flows.layouts import Layouts
-from flows.presentation import arrived, final_state, publish_report, run_name
+from flows.presentation import final_state, publish_report, run_name
 from flows.progress import Progress
 from flows.runner import RUNNER, TIMEOUT
+from flows.steps import Tasks
 from shardlake.errors import ShardlakeError
+from shardlake.run.loop import run_stages
 from shardlake.run.report import RunReport
 from shardlake.run.run import Run
-from shardlake.run.steps import Planned
-from tasks.apply import apply
-from tasks.extract import extract
 from tasks.log import announce
-from tasks.plan import plan
 from tasks.view_job import view_job
 
 
@@ -61,24 +57,4 @@ def run_view(view: str, shards: list[str] | None, full: bool) -> RunReport:
 def _stages(view: str, run: Run, full: bool) -> None:
     """The stages of all shards, in this flow run."""
     with run, Progress(view, len(run.report.shards), f"Shards of {view} that have come to their end") as progress:
-        layouts = Layouts(view, run)
-        plans = {shard: plan.submit(view, run.id, shard, full or run.replaces) for shard in run.free}
-        planned = {shard: future.result() for shard, future in plans.items() if arrived(run, shard, future)}
-        chains = dict(_chain(view, run, p) for p in run.begin(planned))
-        while chains:
-            progress.left(len(chains))
-            applied = next(as_completed(list(chains)))
-            done, window = chains.pop(applied)
-            shard = done.plan.partition
-            if arrived(run, shard, window, applied) and run.delivered(done, applied.result()):
-                layouts.between()
-                again = plan.submit(view, run.id, shard)
-                if arrived(run, shard, again) and run.goes_on(again.result()):
-                    chains.update([_chain(view, run, again.result())])
-        run.finish()
-        layouts.finish()
-
-
-def _chain(view: str, run: Run, planned: Planned) -> tuple[Any, tuple[Planned, Any]]:
-    window: Any = extract.submit(view, run.id, planned)
-    return apply.submit(view, run.id, planned, window), (planned, window)
+        run_stages(run, Tasks(run.job, run.id), full=full, left=progress.left)

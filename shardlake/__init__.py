@@ -1,7 +1,7 @@
-"""The engine: everything that a row meets between a shard and the warehouse. Plain Python; it never imports prefect.
+"""The engine: everything that a row meets between a source and a sink. Plain Python; it never imports prefect.
 
-The way of a row, verb by verb: `extract/` reads a window of a shard into raw Parquet (`raw.py`), `shape/` makes view
-rows of it, `load/` stages and merges them, and `ledger/` accounts for each step. `sync.py` is their order.
+The way of a row: `source/` reads a window of a partition into `raw/`, `shape/` makes view rows of it, `sink/` applies them,
+and `ledger/` accounts for each step. `run/` is their order. Imports point from `run` down to `view` and `connection`.
 """
 
 __version__ = "0.1.0"

@@ -58,6 +58,14 @@ class SourceFailed(ShardlakeError):
     """The source refused the statement itself, or sent what cannot be read."""
 
 
+class RunEnded(ShardlakeError):
+    """The run was cancelled or met its timeout while a step of it was under way, which must not go on."""
+
+
+class ReaderStopped(RunEnded):
+    """The extracting process was ended on purpose, with its run."""
+
+
 # --- retry: the same call may pass in a moment -----------------------------------------------------------------------
 class Retryable(ShardlakeError):
     """Base of what the tasks retry with backoff."""

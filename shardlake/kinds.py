@@ -34,10 +34,10 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "mysql-shards": Kind("source", "shardlake.connection.connection:MySQLShards", *_SQL),
-    "postgres-shards": Kind("source", "shardlake.connection.connection:PostgresShards", *_SQL),
-    "postgres-warehouse": Kind("warehouse", "shardlake.connection.connection:PostgresWarehouse"),
-    "athena-lake": Kind("lake", "shardlake.connection.connection:Lake"),
+    "mysql-shards": Kind("source", "shardlake.connection.shards:MySQLShards", *_SQL),
+    "postgres-shards": Kind("source", "shardlake.connection.shards:PostgresShards", *_SQL),
+    "postgres-warehouse": Kind("warehouse", "shardlake.connection.postgres:PostgresWarehouse"),
+    "athena-lake": Kind("lake", "shardlake.connection.lake:Lake"),
 }
 
 

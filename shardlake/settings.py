@@ -15,6 +15,11 @@ def connections_file() -> Path | None:
     return Path(named) if named else None
 
 
+def ledger_variable() -> str | None:
+    """SHARDLAKE_LEDGER: the connection of the ledger where it is not the warehouse, for runs whose connections are Prefect's blocks."""
+    return os.environ.get("SHARDLAKE_LEDGER") or None
+
+
 def project_file() -> Path:
     """The file of the project: SHARDLAKE_PROJECT, or `prefect.yaml` here."""
     return Path(os.environ.get("SHARDLAKE_PROJECT") or "prefect.yaml")

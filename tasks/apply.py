@@ -9,13 +9,14 @@ from shardlake.run import steps
 from shardlake.run.steps import Outcome, Planned
 from tasks.log import announce
 from tasks.retry import STAGE
-from tasks.view_job import view_job
+from tasks.view_job import step_of
 
 
 @task(name="apply", task_run_name="apply {view} {planned.plan.partition}", **STAGE)
 def apply(view: str, run_id: UUID, planned: Planned, window: Window | None) -> list[Outcome]:
     """Bring the window, and before it what an earlier run left, into the warehouse; each with its rejects in one transaction."""
-    done = steps.deliver(view_job(view, run_id), run_id, planned, window)
+    with step_of(view, run_id) as job:
+        done = steps.deliver(job, run_id, planned, window)
     for window_id, outcome in zip(planned.windows(window), done, strict=True):
         counts = outcome.applied
         announce(

@@ -10,14 +10,13 @@ from shardlake.run.steps import Planned
 from tasks.limits import source_slot
 from tasks.log import say
 from tasks.retry import STAGE
-from tasks.view_job import view_job
+from tasks.view_job import step_of
 
 
 @task(name="extract", task_run_name="extract {view} {planned.plan.partition}", **STAGE)
 def extract(view: str, run_id: UUID, planned: Planned) -> Window | None:
     """Read the planned window into raw, in a process of its own. Where the source has a limit in Prefect, a slot of it is held."""
-    job = view_job(view, run_id)
-    with source_slot(job.view.source.connection, job.source.max_connections, strict=False):
+    with step_of(view, run_id) as job, source_slot(job.view.source.connection, job.source.max_connections, strict=False):
         window = steps.extract(job, run_id, planned)
     shard = planned.plan.partition
     if window:

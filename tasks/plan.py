@@ -8,21 +8,14 @@ from shardlake.run import steps
 from shardlake.run.steps import Planned
 from tasks.log import say
 from tasks.retry import STAGE
-from tasks.view_job import view_job
+from tasks.view_job import step_of
 
 
 @task(name="plan", task_run_name="plan {view} {shard}", **{**STAGE, "retries": 1})
 def plan(view: str, run_id: UUID, shard: str, full: bool = False) -> Planned:
     """Plan the shard's next window. Reads no data."""
-    found = steps.plan(view_job(view, run_id), shard, full=full)
-    extent = found.plan.extent
-    say(
-        "window.planned",
-        view=view,
-        shard=shard,
-        run=run_id,
-        lower=extent.from_version,
-        upper=extent.to_version,
-        anything=found.plan.anything,
-    )
+    with step_of(view, run_id) as job:
+        found = steps.plan(job, shard, full=full)
+    extent, anything = found.plan.extent, found.plan.anything
+    say("window.planned", view=view, shard=shard, run=run_id, lower=extent.from_version, upper=extent.to_version, anything=anything)
     return found

@@ -1,5 +1,7 @@
 """The job behind a task: the view's file and its connections, loaded once a run."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from uuid import UUID
 
@@ -28,3 +30,11 @@ def all_views(run_id: UUID) -> tuple[dict[str, View], dict[str, str]]:  # noqa: 
 def view_job(view: str, run_id: UUID) -> Job:  # noqa: ARG001 - a run reads its files once, the next one anew
     """The job of a view for one run. Raises SpecError."""
     return open_job(find_view(views_folder(), view), connect)
+
+
+@contextmanager
+def step_of(view: str, run_id: UUID) -> Iterator[Job]:
+    """The job of a view for one step of a run. Raises RunEnded where the run has ended in this process, before and in the step."""
+    job = view_job(view, run_id)
+    with job.cancellation.working():
+        yield job

@@ -8,13 +8,14 @@ from shardlake.run import steps
 from shardlake.sink.lake.commit import Written
 from tasks.log import announce
 from tasks.retry import STAGE
-from tasks.view_job import view_job
+from tasks.view_job import step_of
 
 
 @task(name="write", task_run_name="write {view} {table}", **STAGE)
 def write(view: str, run_id: UUID, table: str, full: bool = False) -> list[Written]:
     """Write what the table does not hold yet, and register it; with `full` only as long as a whole commit's worth waits."""
-    done = steps.write(view_job(view, run_id), run_id, table, full=full)
+    with step_of(view, run_id) as job:
+        done = steps.write(job, run_id, table, full=full)
     for one in done:
         announce(
             "layout.written", f"view.{view}", view=view, layout=table, run=run_id, windows=len(one.windows), rows=one.counts.written,

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
-from shardlake.connection.connection import Lake, PostgresWarehouse
+from shardlake.connection.lake import Lake
+from shardlake.connection.postgres import PostgresWarehouse
 from shardlake.failpoints import NAMES
 from shardlake.sink.lake.columns import arrow_type
 from shardlake.sink.lake.iceberg import catalog

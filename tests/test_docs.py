@@ -16,7 +16,7 @@ from tests.world import ROOT
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 OURS = re.compile(r"^(?:[A-Z_]+=\S* )*(shardlake|prefect) (.+)$")
-KNOWN_PREFIXES = ("shardlake/", "flows/", "tasks/", "blocks/", "deployments/", "views/", "tests/", "bench/", "docs/")
+KNOWN_PREFIXES = ("shardlake/", "flows/", "tasks/", "blocks/", "deployments/", "views/", "examples/", "tests/", "bench/", "docs/")
 
 
 def spoken(page: Path) -> list[str]:

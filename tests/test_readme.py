@@ -49,7 +49,7 @@ def test_the_first_view_commands_run_in_their_order(world: WorldMaker) -> None:
 def test_every_file_that_the_readme_and_architecture_name_is_there() -> None:
     text = README + (ROOT / "ARCHITECTURE.md").read_text("utf-8")
     named = set(re.findall(r"\]\(([A-Za-z][^):]*)\)", text)) | {
-        n.split(":")[0] for n in re.findall(r"`((?:flows|shardlake|bench|tasks|blocks|deployments)/[^` ]+)`", text)
+        n.split(":")[0] for n in re.findall(r"`((?:flows|shardlake|bench|tasks|blocks|deployments|examples)/[^` ]+)`", text)
     }
     assert named
     assert [n for n in sorted(named) if not (ROOT / n).exists()] == []

@@ -16,7 +16,10 @@ import yaml
 
 from embedded.mariadb import MariaDB
 from embedded.postgres import Postgres
-from shardlake.connection.connection import Connection, Lake, MySQLShards, PostgresShards, PostgresWarehouse
+from shardlake.connection.kinds import Connection
+from shardlake.connection.lake import Lake
+from shardlake.connection.postgres import PostgresWarehouse
+from shardlake.connection.shards import MySQLShards, PostgresShards
 from shardlake.ledger.database import open_warehouse
 from shardlake.run.job import Job, open_job
 from shardlake.run.report import RunReport

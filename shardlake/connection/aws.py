@@ -8,7 +8,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
-from shardlake.connection.connection import Lake
+from shardlake.connection.lake import Lake
 from shardlake.errors import LakeUnavailable, SpecError
 
 RETRIES: Any = Config(retries={"mode": "adaptive", "max_attempts": 6}, connect_timeout=10)

@@ -21,12 +21,26 @@ _COUNTS = ("merged", "unchanged", "superseded", "rejected", "shape_rejected", "r
 
 
 class Range(Protocol):
-    """A range of versions `(lower, upper]`, and the step that it is cut by, as text."""
+    """What a backfill reads again: `(lower, upper]` of a cursor, as text on the scale of its kind, and how it is cut. The source knows how."""
 
-    kind: Any
-    lower: str
-    upper: str
-    step: str
+    @property
+    def kind(self) -> str:
+        """The cursor's kind."""
+
+    @property
+    def lower(self) -> str:
+        """Where the range begins; the row there is not in it."""
+
+    @property
+    def upper(self) -> str:
+        """Where the range ends; the row there is in it."""
+
+    @property
+    def step(self) -> str:
+        """The length of a slice."""
+
+    def slices(self) -> list[tuple[str, str]]:
+        """The range cut into steps, in order."""
 
 
 @dataclass(frozen=True, slots=True)

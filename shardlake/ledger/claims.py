@@ -7,9 +7,9 @@ from uuid import UUID
 
 import psycopg
 
+from shardlake.connection.postgres import conninfo
 from shardlake.errors import ClaimLost, WarehouseBusy
 from shardlake.ledger.database import Warehouse
-from shardlake.source.sql.postgres import conninfo
 
 Connection = psycopg.Connection[Any]
 
@@ -35,6 +35,10 @@ class Claims:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the claims back."""
         if self._connection:
             self._connection.close()
 

@@ -1,26 +1,35 @@
 """Connections to the warehouse: a pool for the process, and psycopg's errors as ours."""
 
+import os
 import re
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
+from threading import BoundedSemaphore, Lock, local
 from typing import Any
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from shardlake.connection.connection import PostgresWarehouse, Shard
+from shardlake import cancellation
+from shardlake.connection.address import Shard
+from shardlake.connection.postgres import PostgresWarehouse, conninfo
 from shardlake.connection.secret import redact
-from shardlake.errors import AccessRefused, ShardlakeError, SourceFailed, WarehouseBusy, WarehouseUnavailable
+from shardlake.errors import AccessRefused, RunEnded, ShardlakeError, SourceFailed, WarehouseBusy, WarehouseUnavailable
 from shardlake.ledger.migrate import migrate
-from shardlake.source.sql.postgres import conninfo
+from shardlake.parallelism import of_machine
 
 Connection = psycopg.Connection[Any]
 _REFUSED = ("28", "3D", "42501")
 
 
 class Warehouse:
-    """The warehouse of a run: a pool of sessions in UTC, in autocommit. The ledger is migrated at the first use."""
+    """The warehouse of a run: a pool of sessions in UTC, in autocommit. The ledger is migrated at the first use.
+
+    A thread waits for a session of the pool for as long as the others need theirs, and never fails for want of one. That
+    holds since no thread asks for a second while it has one, and none has one while it waits for its turn.
+    """
 
     def __init__(self, spec: PostgresWarehouse) -> None:
         self.spec = spec
@@ -28,34 +37,57 @@ class Warehouse:
         self._migrated = False
         session = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres"
         self._options: dict[str, Any] = {**conninfo(self.shard), "autocommit": True, "options": session}
+        self.most_connections = spec.max_connections or of_machine().sessions
         self._pool = ConnectionPool(
             kwargs=self._options,
-            min_size=0, max_size=spec.max_connections, open=False, check=ConnectionPool.check_connection,
+            min_size=0, max_size=self.most_connections, open=False, check=ConnectionPool.check_connection,
             timeout=spec.connect_timeout.total_seconds(), reconnect_timeout=spec.connect_timeout.total_seconds(), num_workers=2,
         )  # fmt: skip
+        self._free = BoundedSemaphore(self.most_connections)
+        self._mine = local()
+        self._turns: dict[str, Lock] = {}
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A session. Raises WarehouseUnavailable, WarehouseBusy or AccessRefused in place of psycopg's errors."""
+        """A session. Raises WarehouseUnavailable, WarehouseBusy or AccessRefused in place of psycopg's errors, and RunEnded."""
+        if getattr(self._mine, "held", False):
+            raise RuntimeError("a thread that holds a session of the pool asks for another; pass it on, or take `session()`")
         if not self._migrated:
             self.verify()
+        while not self._free.acquire(timeout=0.2):
+            cancellation.check()
+        self._mine.held = True
         try:
             self._pool.open()
-            with self._pool.connection() as connection:
+            with self._pool.connection() as connection, cancellation.waiting(lambda: _break_off(connection)):
                 yield connection
         except (psycopg.Error, PoolTimeout) as error:
-            raise self.failure(error) from None
+            raise self._failed(error) from None
+        finally:
+            self._mine.held = False
+            self._free.release()
 
     @contextmanager
     def session(self) -> Iterator[Connection]:
         """A connection of its own, for what holds one long; the pool stays for others. Raises as `connection` does."""
-        with self.connection():
-            pass  # migrates, and turns a wrong password into a plain message
+        if not self._migrated:
+            self.verify()
         try:
-            with psycopg.connect(**self._options) as connection:
+            with psycopg.connect(**self._options) as connection, cancellation.waiting(lambda: _break_off(connection)):
                 yield connection
         except psycopg.Error as error:
-            raise self.failure(error) from None
+            raise self._failed(error) from None
+
+    @contextmanager
+    def turn(self, name: str) -> Iterator[None]:
+        """Wait for other threads of this process that take the same turn. To be taken before a session, so that waiting holds none."""
+        lock = self._turns.setdefault(name, Lock())
+        while not lock.acquire(timeout=0.2):
+            cancellation.check()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def verify(self) -> None:
         """One plain connection first: a pool would retry a wrong password until its time is up."""
@@ -65,6 +97,14 @@ class Warehouse:
             self._migrated = True
         except psycopg.Error as error:
             raise self.failure(error) from None
+
+    def _failed(self, error: Exception) -> ShardlakeError:
+        """`failure`, but of a run that was broken off RunEnded, which is not tried again."""
+        try:
+            cancellation.check()
+        except RunEnded as ended:
+            return ended
+        return self.failure(error)
 
     def failure(self, error: Exception) -> ShardlakeError:
         """A psycopg error as one of ours: what may be retried, what must be mended. Holds no data."""
@@ -92,6 +132,14 @@ class Warehouse:
     def close(self) -> None:
         """Close every session."""
         self._pool.close()
+
+
+def _break_off(connection: Connection) -> None:
+    """End a connection that another thread waits on: its statement at the server, and the socket, should that not answer."""
+    with suppress(Exception):
+        connection.cancel_safe(timeout=1)
+    with socket.socket(fileno=os.dup(connection.fileno())) as own:
+        own.shutdown(socket.SHUT_RDWR)
 
 
 @cache

@@ -1,13 +1,12 @@
 """The ledger's runs: what each did on each shard, and what the shards' columns were when all was well."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
-
-from shardlake.run.report import RunReport, ShardReport
 
 Connection = psycopg.Connection[Any]
 LONGEST = timedelta(hours=6)
@@ -23,33 +22,32 @@ def open_run(connection: Connection, run_id: UUID, view: str, feed: str) -> None
     )
 
 
-def close_run(connection: Connection, report: RunReport) -> None:
-    """Write down how a run ended, shard by shard."""
+def close_run(connection: Connection, run_id: UUID, view: str, shards: Iterable[dict[str, Any]], *, ok: bool, message: str) -> None:
+    """Write down how a run ended. A shard's report is kept as the JSON that it is; `shard`, `state` and `error` in it as columns too."""
     with connection.transaction():
-        for shard in report.shards.values():
-            _close_shard(connection, report, shard)
-        state = "completed" if report.ok else "failed"
+        for report in shards:
+            _close_shard(connection, run_id, view, report)
         connection.execute(
             "UPDATE shardlake.runs SET ended_at = now(), state = %s, message = %s WHERE run_id = %s",
-            (state, report.headline(), report.run_id),
+            ("completed" if ok else "failed", message, run_id),
         )
 
 
-def _close_shard(connection: Connection, report: RunReport, shard: ShardReport) -> None:
+def _close_shard(connection: Connection, run_id: UUID, view: str, report: dict[str, Any]) -> None:
     connection.execute(
         "INSERT INTO shardlake.run_shards (run_id, view, shard, state, report, error) VALUES (%s, %s, %s, %s, %s, %s)"
         " ON CONFLICT (run_id, shard) DO UPDATE SET state = excluded.state, report = excluded.report, error = excluded.error, ended_at = now()",
-        (report.run_id, report.view, shard.shard, shard.state, Jsonb(shard.as_json()), shard.error),
+        (run_id, view, report["shard"], report["state"], Jsonb(report), report["error"]),
     )
 
 
-def shard_reports(connection: Connection, view: str, since: float) -> dict[str, ShardReport]:
-    """The last report of each shard, of those written since a time in seconds of the epoch."""
+def shard_reports(connection: Connection, view: str, since: float) -> dict[str, dict[str, Any]]:
+    """The last report of each shard as JSON, of those written since a time in seconds of the epoch."""
     rows = connection.execute(
         "SELECT DISTINCT ON (shard) shard, report FROM shardlake.run_shards WHERE view = %s AND ended_at >= to_timestamp(%s)"
         " ORDER BY shard, ended_at DESC", (view, since)
     )  # fmt: skip
-    return {shard: ShardReport.of_json(report) for shard, report in rows.fetchall()}
+    return dict(rows.fetchall())
 
 
 def last_active(connection: Connection, views: list[str]) -> datetime | None:

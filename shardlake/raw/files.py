@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from obstore.store import ObjectStore
 
-from shardlake.connection.connection import Lake
+from shardlake.connection.lake import Lake
 from shardlake.errors import AccountingError, FileGone
 from shardlake.ledger.extent import RawFile
 from shardlake.raw.store import get, open_store, put

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from obstore.store import LocalStore, ObjectStore, S3Store
 
-from shardlake.connection.connection import Lake
+from shardlake.connection.lake import Lake
 from shardlake.errors import FileGone, LakeUnavailable, SpecError
 
 T = TypeVar("T")

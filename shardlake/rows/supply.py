@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
-from shardlake.connection.connection import Lake
+from shardlake.connection.lake import Lake
 from shardlake.errors import AccountingError, ContractError
-from shardlake.ledger import windows
+from shardlake.ledger import rejects, windows
 from shardlake.ledger.database import Warehouse
 from shardlake.ledger.windows import Window
 from shardlake.raw import files as raw
 from shardlake.raw.files import Envelope
 from shardlake.raw.store import open_store
+from shardlake.rows.window_rows import WindowRows
 from shardlake.shape.chunk import Shaped, shape
 from shardlake.view.columns import TargetColumn, target_columns, version_type
 from shardlake.view.view import View
@@ -37,9 +39,19 @@ class Supply:
         """The columns of the view's sinks, by what the window's versions are."""
         return target_columns(self.view, version_type(window.extent.version_kind or ""))
 
-    def passing(self, window: Window) -> Iterator[Shaped]:
-        """The window's rows, of which what passes is kept for other sinks."""
-        return self.keep(window, self.chunks(window)) if self.keep else self.chunks(window)
+    def rows(self, window: Window, *, everything: bool = False, lacking_is_null: bool = False) -> WindowRows:
+        """The window's rows as every sink gets them: shaped, and judged where no rule is sure; `everything` has all judged."""
+        chunks = partial(self.chunks, window, lacking_is_null=lacking_is_null)
+        with self.ledger.connection() as connection:
+            settles = rejects.any_open(connection, self.view.name, window.partition, window.window_id)
+        return WindowRows(
+            self.view, window, self.columns(window), self.zone, self.ledger, chunks,
+            everything=everything, printing=bool(self.view.lake.layouts), settles=settles,
+        )  # fmt: skip
+
+    def passing(self, window: Window, rows: WindowRows) -> Iterator[Shaped]:
+        """The rows on their way to a sink, of which what passes is kept for others."""
+        return self.keep(window, iter(rows)) if self.keep else iter(rows)
 
     def chunks(self, window: Window, *, lacking_is_null: bool = False) -> Iterator[Shaped]:
         """The window's rows, one raw file at a time. A source column that raw does not hold is an error, or NULL.

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
 
-from shardlake.connection.connection import Connection
+from shardlake.connection.kinds import Connection
 from shardlake.errors import (
     AccessRefused,
     ContractError,
@@ -27,13 +27,13 @@ from shardlake.errors import (
 from shardlake.ledger import backfills, runs, windows
 from shardlake.ledger.claims import Claims
 from shardlake.ledger.extent import Json
-from shardlake.ledger.sinks import Applied
-from shardlake.run.backfill_slice import BackfillSlice, merge_slice_window, ranges_of, read_slice_window
+from shardlake.run.backfill_slice import BackfillSlice, ranges_of
 from shardlake.run.contract import drift
 from shardlake.run.job import Job, open_job
+from shardlake.run.loop import run_slices
 from shardlake.run.readers import prepare, stop
 from shardlake.run.report import BackfillReport, LayoutReport, ShardReport
-from shardlake.run.sync import persistent, write_layout
+from shardlake.run.threads import Threads, persistent
 from shardlake.sink.lake.commit import Written
 from shardlake.sink.lake.raw_table import register_raw
 from shardlake.source.door import Reach
@@ -64,7 +64,7 @@ class Backfill:
         names = list(dict.fromkeys(job.partition(name) for name in shards or job.partitions))
         self.report = BackfillReport(job.view.name, uuid4(), {n: ShardReport(n) for n in names})
         # one connection to the source is left to the regular run, and one to the warehouse
-        self.parallel = max(1, min(parallel, job.source.max_connections - 1, job.warehouse.spec.max_connections - 1))
+        self.parallel = max(1, min(parallel, job.source.max_connections - 1, job.warehouse.most_connections - 1))
         self.parts: list[BackfillSlice] = []
         self._out: set[str] = set()
         self._known = False
@@ -87,10 +87,9 @@ class Backfill:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self.job.spool:
-            self.job.spool.close()
         if error is not None:
-            stop(self.job)  # as a run does
+            self.job.cancellation.cancel()  # as a run does
+            stop(self.job)
             self.report.error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__}: the backfill was broken off"
         try:
             if self._known:
@@ -98,7 +97,9 @@ class Backfill:
         except ShardlakeError as late:
             self.report.error = self.report.error or str(late)
         self.report.seconds = time.perf_counter() - self._started
-        self._stack.close()
+        self.job.cancellation.afterwards(self._stack.close)
+        if self.job.spool:
+            self.job.cancellation.afterwards(self.job.spool.close)
 
     def _reaches(self) -> dict[str, Reach]:
         """How far each shard can be read. A shard that does not say fails here, and waits for the next run."""
@@ -107,7 +108,7 @@ class Backfill:
             try:
                 with self.job.ledger.connection() as connection:
                     mark = windows.position(connection, self.job.feed, name)
-                return persistent(lambda: self._reach(name, mark))
+                return persistent(lambda: self._reach(name, mark), self.job)
             except ShardlakeError as error:
                 return error
 
@@ -223,7 +224,7 @@ class Backfill:
             for name, (count, sums, seconds) in backfills.merged(connection, self.id).items():
                 shard = self.report.shards[name]
                 rows, size = sums.pop("raw_rows"), sums.pop("raw_bytes")
-                shard.merged_window(rows, size, Applied(**sums), seconds)  # type: ignore[arg-type]  # the columns are named as the counts are
+                shard.merged_window(rows, size, sums, seconds)
                 shard.windows = count
             left, total = backfills.slices(connection, self.id)
             self.report.done = total - len(left)
@@ -247,20 +248,6 @@ def backfill(
     Raises SpecError for what cannot be read as a range of the view's cursor, and WarehouseBusy where it is running already.
     """
     run = Backfill(open_job(view, connect), start, end, shards=shards, step=step, parallel=parallel)
-    with run, ThreadPoolExecutor(run.parallel) as pool:
-        list(pool.map(lambda part: _part(run, part), run.parts))
-        list(pool.map(lambda table: write_layout(run, table), run.layouts()))
+    with run, Threads(run.job, run.id, run.parallel) as executor:
+        run_slices(run, executor)
     return run.report
-
-
-def _part(run: Backfill, part: BackfillSlice) -> None:
-    """One part's windows, one after the other."""
-    more = not run.out(part)
-    try:
-        while more:
-            window = persistent(lambda: read_slice_window(run.job, part))
-            more = window is not None and persistent(lambda w=window: merge_slice_window(run.job, part, w))  # type: ignore[misc]  # mypy infers no type of a lambda's default
-        if not run.out(part):
-            run.merged(part)
-    except ShardlakeError as error:
-        run.failed(part, error)

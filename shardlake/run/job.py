@@ -1,15 +1,19 @@
 """A job: one view with its source, its sinks' connections and its ledger, as plain values and open pools."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from shardlake.allocators import tune_allocators
-from shardlake.connection.connection import Connection, Lake, PostgresWarehouse
+from shardlake.cancellation import Cancellation
+from shardlake.connection.kinds import Connection
+from shardlake.connection.lake import Lake
+from shardlake.connection.postgres import PostgresWarehouse
 from shardlake.errors import SpecError
 from shardlake.ledger.database import Warehouse, open_warehouse
 from shardlake.ledger.sinks import WAREHOUSE, layout_sink
 from shardlake.ledger.windows import Window
+from shardlake.parallelism import Parallelism, of_machine
 from shardlake.rows.supply import Supply
 from shardlake.shape.chunk import Shaped
 from shardlake.sink.lake.spool import Spool
@@ -32,6 +36,13 @@ class Job:
     lake: Lake
     supply: Supply = field(repr=False)
     spool: Spool | None = field(default=None, repr=False)
+    cancellation: Cancellation = field(default_factory=Cancellation, repr=False)
+
+    @property
+    def parallelism(self) -> Parallelism:
+        """How many chains and readers the machine, the view's `run` and the source's max_connections allow."""
+        found = of_machine(self.view.run)
+        return replace(found, readers=max(1, min(found.readers, self.source.max_connections, len(self.partitions))))
 
     @property
     def sinks(self) -> list[str]:
@@ -47,7 +58,7 @@ class Job:
 
 def open_job(view: View, connect: Callable[[str], Connection]) -> Job:
     """Resolve a view's connections by `connect`. Raises SpecError, SourceUnavailable, AccessRefused."""
-    tune_allocators()
+    tune_allocators(arenas=of_machine().arenas)
     source = connect(view.source.connection)
     warehouse = connect(view.warehouse.connection)
     lake = connect(view.lake.connection)

@@ -9,20 +9,20 @@ from shardlake.run.job import Job
 class Readers(Protocol):
     """A source that has processes which read."""
 
-    def prepare(self) -> None:
-        """Start them."""
+    def prepare(self, count: int) -> None:
+        """Start that many."""
 
     def stop(self) -> None:
-        """End them, whatever they do."""
+        """End them where nothing is being read."""
 
 
 def prepare(job: Job) -> None:
     """Start the source's readers while others still plan."""
     if isinstance(job.source, Readers):
-        job.source.prepare()
+        job.source.prepare(job.parallelism.readers)
 
 
 def stop(job: Job) -> None:
-    """End the source's readers: they may hang for as long as the source does."""
+    """End the source's readers, of which this run was the last to read."""
     if isinstance(job.source, Readers):
         job.source.stop()

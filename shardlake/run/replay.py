@@ -32,4 +32,4 @@ def _shard(run: Run, partition: str) -> None:
         ids = sinks.held(connection, job.view.name, sinks.WAREHOUSE, job.feed, partition)
     for window_id in ids:
         outcome = steps.apply(job, run.id, window_id, replay=True)
-        run.report.shards[partition].merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied, outcome.seconds)
+        run.report.shards[partition].merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied.counts(), outcome.seconds)

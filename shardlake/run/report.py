@@ -1,12 +1,12 @@
 """What a run did, shard by shard: the numbers that its table, its JSON, its artifact and the ledger all show."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 from uuid import UUID
 
 from shardlake.errors import shown
 from shardlake.ledger.extent import Extent
-from shardlake.ledger.sinks import Applied
 from shardlake.sink.lake.commit import Written
 
 STAGES = ("plan", "extract", "raw", "shape", "stage", "merge")
@@ -44,16 +44,16 @@ class ShardReport:
         self.upper, self.notes = extent.to_version, notes
         self.seconds["plan"] += seconds
 
-    def merged_window(self, rows: int, size: int, merged: Applied, seconds: dict[str, float]) -> None:
-        """A window was merged."""
+    def merged_window(self, rows: int, size: int, counts: Mapping[str, int], seconds: dict[str, float]) -> None:
+        """A window of so many raw rows and bytes was applied; `counts` are its verdicts, by the names that the ledger has for them."""
         self.windows += 1
         self.read += rows
         self.bytes += size
-        self.merged += merged.merged
-        self.unchanged += merged.unchanged
-        self.superseded += merged.superseded
-        self.rejected += merged.rejected + merged.shape_rejected
-        self.removed += merged.removed
+        self.merged += counts["merged"]
+        self.unchanged += counts["unchanged"]
+        self.superseded += counts["superseded"]
+        self.rejected += counts["rejected"] + counts["shape_rejected"]
+        self.removed += counts["removed"]
         for stage in STAGES[1:]:
             self.seconds[stage] += seconds.get(stage, 0.0)
 

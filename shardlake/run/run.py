@@ -58,16 +58,18 @@ class Run:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._claims.__exit__(kind, error, trace)
-        if self.job.spool:
-            self.job.spool.close()
         if error is not None:
-            stop(self.job)  # nobody waits for what they read, and they may hang for as long as the shard does
+            self.job.cancellation.cancel()
+            stop(self.job)
             self.report.error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__}: the run was broken off"
+        self.job.cancellation.afterwards(self._claims.close)  # no step goes on without its claim
+        if self.job.spool:
+            self.job.cancellation.afterwards(self.job.spool.close)
         self.report.seconds = time.perf_counter() - self._started
         try:
             with self.job.ledger.connection() as connection:
-                runs.close_run(connection, self.report)
+                shards = [shard.as_json() for shard in self.report.shards.values()]
+                runs.close_run(connection, self.id, self.report.view, shards, ok=self.report.ok, message=self.report.headline())
         except ShardlakeError as late:
             self.report.error = self.report.error or str(late)
 
@@ -109,7 +111,7 @@ class Run:
         """
         shard = self.report.shards[planned.plan.partition]
         for outcome in outcomes:
-            shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied, outcome.seconds)
+            shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied.counts(), outcome.seconds)
         return planned.unfinished is not None or (bool(outcomes) and outcomes[-1].more)
 
     def finish(self) -> None:

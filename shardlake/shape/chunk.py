@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any
 
 import duckdb
@@ -47,13 +48,14 @@ class Reject:
 class Shaped:
     """A chunk's view rows (all text, see `shape_query`), what was rejected, and how many raw rows became rows.
 
-    `places` are the rows' raw rows, counted from the chunk's first.
+    `places` are the rows' raw rows, counted from the chunk's first; `judged` the rows that the judge has rejected since.
     """
 
     rows: pa.Table
     shaped: int
     rejects: list[Reject]
     places: pa.ChunkedArray
+    judged: list[Reject] = dataclass_field(default_factory=list)
 
 
 def shape(view: View, table: pa.Table, kinds: dict[str, str], envelope: Envelope) -> Shaped:

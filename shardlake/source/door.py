@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from shardlake.connection.connection import Connection
+from shardlake.connection.kinds import Connection
 from shardlake.errors import SpecError
 from shardlake.kinds import source_kind
 from shardlake.ledger.extent import Extent, Json, Reading

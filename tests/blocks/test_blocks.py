@@ -23,9 +23,9 @@ import blocks
 from blocks.connection_block import ConnectionBlock
 from blocks.resolve import connect as connect_in_flows
 from cli.connect import connect as connect_in_commands
-from shardlake.connection import connection
-from shardlake.connection.connection import KINDS
 from shardlake.connection.connection_file import connection_names, load_connection
+from shardlake.connection.kinds import KINDS
+from shardlake.connection.lake import Lake
 from shardlake.errors import SpecError
 from tests.prefect_api import PrefectApi
 from tests.world import ORDERS_TABLE, ROOT, World, WorldMaker
@@ -165,7 +165,7 @@ AWS = AwsCredentials(
     assume_role_arn="arn:aws:iam::123456789012:role/lake", assume_role_kwargs=AssumeRoleParameters(ExternalId="e1", DurationSeconds=900),
     aws_client_parameters=AwsClientParameters(endpoint_url="http://s3.example:9000"),
 )  # fmt: skip
-PLAIN = connection.Lake.model_validate(
+PLAIN = Lake.model_validate(
     {
         "url": "s3://bucket/lake", "access_key_id": "AKIA0", "secret_access_key": "open sesame", "session_token": "open barley",
         "region": "eu-west-1", "role": {"arn": "arn:aws:iam::123456789012:role/lake", "external_id": "e1", "seconds": 900},

@@ -85,6 +85,22 @@ def test_a_connections_file_is_checked_too_and_its_secrets_are_not_shown(world: 
     assert "hunter" not in done.stdout
 
 
+def test_a_ledger_that_is_no_declared_database_is_a_problem_of_the_file(world: WorldMaker) -> None:
+    w = world()
+    w.write_files()
+    found = w.connections()
+    path = w.folder / "ledger.yaml"
+    path.write_text(yaml.safe_dump({**found, "ledger": "postgres-warehouse/main"}))
+    assert w.command("--connections", str(path), "check").stdout == "1 views, 0 problems\n"
+    path.write_text(yaml.safe_dump({**found, "ledger": "postgres-warehouse/nowhere"}))
+    done = w.command("--connections", str(path), "check")
+    assert done.returncode == 1
+    assert done.stdout == (
+        f"{path}: ledger: {path} has no connection 'postgres-warehouse/nowhere'; there are: postgres-warehouse/main."
+        " Write the name of one, as in postgres-warehouse/ledger.\n1 views, 1 problems\n"
+    )
+
+
 def test_the_views_of_this_project_are_good(world: WorldMaker) -> None:
     done = world().command(
         "--views",

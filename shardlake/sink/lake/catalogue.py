@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import psycopg
 
-from shardlake.connection.connection import Lake
+from shardlake.connection.lake import Lake
 from shardlake.ledger import lake as ledger
 from shardlake.sink.lake.tables import LakeTable
 

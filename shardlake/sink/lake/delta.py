@@ -14,7 +14,7 @@ from deltalake import DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow.dataset import ParquetFragmentScanOptions
 
-from shardlake.connection.connection import Lake
+from shardlake.connection.lake import Lake
 from shardlake.errors import LakeUnavailable
 from shardlake.quoting import ansi
 from shardlake.sink.lake.current import Keys, frame_of, plain_arrow, rows_among

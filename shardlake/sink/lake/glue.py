@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shardlake.connection.aws import RETRIES, client
-from shardlake.connection.connection import Lake
+from shardlake.connection.lake import Lake
 from shardlake.errors import AccessRefused, CatalogueUnavailable, ContractError, ShardlakeError
 from shardlake.sink.lake.hive import presto
 from shardlake.sink.lake.partition import DEFAULT

@@ -20,12 +20,12 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from shardlake.connection.aws import RETRIES, client
-from shardlake.connection.connection import Lake, PostgresWarehouse
+from shardlake.connection.lake import Lake
+from shardlake.connection.postgres import PostgresWarehouse, conninfo
 from shardlake.errors import LakeUnavailable
 from shardlake.sink.lake.current import Keys, frame_of, plain_arrow, rows_among
 from shardlake.sink.lake.iceberg_arrow import keep_null_lists, wide
 from shardlake.sink.lake.iceberg_store import properties
-from shardlake.source.sql.postgres import conninfo
 from shardlake.view.layout import Layout, folded
 from shardlake.view.view import View
 

@@ -13,7 +13,7 @@ from obstore.store import ObjectStore
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
 from pyiceberg.typedef import EMPTY_DICT, Properties
 
-from shardlake.connection.connection import Lake
+from shardlake.connection.lake import Lake
 from shardlake.raw.store import address, open_store, reader
 
 _LAKE = "shardlake.lake"

@@ -5,6 +5,7 @@ shape than it is told, by NULLs: so wherever it gives NULL, or a struct of nothi
 """
 
 import json
+import re
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from typing import Any
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 
 from shardlake.quoting import ansi_text
 from shardlake.shape.chunk import duck
-from shardlake.shape.json_limits import SUSPICIOUS, Members, any_rounds, may_round, parse_exact
+from shardlake.shape.json_limits import SUSPICIOUS, Members, Number, any_rounds, may_round, parse_exact
 from shardlake.shape.uncertain import certain
 from shardlake.shape.values import Unread, has_offset, in_zone, values
 from shardlake.sink.lake.columns import part_type
@@ -28,6 +29,8 @@ _OPENING = {List: "[", Struct: "{"}
 _EXPONENT = r"\A-?[0-9](?:\.[0-9]+)?e[+-][0-9]+\z"
 """A number that `from_json` spells in another way than JSON: `1e-05` for 0.00001."""
 _BLANKS = " \t\n\r"
+_DOUBLE = 17
+"""Digits that tell every double from its neighbours: `shardlake.cast_error` takes the nearest one up to so many."""
 
 
 def nested_values(part: Nested, texts: pa.ChunkedArray, zone: str) -> tuple[pa.Array, pa.Array]:
@@ -109,12 +112,16 @@ class _Reading:
 
 
 def _rounds(part: Part, value: Any) -> bool:
-    """Whether a leaf has a number that DuckDB would round. A double is what it reads a fraction as, so that one suffers nothing."""
+    """Whether a leaf has a number that DuckDB would round. A double is what it reads a fraction as, so that one of as many digits as
+    a double can need suffers nothing; one of more is for `cast_error` to accept or to refuse.
+    """
     if isinstance(part, List):
         return isinstance(value, list) and any(_rounds(part.element, v) for v in value)
     if isinstance(part, Struct):
         return isinstance(value, Members) and any(_rounds(inner, value.get(key)) for key, inner in part.fields)
-    return part.name != "double precision" and any_rounds(value)
+    if part.name == "double precision":
+        return isinstance(value, Number) and len(re.sub(r"[eE].*|\D", "", value.text).lstrip("0")) > _DOUBLE
+    return any_rounds(value)
 
 
 def _from_json(documents: pa.Array, structure: Any) -> pa.Array:

@@ -14,7 +14,7 @@ from fsspec import AbstractFileSystem
 from fsspec.spec import AbstractBufferedFile
 from obstore.store import ObjectStore
 
-from shardlake.connection.connection import Lake
+from shardlake.connection.lake import Lake
 from shardlake.errors import SpecError
 from shardlake.ledger import lake as ledger
 from shardlake.ledger.database import Warehouse

@@ -15,7 +15,6 @@ from shardlake.sink.lake.current import frame_of
 from shardlake.sink.lake.partition import unfit
 from shardlake.sink.lake.spool import read_table, write_chunk, write_table
 from shardlake.sink.lake.typed import LakeReject, Split, settle, split
-from shardlake.sink.postgres.merge_sql import MergeSql
 from shardlake.view.view import View
 
 BATCH = 24 << 20
@@ -85,7 +84,7 @@ def _made(job: Job, window_id: int) -> Iterator[Split]:
     """A window's rows, made of raw. A source column that raw does not hold is NULL."""
     window, base = job.supply.window(window_id), 0
     columns = job.supply.columns(window)
-    for shaped in job.supply.chunks(window, lacking_is_null=True):
+    for shaped in job.supply.rows(window, lacking_is_null=True):
         yield split(columns, shaped, base, job.supply.zone)
         base += shaped.shaped + len(shaped.rejects)
 
@@ -98,11 +97,9 @@ def _written(job: Job, window_id: int, folder: Path) -> Iterator[Path]:
 
 def _settled(job: Job, window: Pending, unresolved: pa.Table, tally: Tally) -> pa.Table:
     columns = job.supply.columns(job.supply.window(window.window_id))
-    sql = MergeSql(job.view, window.window_id, window.partition, columns, "", job.supply.zone)
     with job.ledger.connection() as connection:
-        settled, rejected, rejects = settle(connection, sql, unresolved)
+        settled, rejects = settle(connection, job.view, columns, unresolved)
     tally.view_rows += unresolved.num_rows
-    tally.rejected += rejected
     tally.reject(window.window_id, window.partition, rejects)
     return settled
 

@@ -13,14 +13,13 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shardlake.quoting import ansi, ansi_list
+from shardlake.quoting import ansi
 from shardlake.shape.chunk import Shaped, duck
 from shardlake.shape.query import ROW
 from shardlake.shape.values import Unread, in_zone, values
-from shardlake.sink.lake.columns import NAIVE, arrow_type, has_offset, lake_type, odd, printed, tried, typed
+from shardlake.sink.lake.columns import NAIVE, arrow_type, has_offset, lake_type, odd, tried, typed
 from shardlake.sink.lake.nested import nested_values
 from shardlake.sink.lake.nested_exact import exact_values
-from shardlake.sink.postgres.merge_sql import MergeSql
 from shardlake.view.columns import TargetColumn
 from shardlake.view.view import View
 
@@ -149,28 +148,15 @@ def _in_zone(columns: list[TargetColumn], rows: pa.Table, zone: str) -> tuple[pa
     return rows.filter(pc.invert(pc.is_in(rows.column(ROW), left))), left
 
 
-def settle(connection: Connection, sql: MergeSql, unresolved: pa.Table) -> tuple[pa.Table, int, list[LakeReject]]:
-    """Typed rows of unresolved ones, how many of them the warehouse rejects, too, and those that the lake alone cannot hold."""
-    view, columns = sql.view, [c for c in sql.columns if c.name != "_shard"]
+def settle(
+    connection: Connection, view: View, columns: tuple[TargetColumn, ...], unresolved: pa.Table
+) -> tuple[pa.Table, list[LakeReject]]:
+    """Typed rows of those that the judge has printed, and those that the lake alone cannot hold."""
+    own = [c for c in columns if c.name != "_shard"]
     with connection.transaction(force_rollback=True):
-        connection.execute("SELECT set_config('TimeZone', %s, true)", (sql.zone,))
-        lines = ", ".join(f"{ansi(n)} text" for n in unresolved.column_names)
-        connection.execute(f"CREATE TEMP TABLE unresolved ({lines})")
-        with (
-            connection.cursor() as cursor,
-            cursor.copy(f"COPY unresolved ({ansi_list(tuple(unresolved.column_names))}) FROM STDIN") as copy,
-        ):
-            for row in zip(*(c.cast(pa.string()).to_pylist() for c in unresolved.columns), strict=True):
-                copy.write_row(row)
-        judged = connection.execute(sql.judge("unresolved")).rowcount
-        # what is nested is read as it came: numbers that become text are not spelt as Postgres spells them
-        items = ", ".join(f"s.{ansi(c.name)}" if c.lake else printed(c.type, "s." + ansi(c.name)) for c in columns)
-        found = connection.execute(f"SELECT {items}, s._op, s.{PLACE} FROM unresolved s ORDER BY s.{PLACE}::bigint").fetchall()
-        names = [*(c.name for c in columns), "_op", PLACE]
-        texts = pa.table({n: pa.array([row[i] for row in found], pa.string()) for i, n in enumerate(names)})
-        nested = {c.name: exact_values(connection, c.name, c.lake, texts.column(c.name).to_pylist()) for c in columns if c.lake}
-    rows, rejects = _held(view, columns, texts, nested, lake_schema(sql.columns))
-    return rows, judged, rejects
+        nested = {c.name: exact_values(connection, c.name, c.lake, unresolved.column(c.name).to_pylist()) for c in own if c.lake}
+    texts = unresolved.select([*(c.name for c in own), "_op", PLACE])
+    return _held(view, own, texts.set_column(len(own) + 1, PLACE, texts.column(PLACE).cast(pa.string())), nested, lake_schema(columns))
 
 
 def _held(

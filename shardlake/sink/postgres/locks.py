@@ -27,14 +27,13 @@ def locking(connection: Connection, view: View, table: str) -> Iterator[None]:
         ) from None
 
 
-@contextmanager
-def waiting(connection: Connection) -> Iterator[None]:
-    """Within a `locking` transaction: wait as long as it takes."""
+def wait_for_turn(connection: Connection, name: str, *, shared: bool = False) -> None:
+    """Within a `locking` transaction: take the lock of this name until its end, however long others hold it."""
     connection.execute(
-        "SELECT set_config('shardlake.lock_timeout', current_setting('lock_timeout'), true), set_config('lock_timeout', '0', true)"
-    )
-    yield
-    connection.execute("SELECT set_config('lock_timeout', current_setting('shardlake.lock_timeout'), true)")
+        "SELECT set_config('shardlake.lock_timeout', current_setting('lock_timeout'), true), set_config('lock_timeout', '0', true),"
+        f" pg_advisory_xact_lock{'_shared' if shared else ''}(hashtextextended(%s, 0)),"
+        " set_config('lock_timeout', current_setting('shardlake.lock_timeout'), true)", (name,)
+    )  # fmt: skip
 
 
 def _holders(connection: Connection, table: str) -> str:

@@ -1,11 +1,11 @@
 """The statements of a merge, as text. `s` is the staging table, `m` the target; values travel as text until the cast."""
 
 from dataclasses import dataclass
+from inspect import cleandoc
 
 from shardlake.quoting import ansi, ansi_list, postgres_text
 from shardlake.rows.cast import cast
-from shardlake.shape.uncertain import INDEXABLE_BYTES
-from shardlake.sink.postgres.names import staging, staging_rejects
+from shardlake.sink.postgres.names import staging
 from shardlake.view.columns import TargetColumn
 from shardlake.view.types import Type
 from shardlake.view.view import View
@@ -26,6 +26,7 @@ class MergeSql:
     into: str
     zone: str = "UTC"
     since: tuple[tuple[str | None, str | None], ...] = ()
+    of_backfill: bool = False
 
     @property
     def staging(self) -> str:
@@ -38,19 +39,47 @@ class MergeSql:
     def _value(self, name: str, prefix: str = "s.") -> str:
         return postgres_text(self.shard) if name == "_shard" else cast(self._type(name), prefix + ansi(name))
 
-    def _same(self, names: tuple[str, ...]) -> str:
-        return " AND ".join(f"m.{ansi(n)} = {self._value(n)}" for n in names)
-
-    def _newer(self, version: str, shard: str, row: str) -> str:
-        """Whether a staged row replaces `m`: a later version; at the same version another row of the same shard, or
-        of a shard that sorts later, so that the outcome does not depend on the order in which shards come."""
-        mine = f"m.{ansi(str(self.view.version_column))}"
-        theirs = ", ".join(f"m.{ansi(c.name)}" for c in self.columns)
+    def _newer(self, row: str, differs: str) -> str:
+        """Whether a staged row, which has its version at `row`, replaces `m`: a later version; at the same version another row (as
+        `differs` says) of the same shard, or of a shard that sorts later, so that the outcome does not depend on the order in
+        which shards come. A table that is replaced has no versions: of several shards the one that sorts last has the key.
+        """
+        shard = postgres_text(self.shard)
+        if self.view.warehouse.write != "merge":
+            return f"{shard} > m._shard" if self.view.warehouse.write == "replace" else "false"
+        version, mine = self._versions(row)
         kept = f" AND NOT (m._shard = {shard} AND {self._read_since(version)})" if self.since else ""
         return (
             f"({version} > {mine} OR ({mine} IS NULL AND {version} IS NOT NULL)"
-            f" OR ({version} IS NOT DISTINCT FROM {mine} AND {shard} >= m._shard{kept} AND ({row}) IS DISTINCT FROM ({theirs})))"
+            f" OR ({version} IS NOT DISTINCT FROM {mine} AND {shard} >= m._shard{kept} AND {differs}))"
         )
+
+    def _older(self, row: str) -> str:
+        """Whether `m` is a newer version than a staged row."""
+        shard = postgres_text(self.shard)
+        if self.view.warehouse.write != "merge":
+            return f"m._shard > {shard}"
+        version, mine = self._versions(row)
+        return (
+            f"({mine} > {version} OR ({version} IS NULL AND {mine} IS NOT NULL)"
+            f" OR ({mine} IS NOT DISTINCT FROM {version} AND m._shard > {shard}))"
+        )
+
+    def _versions(self, row: str) -> tuple[str, str]:
+        """A staged row's version, cast already, and the target's."""
+        name = str(self.view.version_column)
+        return row + self._early[name], f"m.{ansi(name)}"
+
+    def _differs(self) -> str:
+        """Whether a staged row has another value than `m` beside key and version, which are equal here."""
+        pairs = [f"{self._value(c.name)} IS DISTINCT FROM m.{ansi(c.name)}" for c in self.columns if c.name not in self._early]
+        return f"({' OR '.join(pairs)})"
+
+    @property
+    def _early(self) -> dict[str, str]:
+        """The columns that are cast once, for the join: the key's and the version, each with the name that its value has then."""
+        names = dict.fromkeys((*self.view.key, self.view.version_column))
+        return {n: f"_shardlake_early{i}" for i, n in enumerate(names) if n not in ("_shard", None)}
 
     def _read_since(self, value: str) -> str:
         """Whether a version lies in one of the ranges that were read since."""
@@ -63,93 +92,66 @@ class MergeSql:
             ranges.append(f"({' AND '.join(edges) or 'true'})")
         return f"coalesce({' OR '.join(ranges)}, false)"
 
-    def insert(self, *, compare_first: bool) -> str:
-        """Cast and upsert. With `compare_first`, rows that change nothing are found by a join before they are cast."""
-        names = tuple(c.name for c in self.columns)
-        values = ", ".join(self._value(n) for n in names)
-        live = "s._op IS NULL"
-        sql = f"INSERT INTO {self.into} AS m ({ansi_list(names)})\nSELECT {values}\nFROM {self.staging} s\nWHERE {live}"
-        rest = tuple(n for n in names if n not in self.view.key)
-        update = ", ".join(f"{ansi(n)} = excluded.{ansi(n)}" for n in rest)
-        if self.view.warehouse.write == "append" or not rest:
-            return f"{sql}\nON CONFLICT ({ansi_list(self.view.key)}) DO NOTHING"
-        if self.view.warehouse.write == "replace":  # of shards that hold one key the last has it, in whatever order they come
-            return f"{sql}\nON CONFLICT ({ansi_list(self.view.key)}) DO UPDATE SET {update}\nWHERE excluded._shard > m._shard"
-        version = str(self.view.version_column)
-        if compare_first:
-            newer = self._newer(self._value(version), postgres_text(self.shard), values)
-            sql += f"\n  AND NOT EXISTS (SELECT FROM {self.into} m WHERE {self._same(self.view.key)} AND NOT {newer})"
-        newer = self._newer(f"excluded.{ansi(version)}", "excluded._shard", ansi_list(names, "excluded."))
-        return f"{sql}\nON CONFLICT ({ansi_list(self.view.key)}) DO UPDATE SET {update}\nWHERE {newer}"
+    def upsert(self) -> str:
+        """Give every staged row its verdict, write the new and the newer, and return what `Verdicts` has, in its order.
 
-    def superseded(self) -> str:
-        """How many staged rows met a newer version, after the upsert."""
-        if self.view.warehouse.write != "merge":
-            return f"SELECT count(*) FROM {self.staging} s JOIN {self.into} m ON {self._same(self.view.key)} WHERE s._op IS NULL AND m._shard > {postgres_text(self.shard)}"
-        version, mine = self._value(str(self.view.version_column)), f"m.{ansi(str(self.view.version_column))}"
-        return (
-            f"SELECT count(*) FROM {self.staging} s JOIN {self.into} m ON {self._same(self.view.key)}\n"
-            f"WHERE s._op IS NULL AND ({mine} > {version} OR ({version} IS NULL AND {mine} IS NOT NULL)"
-            f" OR ({mine} IS NOT DISTINCT FROM {version} AND m._shard > {postgres_text(self.shard)}))"
+        Keys and versions are cast once, and the other values where they are needed. A target's row is looked up by its key: Postgres
+        knows nothing of the staged rows, and would read the whole target instead. `ctid` says where a row stands; since another
+        transaction may move it meanwhile, the version is compared once more as it is written.
+        """
+        early = self._early
+        casts = "".join(f", {self._value(n)} AS {alias}" for n, alias in early.items())
+        aliases = "".join(f", s.{alias}" for alias in early.values())
+        known = {n: f"w.{alias}" for n, alias in early.items()}
+        names = tuple(c.name for c in self.columns)
+        looked = ", ".join(f"m.{ansi(n)}" for n in names)
+        same = " AND ".join(f"m.{ansi(k)} = {'s.' + early[k] if k in early else postgres_text(self.shard)}" for k in self.view.key)
+        values = {n: known.get(n) or self._value(n) for n in names}
+        update = [n for n in names if n not in self.view.key]
+        changes = ", ".join(f"{ansi(n)} = {values[n]}" for n in update)
+        written = (
+            f"UPDATE {self.into} m SET {changes} FROM verdicts w JOIN {self.staging} s ON s.ctid = w.place"
+            f" WHERE w.verdict = 'newer' AND m.ctid = w.met AND m.tableoid = w.met_in AND {self._newer('w.', 'true')} RETURNING 1"
+            if update and self.view.warehouse.write != "append"
+            else "SELECT 1 WHERE false"
         )
+        return cleandoc(f"""
+            WITH verdicts AS MATERIALIZED (
+                SELECT s._shardlake_place AS place, m.ctid AS met, m.tableoid AS met_in{aliases},
+                    CASE WHEN s._op IS NOT NULL THEN 'gone'
+                         WHEN m.ctid IS NULL THEN 'new'
+                         WHEN {self._newer("s.", self._differs())} THEN 'newer'
+                         WHEN {self._older("s.")} THEN 'superseded'
+                         ELSE 'unchanged' END AS verdict
+                FROM (SELECT s.ctid AS _shardlake_place, s.*{casts} FROM {self.staging} s OFFSET 0) s
+                LEFT JOIN LATERAL (SELECT m.ctid, m.tableoid, {looked} FROM {self.into} m WHERE s._op IS NULL AND {same} LIMIT 1) m ON true
+            ), updated AS (
+                {written}
+            ), inserted AS (
+                INSERT INTO {self.into} ({ansi_list(names)})
+                SELECT {", ".join(values.values())} FROM verdicts w JOIN {self.staging} s ON s.ctid = w.place WHERE w.verdict = 'new'
+                ON CONFLICT ({ansi_list(self.view.key)}) DO NOTHING RETURNING 1
+            )
+            SELECT count(*) FILTER (WHERE verdict = 'new'), count(*) FILTER (WHERE verdict = 'newer'),
+                count(*) FILTER (WHERE verdict = 'unchanged'), count(*) FILTER (WHERE verdict = 'superseded'),
+                count(*) FILTER (WHERE verdict = 'gone'), (SELECT count(*) FROM inserted), (SELECT count(*) FROM updated)
+            FROM verdicts""")
+
+    @property
+    def keys_may_repeat(self) -> bool:
+        """Whether two rows of one window may have one key: not where the key has all that tells rows of the source apart."""
+        of_source = {self.view.target_of(k) for k in self.view.source.primary_key}
+        element = {self.view.index_column} if self.view.explode else set()
+        return not (of_source | element) <= {*self.view.key}
 
     def drop_older_twins(self) -> str:
         """Of several staged rows with one key, keep the newest; of equal versions the one that was read last."""
         order = f"{self._value(self.view.version_column)} DESC NULLS LAST, " if self.view.version_column else ""
         keys = ", ".join(self._value(k) for k in self.view.key)
+        rows = "s._op IS NULL" if self.view.explode else "true"  # the mark of a parent without elements has no key of its own
         return (
             f"DELETE FROM {self.staging} WHERE ctid IN (SELECT place FROM (SELECT s.ctid AS place,"
-            f" row_number() OVER (PARTITION BY {keys} ORDER BY {order}s.ctid DESC) AS nth FROM {self.staging} s WHERE s._op IS NULL) t WHERE nth > 1)"
-        )
-
-    def reject(self, *, everything: bool) -> str:
-        """Have Postgres judge the uncertain (or every row), and move those that do not cast to the rejects."""
-        return (
-            f"WITH {self._judged(self.staging, everything=everything)},\n"
-            f"removed AS (DELETE FROM {self.staging} t USING judged j WHERE t.ctid = j.place)\n"
-            "INSERT INTO shardlake.rejects (window_id, view, shard, stage, row_key, column_name, value, reason)\n"
-            f"SELECT {self.window_id}, {postgres_text(self.view.name)}, {postgres_text(self.shard)}, 'merge', row_key, name, left(value, 500), reason FROM judged RETURNING 1"
-        )
-
-    def judge(self, table: str) -> str:
-        """Take the rows that do not cast out of a table like staging: the same judgement, recorded nowhere."""
-        return f"WITH {self._judged(table, everything=False)} DELETE FROM {table} t USING judged j WHERE t.ctid = j.place"
-
-    def _judged(self, table: str, *, everything: bool) -> str:
-        indexed = {c for group in (self.view.key, *self.view.warehouse.indexes) for c in group}
-        checks: list[str] = []
-        for column in self.columns:
-            if column.name == "_shard":
-                continue
-            value = f"s.{ansi(column.name)}"
-            reason = f"shardlake.cast_error({value}, {postgres_text(str(column.type))})"
-            if column.type.certain is None:
-                reason = "NULL" if column.type.name == "text" else reason
-            elif column.type.name != "varchar":  # a pattern costs a tenth of the cast that it spares
-                reason = f"CASE WHEN {value} ~ {postgres_text(f'^(?:{column.type.certain})$')} THEN NULL ELSE {reason} END"
-            if column.name in indexed and column.type.name in ("text", "varchar", "jsonb", "bytea"):
-                reason = f"CASE WHEN octet_length({value}) > {INDEXABLE_BYTES} THEN 'is longer than the {INDEXABLE_BYTES} bytes that an index takes' ELSE {reason} END"
-            if column.name in self.view.key:
-                live = "" if column.name in self.view.unit_key else " AND s._op IS NULL"
-                reason = f"CASE WHEN {value} IS NULL{live} THEN 'is NULL in the key' ELSE {reason} END"
-            checks.append(f"({len(checks)}, {postgres_text(column.name)}, {value}, {reason})")
-        where = "true" if everything else "s._uncertain IS NOT NULL"
-        return (
-            f"judged AS (\n  SELECT s.ctid AS place, s._op AS op, {self.row_key()} AS row_key, f.name, f.value, f.reason FROM {table} s\n"
-            f"  CROSS JOIN LATERAL (SELECT c.name, c.value, c.reason FROM (VALUES {', '.join(checks)}) AS c(nth, name, value, reason)"
-            f" WHERE c.reason IS NOT NULL ORDER BY c.nth LIMIT 1) f\n  WHERE {where})"
-        )
-
-    def row_key(self) -> str:
-        """A staged row's key as it was read."""
-        own = (k for k in self.view.key if k != "_shard")
-        return "jsonb_build_object(" + ", ".join(f"{postgres_text(k)}, left(s.{ansi(k)}, 500)" for k in own) + ")"
-
-    def shape_rejects(self) -> str:
-        """Take over what shape rejected."""
-        return (
-            "INSERT INTO shardlake.rejects (window_id, view, shard, stage, row_key, column_name, value, reason)\n"
-            f"SELECT {self.window_id}, {postgres_text(self.view.name)}, {postgres_text(self.shard)}, 'shape', row_key, column_name, value, reason FROM {staging_rejects(self.window_id)}"
+            f" row_number() OVER (PARTITION BY {keys} ORDER BY {order}s.ctid DESC) AS nth FROM {self.staging} s WHERE {rows}) t WHERE nth > 1)"
         )
 
     # --- units: rows that come and go together (a deleted row, an exploded parent's elements) ------------------------
@@ -174,7 +176,8 @@ class MergeSql:
         )
 
     def drop_stale_units(self) -> str:
-        """Staged rows of units of which a newer version is staged, in the target, or remembered as gone."""
+        """Staged rows of units of which a newer version is staged, in the target, or remembered as gone; returns how many they are,
+        and how many of them are rows of the view."""
         version = str(self.view.version_column)
         same_unit = " AND ".join(f"u.{ansi(k)} = {self._value(k, 't.')}" for k in self.view.unit_key)
         in_target = " AND ".join(f"m.{ansi(k)} = u.{ansi(k)}" for k in self.view.unit_key)
@@ -188,10 +191,10 @@ class MergeSql:
             f" OR EXISTS (SELECT FROM {self.into} m WHERE {in_target} AND ({found} > {later} OR ({found} = {later} AND {kept})))"
             f" OR EXISTS (SELECT FROM shardlake.tombstones d WHERE d.view = {postgres_text(self.view.name)} AND d.unit_key = jsonb_build_array({self._unit('u.')})"
             f" AND ({dead} > {later} OR ({dead} = {later} AND {kept})))) RETURNING t._op)\n"
-            f"SELECT count(*) FILTER (WHERE {self.counts('_op')}) FROM stale"
+            f"SELECT count(*), count(*) FILTER (WHERE {self._is_row('_op')}) FROM stale"
         )
 
-    def counts(self, op: str) -> str:
+    def _is_row(self, op: str) -> str:
         """Whether a staged row is a row of the view: marks of parents without elements are not."""
         return f"{op} IS NULL" if self.view.explode else "true"
 
@@ -203,18 +206,24 @@ class MergeSql:
     def remove_gone(self) -> str:
         """Target rows of the staged units that are not staged again."""
         unit = " AND ".join(f"m.{ansi(k)} = u.{ansi(k)}" for k in self.view.unit_key)
+        same = " AND ".join(f"m.{ansi(k)} = {self._value(k)}" for k in self.view.key)
         return (
             f"DELETE FROM {self.into} m USING units u WHERE {unit}"
-            f" AND NOT EXISTS (SELECT FROM {self.staging} s WHERE s._op IS NULL AND {self._same(self.view.key)})"
+            f" AND NOT EXISTS (SELECT FROM {self.staging} s WHERE s._op IS NULL AND {same})"
         )
 
     def tombstones(self) -> str:
-        """Remember the units that are gone, so that no older version brings them back; returns how many are news."""
+        """Remember the units that are gone, so that no older version brings them back; returns how many are gone, of how many that is
+        news, and of how many it was known."""
+        same = f"d.view = {postgres_text(self.view.name)} AND d.unit_key = jsonb_build_array({self._unit('u.')})"
         return (
             "WITH news AS (INSERT INTO shardlake.tombstones AS d (view, unit_key, version, shard)"
             f" SELECT {postgres_text(self.view.name)}, jsonb_build_array({self._unit('u.')}), u._seq, {postgres_text(self.shard)} FROM units u WHERE u._op"
             " ON CONFLICT (view, unit_key) DO UPDATE SET version = excluded.version, shard = excluded.shard"
-            " WHERE (d.version, d.shard) IS DISTINCT FROM (excluded.version, excluded.shard) RETURNING 1)\nSELECT count(*) FROM news"
+            " WHERE (d.version, d.shard) IS DISTINCT FROM (excluded.version, excluded.shard) RETURNING 1)\n"
+            "SELECT count(*), (SELECT count(*) FROM news),"
+            f" count(*) FILTER (WHERE EXISTS (SELECT FROM shardlake.tombstones d WHERE {same} AND (d.version, d.shard) = (u._seq, {postgres_text(self.shard)})))"
+            " FROM units u WHERE u._op"
         )
 
     def forget_tombstones(self) -> str:

@@ -17,11 +17,6 @@ def staging(window_id: int) -> str:
     return f"{STAGING}.w{window_id}"
 
 
-def staging_rejects(window_id: int) -> str:
-    """What shape rejected of a window, until the merge commits it."""
-    return f"{STAGING}.w{window_id}_rejects"
-
-
 def index_name(table: str, columns: tuple[str, ...]) -> str:
     """An index's name: the same for the same columns, and never too long for Postgres."""
     full = "_".join((table, *columns))

@@ -1,20 +1,21 @@
 """The warehouse's table as a sink: windows are staged and merged, or copied straight in, in one transaction each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
-from shardlake.errors import StagingLost
+from shardlake.errors import SourceFailed, StagingLost
 from shardlake.ledger.database import Warehouse
 from shardlake.ledger.sinks import WAREHOUSE, Applied
 from shardlake.ledger.windows import Window
 from shardlake.rows.supply import Supply
-from shardlake.shape.chunk import Shaped
+from shardlake.rows.window_rows import WindowRows
 from shardlake.sink.postgres import replace
-from shardlake.sink.postgres.merge import merge
+from shardlake.sink.postgres.books import Books
+from shardlake.sink.postgres.merge import Uncastable, merge
 from shardlake.sink.postgres.merge_sql import MergeSql
 from shardlake.sink.postgres.names import target
 from shardlake.sink.postgres.stage import DirectCopy, NoDirectCopy, Staged, can_copy_directly, drop_orphans, stage
@@ -44,25 +45,48 @@ class PostgresSink:
         self._into(self._supply.columns(window), run_id)
 
     def apply(self, window: Window, run_id: UUID, *, again: bool = False) -> Applied:
-        """See Sink. A partition's first window is copied straight in where it can be; what cannot goes by staging."""
+        """See Sink. A partition's first window is copied straight in where it can be; what cannot goes by staging. Where a value
+        that looked certain does not cast, every row is judged.
+        """
         columns = self._supply.columns(window)
         into = self._into(columns, run_id)
-        sql = MergeSql(self._view, window.window_id, window.partition, columns, into, self._supply.zone)
+        sql = MergeSql(
+            self._view, window.window_id, window.partition, columns, into, self._supply.zone, of_backfill=window.backfill is not None
+        )
+        books = Books(self._supply.ledger, self._database, self._view, window, run_id)
         if not again and self._is_first(window) and can_copy_directly(self._view):
             try:
+                rows = self._supply.rows(window)
                 direct = DirectCopy(into, {c.name: c.type for c in columns}, self._supply.zone, window.partition)
-                return merge(self._database, sql, partial(self._direct, window, direct), first_load=True)
-            except (NoDirectCopy, StagingLost):
+                return self._recorded(books, rows, merge(self._database, sql, partial(self._direct, window, rows, direct), rows, books))
+            except (NoDirectCopy, StagingLost, Uncastable):
                 pass
-        for tries in (1, 0):
+        everything = False
+        for tries in (2, 1, 0):
+            rows = self._supply.rows(window, everything=everything)
             with self._database.connection() as connection:
-                staged = stage(connection, self._view, window.window_id, self._rows(window))
+                staged = stage(connection, self._view, window, rows, self._supply.passing(window, rows))
             try:
-                return merge(self._database, sql, staged, first_load=False, again=again)
+                return self._recorded(books, rows, merge(self._database, sql, staged, rows, books, again=again))
             except StagingLost:  # a crash empties unlogged tables
                 if not tries:
                     raise
+            except Uncastable as refused:
+                if everything or not tries:
+                    raise SourceFailed(
+                        f"{window.partition}: {into} refuses rows that cast well: {refused.reason}",
+                        hint="Look for constraints on the target that the view does not know.",
+                    ) from None
+                everything = True
         raise AssertionError
+
+    def _recorded(self, books: Books, rows: WindowRows, applied: Applied) -> Applied:
+        """Behind the commit. Of a window that an earlier run has applied and not written down, the rejects are found once more."""
+        if not books.is_shared and not rows.gone_through and not books.is_written():
+            for _ in rows:
+                pass
+        books.after(rows, applied)
+        return applied
 
     def switch(self, run_id: UUID, arrived: Sequence[str], missing: Sequence[str]) -> None:
         """See Sink: the new table in the old one's place."""
@@ -78,16 +102,13 @@ class PostgresSink:
             if self._replaces and partitions:
                 replace.drop_leftovers(connection, self._view)
 
-    def _rows(self, window: Window) -> Iterator[Shaped]:
-        return self._supply.passing(window)
-
     def _is_first(self, window: Window) -> bool:
         """Whether the table holds no row of the partition yet: of what is replaced none, else where nothing comes before."""
         return window.extent.snapshot and (self._replaces or window.extent.start is None) and window.backfill is None
 
-    def _direct(self, window: Window, direct: DirectCopy, connection: Connection) -> Staged:
+    def _direct(self, window: Window, rows: WindowRows, direct: DirectCopy, connection: Connection) -> Staged:
         try:
-            return stage(connection, self._view, window.window_id, self._rows(window), direct)
+            return stage(connection, self._view, window, rows, self._supply.passing(window, rows), direct)
         except _NOT_DIRECT:
             raise NoDirectCopy from None
 

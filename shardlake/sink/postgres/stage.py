@@ -5,25 +5,27 @@ only the unresolved ones into staging. That saves a write and a read of every ro
 inside the merge's transaction, and is given up for the ordinary way at the first key that is there already.
 """
 
-import json
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shardlake.errors import ContractError
+from shardlake.errors import AccountingError, ContractError
 from shardlake.failpoints import failpoint
 from shardlake.ledger.migrate import STAGING
+from shardlake.ledger.windows import Window
 from shardlake.quoting import ansi, ansi_list
 from shardlake.rows.binary_copy import HEADER, TRAILER, NotEncodable, can_encode, encode
+from shardlake.rows.window_rows import WindowRows, uncertain_rows
 from shardlake.shape.chunk import Shaped
-from shardlake.sink.postgres.names import staging, staging_rejects
+from shardlake.sink.postgres.accounting import REPORT, growth, place_of, require_copied, require_grown
+from shardlake.sink.postgres.names import staging
 from shardlake.view.types import Type
 from shardlake.view.view import View
 
@@ -34,22 +36,12 @@ _UNRESOLVED = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What is in staging: rows by kind, and the seconds of shaping and copying.
-
-    `direct` rows are in the target already. `put_off` says that nothing is staged yet: the merge is to do it.
-    """
+    """What is staged of a window: `rows` in staging, and `direct` ones that are in the target already; `seconds` of copying."""
 
     window_id: int
-    raw_rows: int = 0
-    shaped: int = 0
-    shape_rejected: int = 0
-    staged: int = 0
-    view_rows: int = 0
-    uncertain: int = 0
+    rows: int = 0
     direct: int = 0
-    shape_seconds: float = 0.0
-    stage_seconds: float = 0.0
-    put_off: bool = False
+    seconds: float = 0.0
 
 
 class NoDirectCopy(Exception):
@@ -76,115 +68,91 @@ def can_copy_directly(view: View) -> bool:
     return not (view.explode or (view.deletes and view.deletes.mode == "apply")) and all(can_encode(c.type) for c in view.columns.values())
 
 
-def stage(connection: Connection, view: View, window_id: int, chunks: Iterable[Shaped], direct: DirectCopy | None = None) -> Staged:
-    """COPY shaped chunks into a fresh staging table; memory holds one chunk.
+def stage(
+    connection: Connection, view: View, window: Window, rows: WindowRows, chunks: Iterable[Shaped], direct: DirectCopy | None = None
+) -> Staged:
+    """COPY a window's chunks into a fresh staging table; memory holds one chunk. `rows` are what the chunks come from.
 
-    Raises psycopg.Error; the caller's `Warehouse.connection` makes ours of it. With `direct`, UniqueViolation,
-    DataError and NoDirectCopy ask for the ordinary way.
+    Raises AccountingError where the server took other rows than were sent, and psycopg.Error; the caller's
+    `Database.connection` makes ours of it. With `direct`, UniqueViolation, DataError and NoDirectCopy ask for the ordinary way.
     """
-    counted = _Counted(view)
-    started = time.perf_counter()
+    started, place, sent = time.perf_counter(), partial(place_of, view.name, window.partition, window.window_id), 0
     with connection.transaction():
-        create_staging(connection, view, window_id)
-        columns = staging_columns(view)
-        unresolved: list[pa.Table] = []
+        create_staging(connection, view, window.window_id)
+        columns, table = staging_columns(view), staging(window.window_id)
+        held_back: list[pa.Table] = []
         own = tuple(c for c in columns if c not in ("_op", "_uncertain"))
-        into, names = (direct.into, (*own, "_shard")) if direct else (staging(window_id), columns)
-        with _copying(connection, into, names, direct) as write:
-            for chunk in counted.through(chunks):
-                rows = chunk.rows
-                if direct:
-                    doubt = pc.is_valid(rows.column("_uncertain"))
-                    if pc.any(doubt).as_py():
-                        unresolved.append(rows.filter(doubt))
-                        rows = rows.filter(pc.invert(doubt))
-                        if sum(d.nbytes for d in unresolved) > _UNRESOLVED:
-                            raise NoDirectCopy
-                    counted.direct += rows.num_rows
-                    rows = rows.select(own).append_column("_shard", pa.repeat(pa.scalar(direct.shard), rows.num_rows))
-                write(rows)
-        if unresolved:
-            with _copying(connection, staging(window_id), columns) as write:
-                for rows in unresolved:
-                    write(rows)
-        if counted.rejected:
-            with connection.cursor() as cursor, cursor.copy(f"COPY {staging_rejects(window_id)} FROM STDIN") as copy:
-                for line in counted.reject_lines():
-                    copy.write_row(line)
+        into, names = (direct.into, (*own, "_shard")) if direct else (table, columns)
+        before = growth(connection, into) if direct else None
+        with _copying(connection, into, names, direct) as copied:
+            for chunk in chunks:
+                found = chunk.rows
+                if tuple(found.column_names) != columns:
+                    raise ContractError("the shaped columns are not those of staging")
+                sent += found.num_rows
+                copied.write(_certain(found, held_back, own, direct) if direct else found)
+        later = sum(rows.num_rows for rows in held_back)
+        if sent != rows.sent:
+            raise AccountingError(f"{place()}: {rows.sent} rows were sent to {into}, and {sent} came", hint=REPORT)
+        require_copied(place, into, sent=rows.sent - later, taken=copied.taken)
+        if before is not None:
+            after = growth(connection, into)
+            require_grown(place, into, grown=None if after is None else after - before, copied=copied.taken)
+        if held_back:
+            with _copying(connection, table, columns) as rest:
+                for found in held_back:
+                    rest.write(found)
+            require_copied(place, table, sent=later, taken=rest.taken)
     failpoint("stage.copied")
-    return counted.staged(window_id, time.perf_counter() - started)
+    staged, gone_direct = (later, copied.taken) if direct else (copied.taken, 0)
+    return Staged(window.window_id, staged, gone_direct, time.perf_counter() - started - rows.seconds)
 
 
-class _Counted:
-    """The counts of the chunks that pass, and the seconds that shaping them takes."""
-
-    def __init__(self, view: View) -> None:
-        self._view, self._columns = view, staging_columns(view)
-        self.raw_rows = self.shaped = self.rows = self.marks = self.uncertain = self.direct = 0
-        self.rejected = 0
-        self._lines = tempfile.SpooledTemporaryFile(max_size=1 << 20, mode="w+", encoding="utf-8")  # noqa: SIM115 - ends with us
-        self._seconds = 0.0
-
-    def through(self, chunks: Iterable[Shaped]) -> Iterator[Shaped]:
-        """Pass the chunks on."""
-        waited = time.perf_counter()
-        for chunk in chunks:
-            self._seconds += time.perf_counter() - waited
-            if tuple(chunk.rows.column_names) != self._columns:
-                raise ContractError("the shaped columns are not those of staging")
-            self.shaped += chunk.shaped
-            self.raw_rows += chunk.shaped + len(chunk.rejects)
-            self.rows += chunk.rows.num_rows
-            self.uncertain += chunk.rows.num_rows - chunk.rows.column("_uncertain").null_count
-            if self._view.explode:  # a parent without elements is a mark in staging, not a row of the view
-                self.marks += chunk.rows.num_rows - chunk.rows.column("_op").null_count
-            self.rejected += len(chunk.rejects)
-            for reject in chunk.rejects:
-                self._lines.write(json.dumps([json.dumps(reject.key), reject.column, reject.value, reject.reason]) + "\n")
-            yield chunk
-            waited = time.perf_counter()
-        self._seconds += time.perf_counter() - waited
-
-    def reject_lines(self) -> Iterator[list[str | None]]:
-        """The rejects as rows of their table; a window of nothing but bad rows is on disk, not in memory."""
-        self._lines.seek(0)
-        for line in self._lines:
-            yield json.loads(line)
-
-    def staged(self, window_id: int, seconds: float) -> Staged:
-        """The sums."""
-        return Staged(
-            window_id, self.raw_rows, self.shaped, self.rejected, self.rows - self.direct, self.rows - self.marks,
-            self.uncertain, self.direct, self._seconds, seconds - self._seconds,
-        )  # fmt: skip
+def _certain(rows: pa.Table, held_back: list[pa.Table], own: tuple[str, ...], direct: DirectCopy) -> pa.Table:
+    """The rows that can be sent as values; the others are held back. Raises NoDirectCopy where those are too many."""
+    doubt = uncertain_rows(rows)
+    if pc.any(doubt).as_py():
+        held_back.append(rows.filter(doubt))
+        rows = rows.filter(pc.invert(doubt))
+        if sum(found.nbytes for found in held_back) > _UNRESOLVED:
+            raise NoDirectCopy
+    return rows.select(own).append_column("_shard", pa.repeat(pa.scalar(direct.shard), rows.num_rows))
 
 
 def create_staging(connection: Connection, view: View, window_id: int) -> None:
-    """A window's staging tables, empty."""
+    """A window's staging table, empty."""
     drop_staging(connection, window_id)
     lines = ", ".join(f"{ansi(c)} text" for c in staging_columns(view))
     connection.execute(f"CREATE UNLOGGED TABLE {staging(window_id)} ({lines}) WITH (autovacuum_enabled = false)")
-    connection.execute(f"CREATE UNLOGGED TABLE {staging_rejects(window_id)} (row_key jsonb, column_name text, value text, reason text)")
+
+
+class _Copy:
+    """A COPY under way: `write` takes rows of text, and `taken` is what the server says it took, once it is at its end."""
+
+    def __init__(self, write: Callable[[pa.Table], None]) -> None:
+        self.write = write
+        self.taken = 0
 
 
 @contextmanager
-def _copying(
-    connection: Connection, table: str, columns: tuple[str, ...], direct: DirectCopy | None = None
-) -> Iterator[Callable[[pa.Table], None]]:
-    """A COPY into a table of text, or direct into a target: what is called with rows of text in the order of `columns`."""
+def _copying(connection: Connection, table: str, columns: tuple[str, ...], direct: DirectCopy | None = None) -> Iterator[_Copy]:
+    """A COPY into a table of text, or direct into a target, of rows of text in the order of `columns`."""
     kinds, zone = (direct.types, direct.zone) if direct else ({}, "UTC")
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({ansi_list(columns)}) FROM STDIN (FORMAT binary)") as copy:
+    with connection.cursor() as cursor:
+        with cursor.copy(f"COPY {table} ({ansi_list(columns)}) FROM STDIN (FORMAT binary)") as copy:
 
-        def write(rows: pa.Table) -> None:
-            for part in encode(rows, kinds, zone):
-                copy.write(part)
+            def write(rows: pa.Table) -> None:
+                for part in encode(rows, kinds, zone):
+                    copy.write(part)
 
-        copy.write(HEADER)
-        try:
-            yield write
-        except NotEncodable:
-            raise NoDirectCopy from None
-        copy.write(TRAILER)
+            copied = _Copy(write)
+            copy.write(HEADER)
+            try:
+                yield copied
+            except NotEncodable:
+                raise NoDirectCopy from None
+            copy.write(TRAILER)
+        copied.taken = cursor.rowcount
 
 
 def drop_orphans(connection: Connection, feed: str, partitions: list[str]) -> None:
@@ -201,5 +169,5 @@ def drop_orphans(connection: Connection, feed: str, partitions: list[str]) -> No
 
 
 def drop_staging(connection: Connection, window_id: int) -> None:
-    """Remove a window's staging tables."""
-    connection.execute(f"DROP TABLE IF EXISTS {staging(window_id)}, {staging_rejects(window_id)}")
+    """Remove a window's staging table."""
+    connection.execute(f"DROP TABLE IF EXISTS {staging(window_id)}")

@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
-from shardlake.connection.connection import Shard
+from shardlake.connection.address import Shard
 from shardlake.errors import ShardlakeError, SpecError
 
 Kind = Literal[

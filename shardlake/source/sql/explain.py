@@ -1,6 +1,6 @@
 """How a shard would be read: the statement, the index that the server takes, its own estimates. Reads none of the rows."""
 
-from shardlake.connection.connection import Shard
+from shardlake.connection.address import Shard
 from shardlake.source.door import Described, Explanation
 from shardlake.source.sql.dialect import SourceColumn, dialect
 from shardlake.source.sql.plan import plan_window

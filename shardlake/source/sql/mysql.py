@@ -11,7 +11,7 @@ import pymysql
 from pymysql.constants import FIELD_TYPE, FLAG
 from pymysql.cursors import SSCursor
 
-from shardlake.connection.connection import Shard
+from shardlake.connection.address import Shard
 from shardlake.errors import ShardlakeError, SourceUnavailable
 from shardlake.quoting import backtick
 from shardlake.source.sql import mysql_errors

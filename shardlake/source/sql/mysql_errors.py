@@ -4,7 +4,7 @@ import re
 
 import pymysql
 
-from shardlake.connection.connection import Shard
+from shardlake.connection.address import Shard
 from shardlake.errors import AccessRefused, ShardlakeError, SourceFailed, SourceTimeout, SourceUnavailable
 
 _REFUSED = {

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shardlake.connection.connection import Shard
+from shardlake.connection.address import Shard
 from shardlake.errors import ContractError, SourceUnavailable, WatermarkRefused
 from shardlake.ledger.extent import Extent
 from shardlake.source.door import Plan

@@ -10,7 +10,8 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql as pgsql
 
-from shardlake.connection.connection import Shard
+from shardlake.connection.address import Shard
+from shardlake.connection.postgres import SSLMODE, conninfo
 from shardlake.errors import AccessRefused, ShardlakeError, SourceFailed, SourceTimeout, SourceUnavailable
 from shardlake.quoting import ansi
 from shardlake.source.sql.dialect import Access, Clock, Kind, SourceColumn
@@ -23,23 +24,6 @@ _KINDS: dict[str, Kind] = {
     "date": "date", "timestamp": "datetime", "timestamptz": "instant", "time": "time", "interval": "time",
 }  # fmt: skip
 _ARROW: dict[Kind, pa.DataType] = {"int": pa.int64(), "bytes": pa.large_binary()}
-_TLS = {"disabled": "disable", "required": "require", "verify_ca": "verify-ca", "verify_identity": "verify-full"}
-
-
-def conninfo(shard: Shard) -> dict[str, Any]:
-    """The keywords with which psycopg connects to a shard or warehouse."""
-    found: dict[str, Any] = {
-        "host": shard.host, "port": shard.port, "user": shard.user, "dbname": shard.database, "application_name": "shardlake",
-        "connect_timeout": max(2, int(shard.connect_timeout)), "tcp_user_timeout": int(shard.connect_timeout * 3000),
-        "keepalives_idle": 30,
-    }  # fmt: skip
-    if shard.password:
-        found["password"] = shard.password
-    if shard.tls:
-        found["sslmode"] = _TLS[shard.tls.mode]
-        if shard.tls.ca:
-            found["sslrootcert"] = shard.tls.ca
-    return found
 
 
 class Postgres:
@@ -234,7 +218,7 @@ class Postgres:
         """See Dialect."""
         secret = f":{url_quote(shard.password, safe='')}" if shard.password else ""
         tls = (
-            f"?sslmode={_TLS[shard.tls.mode]}" + (f"&sslrootcert={url_quote(shard.tls.ca, safe='')}" if shard.tls.ca else "")
+            f"?sslmode={SSLMODE[shard.tls.mode]}" + (f"&sslrootcert={url_quote(shard.tls.ca, safe='')}" if shard.tls.ca else "")
             if shard.tls
             else ""
         )

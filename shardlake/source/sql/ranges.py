@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from shardlake.connection.connection import Shard
+from shardlake.connection.address import Shard
 from shardlake.ledger.extent import Extent, Json
 from shardlake.source.sql.dialect import Clock, Kind, dialect
 from shardlake.source.sql.plan import cursor_kind, extent_of, settled

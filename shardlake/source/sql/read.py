@@ -8,7 +8,7 @@ import connectorx
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shardlake.connection.connection import Shard
+from shardlake.connection.address import Shard
 from shardlake.errors import ShardlakeError, SourceFailed
 from shardlake.failpoints import failpoint
 from shardlake.ledger.extent import Reading

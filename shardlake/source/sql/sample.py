@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shardlake.connection.connection import Shard
+from shardlake.connection.address import Shard
 from shardlake.errors import ContractError
 from shardlake.source.door import Sample
 from shardlake.source.sql.dialect import SourceColumn, dialect

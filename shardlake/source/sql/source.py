@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import cast
 
-from shardlake.connection.connection import Connection, Shard, Shards
+from shardlake.connection.address import Shard
+from shardlake.connection.kinds import Connection
+from shardlake.connection.shards import Shards
 from shardlake.errors import SpecError
 from shardlake.ledger.extent import Extent, Json, Reading
 from shardlake.raw.files import Envelope, RawTarget
@@ -104,13 +106,13 @@ class SqlSource:
         """See Samples."""
         return sample.sample(self.reference, tuple(self._shards.values()), table)
 
-    def prepare(self) -> None:
-        """Start the readers while others still plan."""
-        warm_up()
+    def prepare(self, count: int) -> None:
+        """Start readers while others still plan."""
+        warm_up(count)
 
     def stop(self) -> None:
-        """End the readers, whatever they do."""
-        stop()
+        """End the readers where nothing is being read."""
+        stop(idle=True)
 
     @contextmanager
     def turn(self) -> Iterator[None]:

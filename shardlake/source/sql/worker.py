@@ -1,71 +1,149 @@
-"""The extracting processes: a pool whose members can be ended at a deadline, since connectorx cannot be interrupted."""
+"""The readers: processes that can be ended, since connectorx cannot be interrupted. Their pool is the process's own."""
 
 import ctypes
 import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as Deadline
 from concurrent.futures.process import BrokenProcessPool
-from functools import cache
-from threading import Lock
+from contextlib import contextmanager
+from threading import BoundedSemaphore, Lock
 from typing import Any
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
+from shardlake import cancellation
 from shardlake.allocators import tune_allocators
-from shardlake.errors import SourceTimeout, WorkerDied
+from shardlake.errors import ReaderStopped, SourceTimeout, WorkerDied
 from shardlake.ledger.extent import Reading
 from shardlake.source.sql.read import Request, extract
 from shardlake.source.sql.select import tables
 
+GRACE = 30.0
+"""Seconds behind a window's deadline after which the whole pool is taken to hang: it should have ended the reader itself."""
+FEWEST = 2
+"""Readers where nobody has said how many: they keep two cores busy."""
+
+
+class Readers:
+    """A pool of readers. A request waits for its turn here and not in the pool, so that none is begun once it was cancelled."""
+
+    def __init__(self, count: int) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["shardlake.source.sql.read"])
+        self.count = count
+        self._turns = BoundedSemaphore(count)
+        self._under_way: set[ProcessFuture[Any]] = set()
+        self._pool = ProcessPool(max_workers=count, context=context, initializer=_prepare)
+        self._stopped = False
+        self.hung = False
+        self._lock = Lock()
+
+    def warm_up(self) -> None:
+        """Start the processes."""
+        for _ in range(self.count):
+            self._pool.schedule(os.getpid)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being read."""
+        return not self._under_way
+
+    @property
+    def broken(self) -> bool:
+        """Whether the pool takes nothing any more: it breaks when a reader dies that has nothing to do."""
+        return not self._pool.active
+
+    @contextmanager
+    def reading(self, function: Callable[..., Any], *args: Any, deadline: float) -> Iterator[ProcessFuture[Any]]:
+        """Wait for a reader and give it something to do. Raises RunEnded, and ReaderStopped where the pool was stopped."""
+        while not self._turns.acquire(timeout=0.2):
+            cancellation.check()
+        try:
+            with self._lock:
+                if self._stopped:
+                    raise ReaderStopped("the readers were stopped", hint="The next run goes on from where this one was.")
+                try:
+                    future = self._pool.schedule(function, args=args, timeout=deadline)
+                except RuntimeError as error:  # it broke a moment ago
+                    raise BrokenProcessPool from error
+                self._under_way.add(future)
+            try:
+                with cancellation.waiting(future.cancel):  # pebble ends the process of a future that is cancelled
+                    yield future
+            except Deadline:
+                if not future.done():  # by GRACE: pebble has failed to end it
+                    self.hung = True
+                    self.stop()
+                raise
+            finally:
+                # where the wait was broken off before it was registered; else it is done, and this is nothing
+                future.cancel()  # type: ignore[no-untyped-call]  # pebble's is untyped
+                self._under_way.discard(future)
+        finally:
+            self._turns.release()
+
+    def stop(self) -> None:
+        """End every process, whatever it does. Whoever waits for one is told so."""
+        with self._lock:
+            self._stopped = True
+            for future in list(self._under_way):
+                # `stop` of pebble leaves them unresolved
+                future.cancel()  # type: ignore[no-untyped-call]  # pebble's is untyped
+        self._pool.stop()  # type: ignore[no-untyped-call]  # pebble's is untyped
+        self._pool.join()
+
+
 _making = Lock()
-WORKERS = 2
-"""Two readers keep two cores busy; more only add memory."""
+_readers: Readers | None = None
 
 
-@cache
-def pool() -> ProcessPool:
-    """The process's pool. Its members are forked from a small server that has imported what they need."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["shardlake.source.sql.read"])
-    return ProcessPool(max_workers=WORKERS, context=context, initializer=_prepare)
-
-
-def _schedule(function: Callable[..., Any], *args: Any, deadline: float | None = None) -> ProcessFuture[Any]:
-    """Give a reader something to do. A pool that broke, as it does when a reader dies that has nothing to do, is made anew."""
+def _provided(count: int = FEWEST) -> Readers:
+    """The process's readers: made anew where they broke, or where more are wanted and nothing is being read."""
+    global _readers
     with _making:
-        if not pool().active:
-            broken = pool()
-            pool.cache_clear()
-            broken.stop()  # type: ignore[no-untyped-call]  # pebble's is untyped
-            broken.join()
-        return pool().schedule(function, args=args, timeout=deadline)
+        if _readers is not None and (_readers.broken or (count > _readers.count and _readers.idle)):
+            count = max(count, _readers.count)
+            _readers.stop()
+            _readers = None
+        if _readers is None:
+            _readers = Readers(count)
+            _readers.warm_up()
+        return _readers
 
 
-def warm_up() -> None:
-    """Start the readers while the flow still plans."""
-    for _ in range(WORKERS):
-        _schedule(os.getpid)
+def warm_up(count: int = FEWEST) -> None:
+    """Start readers while the flow still plans. There are `count` of them at least, unless fewer read already."""
+    _provided(count)
 
 
-def stop() -> None:
-    """End the readers, whatever they do, if any were started. The next extraction starts new ones."""
+def stop(*, idle: bool = False) -> None:
+    """End the readers, whatever they do, if any were started; with `idle` only where nothing is being read. The next
+    extraction starts new ones. Raises ReaderStopped in the threads that wait for one.
+    """
+    global _readers
     with _making:
-        if pool.cache_info().currsize:
-            ending = pool()
-            pool.cache_clear()
-            ending.stop()  # type: ignore[no-untyped-call]  # pebble's is untyped
-            ending.join(timeout=2)
+        if _readers is not None and (_readers.idle or not idle):
+            ending, _readers = _readers, None
+            ending.stop()
 
 
 def extract_in_worker(request: Request) -> Reading:
-    """`extract` in a process of its own. Raises what it raises, SourceTimeout at the deadline, and WorkerDied."""
-    deadline = tables(request.view).deadline.total_seconds()
+    """`extract` in a process of its own. Raises what it raises, SourceTimeout at the deadline, WorkerDied, and ReaderStopped."""
+    deadline, readers = tables(request.view).deadline.total_seconds(), _provided()
     try:
-        result: Reading = _schedule(extract, request, deadline=deadline).result()
-        return result
+        with readers.reading(extract, request, deadline=deadline) as future:
+            result: Reading = future.result(timeout=deadline + GRACE)
+            return result
+    except CancelledError:
+        if readers.hung:
+            raise WorkerDied(f"{request.shard.name}: its reader was ended with others that hung", hint="It is tried again.") from None
+        raise ReaderStopped(
+            f"{request.shard.name}: its reader was stopped, since the run was broken off", hint="The next run reads the window."
+        ) from None
     except Deadline:
         raise SourceTimeout(
             f"{request.shard.name} ({request.shard.address}): the window was not read in {deadline:g} s; its reader was ended",

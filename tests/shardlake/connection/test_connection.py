@@ -8,8 +8,12 @@ from urllib.parse import quote
 
 import pytest
 
-from shardlake.connection.connection import Connection, Lake, MySQLShards, PostgresShards, PostgresWarehouse, Shard, expand_ranges
+from shardlake.connection.address import Shard, expand_ranges
 from shardlake.connection.connection_file import connection_names, load_connection
+from shardlake.connection.kinds import Connection
+from shardlake.connection.lake import Lake
+from shardlake.connection.postgres import PostgresWarehouse
+from shardlake.connection.shards import MySQLShards, PostgresShards
 from shardlake.errors import SpecError
 from tests.world import ORDERS_TABLE, World, WorldMaker, orders_view
 

@@ -19,12 +19,12 @@ from urllib.parse import quote, quote_plus
 import psutil
 import pytest
 
-from shardlake.connection.connection import Connection
 from shardlake.connection.connection_file import load_connection
+from shardlake.connection.kinds import Connection
+from shardlake.connection.postgres import conninfo
 from shardlake.errors import ShardlakeError, SpecError
 from shardlake.raw.files import RawTarget
 from shardlake.source.sql.dialect import dialect
-from shardlake.source.sql.postgres import conninfo
 from shardlake.source.sql.read import Request
 from shardlake.source.sql.source import SqlSource
 from shardlake.source.sql.window import Window
@@ -213,7 +213,7 @@ def test_no_password_shows_in_a_failure(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shardlake.run.sync.PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("shardlake.run.threads.PAUSES", (0.0, 0.0))
     caplog.set_level("DEBUG")
     fail(guarded)
     report = guarded.sync()

@@ -48,7 +48,7 @@ def frail_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgre
 
 @pytest.fixture(autouse=True)
 def _no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shardlake.run.sync.PAUSES", (0.1, 0.4))
+    monkeypatch.setattr("shardlake.run.threads.PAUSES", (0.1, 0.4))
 
 
 @pytest.fixture
@@ -322,7 +322,7 @@ def test_a_warehouse_that_is_restarted_in_the_midst_rolls_back_and_the_run_goes_
         w.warehouse(HOLD_COPY)
         w.warehouse("CREATE EVENT TRIGGER hold_copy ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.hold_copy()")
     else:
-        w.warehouse("CREATE TRIGGER hold BEFORE INSERT ON analytics.orders FOR EACH ROW EXECUTE FUNCTION public.hold()")
+        w.warehouse("CREATE TRIGGER hold BEFORE INSERT OR UPDATE ON analytics.orders FOR EACH ROW EXECUTE FUNCTION public.hold()")
     w.on_all("UPDATE orders SET status = 'paid', updated_at = utc_timestamp(6)")
     with suppressed_at_the_end(held(w, "SELECT pg_advisory_xact_lock(7)")):
         run = Running(w)
@@ -330,7 +330,7 @@ def test_a_warehouse_that_is_restarted_in_the_midst_rolls_back_and_the_run_goes_
         doing = w.warehouse(
             "SELECT DISTINCT left(query, 4) FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
         )
-        assert doing == [("COPY" if moment == "copy" else "INSE",)]
+        assert doing == [("COPY" if moment == "copy" else "WITH",)]
         assert w.target("status") == [("new",), ("new",)]
         read = w.watermarks()  # what stands in raw is not read again
         assert all(str(read[shard]) > str(marks[shard]) for shard in w.shards)
@@ -405,7 +405,7 @@ def test_a_merge_that_crosses_with_another_transaction_is_begun_again(world: Wor
     w.on("shop_00", "UPDATE orders SET status = 'paid', updated_at = utc_timestamp(6)")
     with held(w, "UPDATE analytics.orders SET amount = 7 WHERE id = 5") as session:
         run = Running(w)
-        until(lambda: waiting(w, "a.query LIKE 'INSERT INTO %%'"))
+        until(lambda: waiting(w, "a.query LIKE 'WITH verdicts %%'"))
         session.execute("UPDATE analytics.orders SET amount = 7 WHERE id <> 5 AND _shard = 'shop_00'")  # waits for the merge, as it for us
         session.commit()
     report = run.report()

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shardlake.connection.connection import Lake
+from shardlake.connection.lake import Lake
 from shardlake.errors import LakeUnavailable
 from shardlake.ledger.extent import RawFile
 from shardlake.raw import files as raw

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from shardlake.spec_file import explain
 from shardlake.view.nested import DEEPEST, List, Struct, parse
 from shardlake.view.types import Type
 from shardlake.view.view import View
-from shardlake.view.view_file import explain
 from tests.world import orders_view
 
 

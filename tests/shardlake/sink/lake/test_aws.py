@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from shardlake.connection.aws import keys, session
-from shardlake.connection.connection import Lake
+from shardlake.connection.lake import Lake
 from shardlake.errors import LakeUnavailable, SpecError
 from shardlake.raw.store import open_store
 from tests.s3_proxy import s3_proxy

@@ -11,7 +11,8 @@ import pytest
 from deltalake import DeltaTable
 from pyiceberg.table import Table
 
-from shardlake.connection.connection import Lake, PostgresWarehouse
+from shardlake.connection.lake import Lake
+from shardlake.connection.postgres import PostgresWarehouse
 from shardlake.sink.lake.iceberg import catalog
 from tests.shardlake.sink.lake.test_append import COLUMNS, order, shop
 from tests.world import World, WorldMaker

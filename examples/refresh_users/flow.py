@@ -7,9 +7,9 @@ from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from examples.refresh_users.refresh import read_refresh
+from examples.refresh_users.task import refresh
 from shardlake.errors import ShardlakeError
-from shardlake.refresh import read_refresh
-from tasks.refresh_users import refresh
 
 SHOWN = 1000
 """Users that failed, in the artifact."""

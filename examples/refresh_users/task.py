@@ -3,18 +3,16 @@
 from prefect import task
 
 from blocks.resolve import connect
-from shardlake.connection.connection import PostgresWarehouse
-from shardlake.errors import SpecError
+from examples.refresh_users.refresh import Refresh, Refreshed
+from examples.refresh_users.refresh import refresh as refresh_table
+from shardlake.connection.kinds import expect
+from shardlake.connection.postgres import PostgresWarehouse
 from shardlake.ledger.database import open_warehouse
-from shardlake.refresh import Refresh, Refreshed
-from shardlake.refresh import refresh as refresh_table
 from tasks.retry import STAGE
 
 
 @task(name="refresh", task_run_name="refresh {spec.table}", **STAGE)
 def refresh(spec: Refresh) -> Refreshed:
     """Ask for the users that are not fresh; tried again, it asks for those alone that are still missing."""
-    warehouse = connect(spec.warehouse)
-    if not isinstance(warehouse, PostgresWarehouse):
-        raise SpecError(f"warehouse: {spec.warehouse} is a {type(warehouse).__name__}, which cannot be a warehouse")
+    warehouse = expect(connect(spec.warehouse), PostgresWarehouse, f"warehouse: {spec.warehouse}")
     return refresh_table(open_warehouse(warehouse), spec)

@@ -17,13 +17,13 @@ import psycopg
 from psycopg.types.json import Jsonb
 from pydantic import Field, ValidationError, field_validator
 
+from examples.refresh_users.provider import Answer, Provider
 from shardlake.connection.secret import expand
 from shardlake.errors import SpecError
 from shardlake.ledger.database import Warehouse
-from shardlake.provider import Answer, Provider
 from shardlake.quoting import ansi
 from shardlake.spec import Duration, PlainText, Reference, Spec
-from shardlake.view.view_file import explain
+from shardlake.spec_file import explain
 
 Connection = psycopg.Connection[Any]
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,49}\.[A-Za-z_][A-Za-z0-9_]{0,49}", re.ASCII)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.refresh_users import refresh_users
+from examples.refresh_users.flow import refresh_users
 from tests.prefect_api import PrefectApi
 from tests.world import World, WorldMaker
 
@@ -171,10 +171,10 @@ def test_users_that_fail_are_named_with_the_reason_and_asked_for_again_by_the_ne
 
 
 def test_what_has_come_stays_where_a_run_is_broken_off(w: World, prefect_api: PrefectApi, provider: FakeProvider) -> None:
-    from shardlake.connection.connection import PostgresWarehouse
+    from examples.refresh_users.refresh import read_refresh, refresh
+    from shardlake.connection.postgres import PostgresWarehouse
     from shardlake.errors import AccessRefused
     from shardlake.ledger.database import open_warehouse
-    from shardlake.refresh import read_refresh, refresh
 
     provider.trouble = {"9": 401}
     spec = read_refresh(

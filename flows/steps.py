@@ -1,0 +1,60 @@
+"""The engine's steps as Prefect's tasks: what a flow's loop submits and waits for."""
+
+import sys
+from queue import Empty, SimpleQueue
+from typing import Any
+from uuid import UUID
+
+from prefect.futures import PrefectFuture
+
+from flows.presentation import POLL, outcome
+from flows.runner import on_threads
+from shardlake.run.job import Job
+from shardlake.run.loop import Done, Work
+from tasks.apply import apply
+from tasks.backfill import backfill_part
+from tasks.extract import extract
+from tasks.plan import plan
+from tasks.write import write
+
+Futures = list[PrefectFuture[Any]]
+
+
+class Tasks:
+    """An executor of Prefect's tasks, within a flow. A window is a chain of two; the first that failed is its failure."""
+
+    def __init__(self, job: Job, run_id: UUID) -> None:
+        self.width = job.parallelism.chains if on_threads() else sys.maxsize  # a cluster knows its own
+        self._view, self._run_id = job.view.name, run_id
+        self._ended: SimpleQueue[tuple[Work, Futures]] = SimpleQueue()
+
+    def submit(self, work: Work) -> None:
+        """See Executor."""
+        futures = self._begin(work)
+        futures[-1].add_done_callback(lambda _: self._ended.put((work, futures)))
+
+    def next_done(self) -> Done:
+        """See Executor. A run that is timed out or cancelled while it waits ends here."""
+        while True:
+            try:
+                work, futures = self._ended.get(timeout=POLL)
+            except Empty:
+                continue
+            result, error = None, None
+            for future in futures:
+                result, error = outcome(future)
+                if error:
+                    break
+            return Done(work, result, error)
+
+    def _begin(self, work: Work) -> Futures:
+        view, run_id, name, given = self._view, self._run_id, work.name, work.given
+        if work.step == "plan":
+            return [plan.submit(view, run_id, name, **given)]
+        if work.step == "layout":
+            return [write.submit(view, run_id, name, **given)]
+        if work.step == "slice":
+            return [backfill_part.submit(view, run_id, given["part"])]
+        planned = given["planned"]
+        window: Any = extract.submit(view, run_id, planned)
+        return [window, apply.submit(view, run_id, planned, window)]

@@ -1,0 +1,239 @@
+"""Runs that are timed out, cancelled or interrupted while a shard hangs: they end, with their readers, steps and claims."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from embedded.machine import Machine
+from embedded.mariadb import MariaDB, obtain_mariadb
+from flows.sync_view import sync_view
+from shardlake.run.job import Job
+from shardlake.run.loop import run_stages
+from shardlake.run.report import RunReport
+from shardlake.run.run import Run
+from shardlake.run.threads import Threads
+from shardlake.source.sql import worker
+from tests.audit import unfinished
+from tests.prefect_api import PrefectApi
+from tests.world import ORDERS_TABLE, ROOT, World, WorldMaker, orders_view
+
+SOON = 60.0
+"""Seconds within which a run is to end; a window's own deadline is ten minutes."""
+ROWS = 3000
+
+
+@pytest.fixture(scope="module")
+def frail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+    """A MariaDB of this module's own, to be paused."""
+    with obtain_mariadb(tmp_path_factory.mktemp("frail"), machine=Machine(environ={"PATH": os.environ["PATH"]})) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _no_readers_of_before() -> None:
+    worker.stop()
+
+
+def hanging(world: WorldMaker, frail: MariaDB, shards: int = 5, **options: Any) -> World:
+    """Shards on the frail server, each of many small chunks: more of them than there are chains."""
+    names = [f"shop_{n:02d}" for n in range(shards)]
+    w = world(
+        names,
+        view=orders_view(source={"chunk": 1, "deadline": "10m"}, columns={"id": "bigint", "status": "text", "updated_at": "timestamp"}),
+    )
+    w.lake = options.get("lake", {})
+    w.view["warehouse"]["key"] = ["_shard", "id"]
+    for name in names:
+        database = w.database(name)
+        frail.execute(f"CREATE DATABASE {database}")
+        frail.execute(ORDERS_TABLE, database=database)
+        frail.execute(f"INSERT INTO orders SELECT seq, 'new', 1, '2026-01-02', repeat('x', 1000) FROM seq_1_to_{ROWS}", database=database)
+        frail.execute("ANALYZE TABLE orders", database=database)
+    w.connection_changes = {"shards": {n: f"mysql://root@{frail.host}:{frail.port}/{w.database(n)}" for n in names}, "max_connections": 8}
+    return w
+
+
+def until(what: Callable[[], object], seconds: float = SOON) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it never came to be"
+        time.sleep(0.01)
+
+
+def chunks(w: World) -> list[Path]:
+    return list(Path(w.lake.get("url", w.folder / "lake")).rglob("*.parquet"))
+
+
+@contextmanager
+def paused_midway(w: World, frail: MariaDB) -> Iterator[threading.Event]:
+    """Pause the server as soon as a chunk was read; the event says that it was. It goes on at the end."""
+    paused, over = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        while not chunks(w) and not over.is_set():
+            time.sleep(0.005)
+        frail.pause()
+        paused.set()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield paused
+    finally:
+        over.set()
+        watcher.join()
+        frail.resume()
+
+
+def readers() -> list[psutil.Process]:
+    """The processes of this one that read."""
+    return [c for p in psutil.Process().children() if "forkserver" in " ".join(p.cmdline()) for c in p.children(recursive=True)]
+
+
+def claims(w: World) -> list[Any]:
+    return w.warehouse(
+        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+
+
+def steps_under_way() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.startswith("ThreadPoolExecutor")]
+
+
+def nothing_goes_on(w: World) -> None:
+    """No reader, no step and no claim is left, nothing was merged, and nothing is read or merged any more."""
+    assert (readers(), claims(w)) == ([], [])
+    before = (chunks(w), w.warehouse("SELECT window_id, status FROM shardlake.windows ORDER BY 1"))
+    assert {status for _, status in unfinished(w)} == {"open"}
+    time.sleep(1)
+    assert (chunks(w), w.warehouse("SELECT window_id, status FROM shardlake.windows ORDER BY 1")) == before
+
+
+def and_the_next_run_is_whole(w: World) -> None:
+    report = w.must_sync()
+    assert report.totals().merged == ROWS * len(w.shards)
+    assert w.target("count(*), count(DISTINCT (id, _shard))", "1") == [(ROWS * len(w.shards),) * 2]
+
+
+@pytest.mark.parametrize("thread", ["the main thread", "a thread of its own"])
+def test_a_flow_that_meets_its_timeout_ends_with_all_that_it_began(
+    world: WorldMaker, prefect_api: PrefectApi, frail: MariaDB, thread: str
+) -> None:
+    w, found = hanging(world, frail), []
+
+    def run() -> None:
+        found.append(sync_view.with_options(timeout_seconds=8)(w.view["name"], return_state=True))
+
+    others = steps_under_way()
+    with prefect_api.here(w), paused_midway(w, frail):
+        if thread == "the main thread":
+            run()
+        else:
+            own = threading.Thread(target=run, daemon=True)
+            own.start()
+            own.join(SOON)
+        assert [state.name for state in found] == ["TimedOut"]
+        assert set(steps_under_way()) <= set(others)
+        nothing_goes_on(w)
+    assert w.warehouse("SELECT state, message FROM shardlake.runs") == [("failed", "CancelledError: the run was broken off")]
+    and_the_next_run_is_whole(w)
+
+
+def test_a_flow_that_is_cancelled_ends_with_all_that_it_began(world: WorldMaker, prefect_api: PrefectApi, frail: MariaDB) -> None:
+    w = hanging(world, frail)
+    w.write_files()
+    environment = {**w.environment(), **prefect_api.environment()}
+    program = str(Path(sys.executable).parent / "shardlake")
+    with paused_midway(w, frail) as paused:
+        process = subprocess.Popen(
+            [program, "run", "orders"], cwd=w.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert paused.wait(SOON)
+        below = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)  # as a worker does with a run that is cancelled
+        process.communicate(timeout=SOON)
+        assert process.returncode != 0
+        psutil.wait_procs(below, 10)
+        assert [p for p in below if p.is_running()] == []
+        nothing_goes_on(w)
+    and_the_next_run_is_whole(w)
+
+
+def test_a_script_that_is_interrupted_ends_while_its_readers_hang(world: WorldMaker, frail: MariaDB) -> None:
+    w = hanging(world, frail)
+    w.write_files()
+    script = w.folder / "script.py"
+    script.write_text(
+        "import os\nfrom functools import partial\nfrom pathlib import Path\nfrom shardlake.connection.connection_file import load_connection\n"
+        "from shardlake.run.sync import sync\nfrom shardlake.view.view_file import load_view\n"
+        "if __name__ == '__main__':\n    view = load_view(Path(os.environ['SHARDLAKE_VIEWS'], 'orders'))\n"
+        "    sync(view, partial(load_connection, Path(os.environ['SHARDLAKE_CONNECTIONS'])))\n"
+    )
+    with paused_midway(w, frail) as paused:
+        process = subprocess.Popen([sys.executable, str(script)], cwd=ROOT, env=w.environment(), stderr=subprocess.PIPE, text=True)
+        assert paused.wait(SOON)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=SOON)
+        assert said.strip().endswith("KeyboardInterrupt")
+        nothing_goes_on(w)
+    and_the_next_run_is_whole(w)
+
+
+def test_a_merge_that_waits_when_its_run_is_timed_out_does_not_happen_afterwards(world: WorldMaker, prefect_api: PrefectApi) -> None:
+    w = world(["shop_00", "shop_01"])
+    w.on_all(ORDERS_TABLE)
+    w.on_all("INSERT INTO orders VALUES (ascii(right(database(), 1)), 'new', 1, '2026-01-02', NULL)")
+    w.must_sync()
+    w.on_all("UPDATE orders SET status = 'paid', updated_at = utc_timestamp(6)")
+    blocked = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'analytics.orders'::regclass"
+    with w.warehouse_server.connect(w.warehouse_database, autocommit=False) as session:
+        session.execute("LOCK TABLE analytics.orders IN EXCLUSIVE MODE")
+        w.view["warehouse"]["lock_timeout"] = "10m"
+        with prefect_api.here(w):
+            state = sync_view.with_options(timeout_seconds=8)("orders", return_state=True)
+        assert state.name == "TimedOut"
+        until(lambda: w.warehouse(blocked) == [(0,)], 10)
+        assert claims(w) == []
+    assert w.target("id, status") == [(48, "new"), (49, "new")]
+    w.must_sync()
+    assert w.target("id, status") == [(48, "paid"), (49, "paid")]
+
+
+def test_of_two_runs_in_one_process_the_one_ends_and_the_other_keeps_its_readers(world: WorldMaker, frail: MariaDB, tmp_path: Path) -> None:
+    ended, other = hanging(world, frail, 1), hanging(world, frail, 1, lake={"url": str(tmp_path / "another lake")})
+    job, reports = ended.job(), dict[str, RunReport]()
+
+    def run(name: str, of: Job) -> None:
+        with Run(of) as under_way, Threads(of, under_way.id, 2) as executor:
+            run_stages(under_way, executor)
+        reports[name] = under_way.report
+
+    threads = [threading.Thread(target=run, args=given) for given in (("ended", job), ("other", other.job()))]
+    for thread in threads:
+        thread.start()
+    until(lambda: chunks(ended) and chunks(other))
+    frail.pause()
+    try:
+        assert job.cancellation.cancel(SOON)
+        threads[0].join(SOON)
+        assert str(reports["ended"].shards["shop_00"].error).startswith("shop_00: its reader was stopped, since the run was broken off")
+        assert unfinished(ended) == [("shop_00", "open")]
+        assert threads[1].is_alive()
+    finally:
+        frail.resume()
+    threads[1].join(SOON)
+    assert reports["other"].ok, reports["other"].headline()
+    assert other.target("count(*)") == [(ROWS,)]
+    and_the_next_run_is_whole(ended)
