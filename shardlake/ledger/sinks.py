@@ -89,14 +89,22 @@ _LACKS = (
 
 
 def pending(
-    connection: Connection, view: str, sink: str, feed: str, partition: str | None = None, *, of_run: UUID | None = None, empty: bool = True
+    connection: Connection,
+    view: str,
+    sink: str,
+    feed: str,
+    partition: str | None = None,
+    *,
+    of_run: UUID | None = None,
+    empty: bool = True,
+    backfills: bool = True,
 ) -> list[Pending]:
     """The windows of a feed (or of one partition of it) that were read and that the sink lacks, oldest first.
 
-    With `of_run` those that a run has read; without `empty` none that hold no row.
+    With `of_run` those that a run has read; without `empty` none that hold no row, without `backfills` none of theirs.
     """
     own = (" AND w.run_id = %(run)s" if of_run else "") + (" AND w.partition = %(partition)s" if partition else "")
-    own += "" if empty else " AND w.raw_rows > 0"
+    own += ("" if empty else " AND w.raw_rows > 0") + ("" if backfills else " AND w.backfill_id IS NULL")
     with connection.cursor(row_factory=class_row(Pending)) as cursor:
         return cursor.execute(
             "SELECT w.window_id, w.partition, w.raw_bytes, w.raw_removed_at IS NOT NULL AS removed FROM shardlake.windows w"
@@ -106,9 +114,10 @@ def pending(
 
 
 def first_missing(connection: Connection, view: str, sink: str, feed: str) -> dict[str, int]:
-    """By partition, the first window that the sink lacks."""
+    """By partition, the first window that the sink lacks; not of backfills, which read again what the runs have read."""
     rows = connection.execute(
-        f"SELECT w.partition, min(w.window_id) FROM shardlake.windows w WHERE w.feed = %(feed)s AND {_LACKS} AND w.raw_rows > 0 GROUP BY 1",
+        f"SELECT w.partition, min(w.window_id) FROM shardlake.windows w WHERE w.feed = %(feed)s AND {_LACKS} AND w.raw_rows > 0"
+        " AND w.backfill_id IS NULL GROUP BY 1",
         {"view": view, "sink": sink, "feed": feed},
     )
     return dict(rows.fetchall())

@@ -60,7 +60,7 @@ def plan(job: Job, partition: str, *, full: bool = False) -> Planned:
         position = windows.position(connection, job.feed, partition)
         left = windows.unfinished(connection, job.feed, partition)
         replaces = job.view.warehouse.write == "replace"  # a whole load takes in nothing of the one before
-        waiting = [] if replaces else sinks.pending(connection, job.view.name, WAREHOUSE, job.feed, partition)
+        waiting = [] if replaces else sinks.pending(connection, job.view.name, WAREHOUSE, job.feed, partition, backfills=False)
     found = job.source.plan(job.view, partition, position)
     return Planned(found, left.window_id if left else None, tuple(w.window_id for w in waiting), time.perf_counter() - started)
 
@@ -86,8 +86,10 @@ def extract(job: Job, run_id: UUID, planned: Planned) -> Window | None:
             if not found.anything and job.view.warehouse.write != "replace":
                 return None  # there is only what waits for the warehouse
             window = windows.open_window(connection, run_id, job.feed, found.partition, found.extent)
+    window = read_window(job, window, found)
+    with job.ledger.connection() as connection:  # behind the first window there is a position to note it of
         windows.note_unreachable(connection, job.feed, found.partition, found.unreachable)
-    return read_window(job, window, found)
+    return window
 
 
 def read_window(job: Job, window: Window, found: Plan) -> Window:

@@ -99,7 +99,7 @@ def test_only_the_shards_that_were_asked_for_are_read_and_with_full_from_the_beg
     for number, shard in enumerate(w.shards):
         put(w, shard, number, minutes=10)
     w.must_sync()
-    before = w.warehouse("SELECT cursor_value FROM shardlake.watermarks WHERE shard = 'shop_00'")
+    before = w.watermarks()["shop_00"]
     w.warehouse("DELETE FROM analytics.orders")
     done = prefect_api.command(w, "run", "orders", "--shard", "shop_01", "--full", "--json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -107,7 +107,7 @@ def test_only_the_shards_that_were_asked_for_are_read_and_with_full_from_the_beg
     assert [(s["shard"], s["read"], s["merged"], s["window"]["from"]) for s in report["shards"]] == [("shop_01", 1, 1, None)]
     assert report["message"] == "1/1 shards merged"
     assert w.target("id, _shard") == [(1, "shop_01")]
-    assert w.warehouse("SELECT cursor_value FROM shardlake.watermarks WHERE shard = 'shop_00'") == before
+    assert w.watermarks()["shop_00"] == before
 
 
 def test_an_unknown_view_and_an_unknown_shard_are_one_message_that_lists_what_there_is(world: WorldMaker, prefect_api: PrefectApi) -> None:

@@ -34,7 +34,7 @@ def test_fresh_shards_end_with_0(shop: World) -> None:
         "shop_00": ("orders", None, None, 0),
         "shop_01": ("orders", None, None, 1),
     }
-    marks = dict(shop.warehouse("SELECT shard, cursor_value FROM shardlake.watermarks"))
+    marks = shop.watermarks()
     assert {name: line["watermark"] for name, line in lines.items()} == marks
     assert all(0 <= line["lag_seconds"] < 300 for line in lines.values())
     assert [line["last_state"] for line in lines.values()] == ["nothing", "merged"]
@@ -46,7 +46,7 @@ def test_fresh_shards_end_with_0(shop: World) -> None:
 
 
 def test_a_shard_that_is_staler_than_the_views_freshness_ends_with_1(shop: World) -> None:
-    shop.warehouse("UPDATE shardlake.watermarks SET moved_at = now() - interval '11 minutes' WHERE shard = 'shop_01'")
+    shop.warehouse("UPDATE shardlake.positions SET complete_to = now() - interval '11 minutes' WHERE partition = 'shop_01'")
     lines = status(shop, 1)
     assert {name: line["problem"] for name, line in lines.items()} == {"shop_00": None, "shop_01": "staler than 0:10:00"}
     assert 660 <= lines["shop_01"]["lag_seconds"] < 700

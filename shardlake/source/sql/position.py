@@ -13,9 +13,11 @@ from shardlake.source.sql.window import Watermark, Window
 
 def mark_of(position: Json | None) -> Watermark | None:
     """The watermark of a position; None where a partition is read from the beginning. Raises WatermarkRefused."""
-    if position is None or (position.get("kind") is None and position.get("after") is None):
+    if position is None:
         return None
     try:
+        if position["kind"] is None and position.get("after") is None:
+            return None
         return Watermark(
             position["kind"], position.get("cursor"), position.get("upper"), position.get("order") or "key", _tuple(position.get("after")),
             position.get("lower"), position.get("complete_to"),

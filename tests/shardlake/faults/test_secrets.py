@@ -23,8 +23,10 @@ from shardlake.connection.connection_file import load_connection
 from shardlake.connection.kinds import Connection
 from shardlake.connection.postgres import conninfo
 from shardlake.errors import ShardlakeError, SpecError
+from shardlake.raw.files import RawTarget
 from shardlake.source.sql.dialect import dialect
 from shardlake.source.sql.read import Request
+from shardlake.source.sql.source import SqlSource
 from shardlake.source.sql.window import Window
 from tests.breaking import broken_at
 from tests.world import ORDERS_TABLE, World, orders_view
@@ -244,15 +246,17 @@ def test_no_password_shows_in_a_traceback_of_a_bug(guarded: Guarded) -> None:
 
 def test_no_password_shows_in_the_repr_of_what_holds_it(guarded: Guarded) -> None:
     job = guarded.job()
-    shard = job.shard("shop_01")
-    assert (job.shard("shop_00").password, shard.password, job.warehouse.shard.password) == (SHARDS, OVERRIDE, WAREHOUSE)  # it is there
-    request = Request(job.view, shard, job.lake, Window(None, None, None, "key"), 1, "raw")
-    holders = [job, job.source, shard, job.warehouse, job.warehouse.spec, job.lake, request]
+    source = job.source
+    assert isinstance(source, SqlSource)
+    shard = source.shard("shop_01")
+    assert (source.shard("shop_00").password, shard.password, job.warehouse.shard.password) == (SHARDS, OVERRIDE, WAREHOUSE)  # it is there
+    request = Request(job.view, shard, Window(None, None, None, "key"), RawTarget(job.lake, "raw", 1, 1))
+    holders = [job, job.supply, source, source.spec, shard, job.warehouse, job.warehouse.spec, job.lake, request]
     for holder in holders:
         assert shown(f"{holder!r} {holder!s} {holder}") == []
-    for spec in (job.source, job.warehouse.spec):
+    for spec in (source.spec, job.warehouse.spec):
         assert shown(spec.model_dump_json()) == []
-    assert set(spec_secrets := (*job.source.secrets(), *job.warehouse.spec.secrets())) == {SHARDS, OVERRIDE, WAREHOUSE}, spec_secrets
+    assert set(spec_secrets := (*source.spec.secrets(), *job.warehouse.spec.secrets())) == {SHARDS, OVERRIDE, WAREHOUSE}, spec_secrets
     assert shown(dialect("mysql").url(shard)) == [OVERRIDE]  # these two are for drivers alone
     assert shown(str(conninfo(job.warehouse.shard))) == [WAREHOUSE]
 

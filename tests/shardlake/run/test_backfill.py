@@ -22,9 +22,9 @@ from shardlake.run.report import BackfillReport
 from shardlake.source.sql.slices import Range, read_range
 from tests.audit import leftovers, unfinished
 from tests.breaking import broken_at
-from tests.world import ORDERS_TABLE, ROOT, World, WorldMaker, orders_view
+from tests.world import ORDERS_TABLE, ROOT, WINDOWS, World, WorldMaker, orders_view
 
-MARKS = "SELECT shard, kind, cursor_value, upper_bound, after_position, moved_at FROM shardlake.watermarks ORDER BY 1"
+MARKS = "SELECT partition, position, moved_at FROM shardlake.positions ORDER BY 1"
 JANUARY = ("2026-01-01", "2026-02-01")
 
 
@@ -133,7 +133,7 @@ def test_a_regular_run_in_the_middle_of_a_backfill_goes_on_and_neither_waits(wor
         marks = w.warehouse(MARKS)
         other = read_slice_window(run.job, second)  # two of one shard are open at once
         assert other is not None
-        assert w.warehouse("SELECT status, count(*) FROM shardlake.windows WHERE backfill_id IS NOT NULL GROUP BY 1") == [("extracted", 2)]
+        assert w.warehouse(f"SELECT state, count(*) FROM {WINDOWS} WHERE backfill_id IS NOT NULL GROUP BY 1") == [("read", 2)]
         for part, found in ((second, other), (first, window)):
             assert not merge_slice_window(run.job, part, found)
             run.merged(part)
@@ -154,10 +154,10 @@ def test_a_full_run_does_not_give_up_a_backfills_windows_and_takes_none_of_them(
         assert window is not None
     w.must_sync(full=True)
     w.must_sync()
-    assert unfinished(w) == [("shop_00", "extracted")]
+    assert unfinished(w) == [("shop_00", "read")]
     report = again(w, step="30d")
     assert report.ok
-    assert w.warehouse("SELECT status FROM shardlake.windows WHERE window_id = %s", window.window_id) == [("merged",)]
+    assert w.windows("state", f"window_id = {window.window_id}") == [("applied",)]
 
 
 def test_a_replay_takes_a_backfills_windows_in_and_moves_no_watermark(world: WorldMaker) -> None:
@@ -261,7 +261,7 @@ def test_a_backfill_that_is_killed_is_finished_by_the_same_command_and_a_run_in_
     ended = run_in_a_process(w, place if "=" in place else f"{place}=kill")
     assert (ended.returncode, ended.stdout) == (-signal.SIGKILL, ""), ended.stderr
     held = w.warehouse(
-        "SELECT count(*), coalesce(sum(merged), 0)::int FROM shardlake.windows WHERE backfill_id IS NOT NULL AND status = 'merged'"
+        f"SELECT count(*), coalesce(sum(merged), 0)::int FROM {WINDOWS} WHERE backfill_id IS NOT NULL AND state = 'applied'"
     )[0]
     w.must_sync()  # what the backfill left unfinished does not concern it
     assert len(w.target()) == held[1]
@@ -280,7 +280,7 @@ def test_a_slice_that_was_read_is_finished_from_raw_though_the_shard_has_gone_on
     with broken_at("stage.copied"), pytest.raises(RuntimeError):
         again(w, step="31d")
     assert w.warehouse("SELECT state, message FROM shardlake.backfills") == [("failed", "RuntimeError: the backfill was broken off")]
-    assert unfinished(w) == [("shop_00", "extracted")]
+    assert unfinished(w) == [("shop_00", "read")]
     w.on("shop_00", "DELETE FROM orders")
     assert again(w, step="31d").ok
     assert len(w.target()) == 31
@@ -299,7 +299,7 @@ def test_a_shard_that_is_down_fails_by_name_and_the_same_command_finishes_it(wor
     report = again(w, step="7d")
     assert (report.ok, report.headline()) == (True, "10/10 slices merged (5 of them by earlier runs)")
     assert w.target("id, status, _shard") == source(w)
-    assert w.warehouse("SELECT count(*) FROM shardlake.windows WHERE shard = 'shop_00'") == [(5,)]
+    assert w.warehouse("SELECT count(*) FROM shardlake.windows WHERE partition = 'shop_00'") == [(5,)]
 
 
 def test_a_second_backfill_of_the_same_range_says_that_one_is_running_and_another_range_goes(world: WorldMaker) -> None:
@@ -522,7 +522,7 @@ def test_a_backfill_that_broke_in_its_slices_leaves_nothing_when_it_is_given_up(
     w.must_sync()
     with broken_at("stage.copied"), pytest.raises(RuntimeError):
         again(w, step="1d")
-    assert {status for _, status in unfinished(w)} == {"extracted"}
+    assert {status for _, status in unfinished(w)} == {"read"}
     (left,) = w.warehouse("SELECT backfill_id::text FROM shardlake.backfills")
     gone = give_up(w.job().ledger, "orders", left[0])
     assert (gone.done, gone.slices) == (0, 31)

@@ -37,7 +37,7 @@ def test_what_came_as_promised_is_no_alarm(shop: World) -> None:
 
 
 def test_a_shard_that_is_late_and_one_that_never_came(shop: World) -> None:
-    shop.warehouse("UPDATE shardlake.watermarks SET moved_at = now() - interval '11 minutes' WHERE shard = 'shop_01'")
+    shop.warehouse("UPDATE shardlake.positions SET complete_to = now() - interval '11 minutes' WHERE partition = 'shop_01'")
     shop.shards.append("shop_02")
     shop.create_shard("shop_02")
     assert found(shop) == {("shop_01", "late"), ("shop_02", "never arrived")}
@@ -48,7 +48,7 @@ def test_a_shard_that_is_late_and_one_that_never_came(shop: World) -> None:
 def test_the_reason_of_the_last_failure_is_in_the_alarm(shop: World) -> None:
     shop.on("shop_01", "DROP TABLE orders")
     assert not shop.sync().ok
-    shop.warehouse("UPDATE shardlake.watermarks SET moved_at = now() - interval '11 minutes'")
+    shop.warehouse("UPDATE shardlake.positions SET complete_to = now() - interval '11 minutes'")
     job = shop.job()
     said = {a.shard: a.message for a in alarms(job, {"orders": job.view})[1]}
     assert said["shop_00"] == "shop_00 is staler than 10m"
@@ -70,9 +70,9 @@ def test_without_a_freshness_the_promise_is_twice_the_period(world: WorldMaker) 
     w.on_all(ORDERS_TABLE)
     w.on_all("INSERT INTO orders VALUES (1, 'new', 1, '2026-01-01', NULL)")
     w.must_sync()
-    w.warehouse("UPDATE shardlake.watermarks SET moved_at = now() - interval '119 minutes'")
+    w.warehouse("UPDATE shardlake.positions SET complete_to = now() - interval '119 minutes'")
     assert ("shop_00", "late") not in found(w)
-    w.warehouse("UPDATE shardlake.watermarks SET moved_at = now() - interval '121 minutes'")
+    w.warehouse("UPDATE shardlake.positions SET complete_to = now() - interval '121 minutes'")
     assert ("shop_00", "late") in found(w)
 
 
@@ -82,7 +82,7 @@ GHOST = "00000000-0000-0000-0000-000000000000"
 @pytest.fixture
 def past(shop: World) -> Iterator[World]:
     """The same, with what really ran put back by six hours, and room for windows that never were."""
-    shop.warehouse("UPDATE shardlake.windows SET merged_at = now() - interval '6 hours'")
+    shop.warehouse("UPDATE shardlake.sink_windows SET applied_at = now() - interval '6 hours'")
     yield shop
     shop.warehouse(f"DELETE FROM shardlake.windows WHERE run_id = '{GHOST}'")
 
@@ -92,9 +92,10 @@ def history(w: World, shard: str, ages: list[float], **counts: int) -> None:
     given: dict[str, Any] = {"raw_rows": 100, "shaped": 100, "shape_rejected": 0, "view_rows": 100, "merged": 100, "rejected": 0, **counts}
     for age in ages:
         w.warehouse(
-            "INSERT INTO shardlake.windows (run_id, view, shard, status, kind, scan_order, opened_at, merged_at, unchanged, superseded, removed,"
-            f" {', '.join(given)}) VALUES ('{GHOST}', 'orders', '{shard}', 'merged', 'datetime', 'cursor', now(), now() - interval '1 hour' * {age},"
-            f" 0, 0, 0, {', '.join(map(str, given.values()))})"
+            "WITH w AS (INSERT INTO shardlake.windows (run_id, feed, partition, status, plan, end_position, version_kind, opened_at, raw_rows)"
+            f" VALUES ('{GHOST}', 'orders', '{shard}', 'read', '{{}}', '{{}}', 'datetime', now(), {given['raw_rows']}) RETURNING window_id)"
+            f" INSERT INTO shardlake.sink_windows (view, sink, window_id, applied_at, unchanged, superseded, removed, {', '.join(given)})"
+            f" SELECT 'orders', 'warehouse', window_id, now() - interval '1 hour' * {age}, 0, 0, 0, {', '.join(map(str, given.values()))} FROM w"
         )
 
 
@@ -122,7 +123,8 @@ def test_a_backfill_is_no_news_and_no_rate(past: World) -> None:
     )[0][0]
     past.warehouse(f"INSERT INTO shardlake.backfill_slices VALUES ('{backfill}', 0, 'shop_00', 'a', 'b')")
     past.warehouse(
-        f"UPDATE shardlake.windows SET backfill_id = '{backfill}', slice = 0 WHERE run_id = '{GHOST}' AND merged_at > now() - interval '1 hour'"
+        f"UPDATE shardlake.windows w SET backfill_id = '{backfill}', slice = 0 FROM shardlake.sink_windows s"
+        f" WHERE s.window_id = w.window_id AND run_id = '{GHOST}' AND applied_at > now() - interval '1 hour'"
     )
     assert found(past) == {("shop_00", "silent")}
 

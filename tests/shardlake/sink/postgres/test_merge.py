@@ -403,7 +403,7 @@ def test_a_type_that_differs_by_shard_is_named_before_anything_moves_and_the_oth
     assert [s.state for s in report.shards.values()] == ["merged", "failed", "merged"]
     assert "shop_01: orders.amount: is text here and decimal on the other shards" in report.headline()
     assert w.target("id, amount::text") == [(0, "12.00"), (2, "12.00")]
-    assert w.warehouse("SELECT shard FROM shardlake.windows ORDER BY 1") == [("shop_00",), ("shop_02",)]
+    assert w.warehouse("SELECT partition FROM shardlake.windows ORDER BY 1") == [("shop_00",), ("shop_02",)]
     assert not w.sync(shards=["shop_01"]).ok  # alone it is no more right than among the others
     w.on("shop_01", "ALTER TABLE orders MODIFY amount decimal(12,2)")
     w.must_sync()
@@ -506,12 +506,12 @@ def test_a_replay_that_breaks_is_cleaned_up_by_the_next_and_moves_no_watermark(w
     w = shop(world, columns=AGES)
     order(w, "shop_00", 1, "", 2, age=40)
     w.must_sync()
-    marks = w.warehouse("SELECT * FROM shardlake.watermarks")
+    marks = w.warehouse("SELECT * FROM shardlake.positions")
     with broken_at("stage.copied"), pytest.raises(RuntimeError):
         replay(w.job())
     assert leftovers(w) == ["shardlake_staging.w1", "shardlake_staging.w1_rejects"]
     assert replay(w.job()).ok
-    assert w.warehouse("SELECT * FROM shardlake.watermarks") == marks
+    assert w.warehouse("SELECT * FROM shardlake.positions") == marks
     w.must_sync()
     assert leftovers(w) == []
 

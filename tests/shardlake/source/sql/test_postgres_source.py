@@ -230,7 +230,7 @@ def test_a_key_of_any_kind_orders_the_chunks_and_is_read_once(world: WorldMaker)
         )
         w.on("shop_00", f"ANALYZE keys_{n}")
         report = w.must_sync().shards["shop_00"]
-        chunks = w.warehouse("SELECT count(*) FROM shardlake.files JOIN shardlake.windows USING (window_id) WHERE view = %s", f"keys_{n}")
+        chunks = w.warehouse("SELECT count(*) FROM shardlake.files JOIN shardlake.windows USING (window_id) WHERE feed = %s", f"keys_{n}")
         found = w.warehouse(f"SELECT count(DISTINCT k) FROM analytics.keys_{n}")
         assert (declared, report.read, report.merged, found, chunks > [(1,)]) == (declared, 3, 3, [(3,)], True)
 

@@ -13,7 +13,7 @@ def test_a_chunk_in_cursor_order_is_read_along_the_index_without_a_sort(world: W
     w.on("shop_00", ORDERS_TABLE)
     w.on("shop_00", "INSERT INTO orders SELECT seq, 'paid', 1, '2026-01-01' + INTERVAL seq SECOND, NULL FROM seq_1_to_5000")
     w.on("shop_00", "ANALYZE TABLE orders")
-    view, shard, speaker = w.model(), w.job().shard("shop_00"), dialect("mysql")
+    view, shard, speaker = w.model(), w.job().source.shard("shop_00"), dialect("mysql")
     with speaker.connect(shard) as connection:
         relation = describe(view, speaker, connection, "shop_00")
         window = Window("datetime", "2026-01-01 00:00:00", "2026-01-02 00:00:00", "cursor")

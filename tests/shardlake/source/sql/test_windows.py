@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from contextlib import closing
@@ -16,7 +17,7 @@ from shardlake.run import steps
 from shardlake.run.report import RunReport
 from tests.audit import leftovers, unfinished
 from tests.breaking import broken_at
-from tests.world import World, WorldMaker, orders_view
+from tests.world import WINDOWS, World, WorldMaker, orders_view
 
 BOTH = pytest.mark.parametrize("source", ["mysql", "postgres"])
 LONG = "x" * 1000
@@ -77,7 +78,7 @@ def test_three_thousand_rows_on_one_timestamp_arrive_in_chunks_of_a_hundred(worl
     many(w, 3000, (now(w) - timedelta(seconds=5)).isoformat(" "))
     put(w, "shop_00", 0, "later", now(w) - timedelta(seconds=4))
     assert counted(w.sync()) == (0, 0, 0, 0)  # those came in under the watermark: the lookback is none
-    w.warehouse("UPDATE shardlake.watermarks SET cursor_value = '2026-01-01 00:00:00'")
+    w.set_back("2026-01-01 00:00:00")
     assert counted(w.must_sync()) == (3001, 3001, 0, 0)
     assert w.warehouse("SELECT max(rows), count(*) > 29 FROM shardlake.files") == [(100, True)]
     assert w.target("count(*), count(DISTINCT id), min(id), max(id)") == [(3001, 3001, 0, 3000)]
@@ -88,12 +89,12 @@ def test_a_window_that_is_closed_within_one_timestamp_goes_on_behind_its_last_ro
     w = shop(world, source, source={"chunk": 1, "window": 1})
     put(w, "shop_00", 0, "first", "2026-01-01")
     w.must_sync()
-    w.warehouse("UPDATE shardlake.watermarks SET cursor_value = '2026-01-01 00:00:00'")
+    w.set_back("2026-01-01 00:00:00")
     many(w, 350, "2026-02-02 02:02:02.000002")
     report = w.must_sync()
     assert (report.shards["shop_00"].windows, counted(report)) == (4, (350, 350, 0, 0))
     assert w.target("count(*), count(DISTINCT id)") == [(351, 351)]
-    assert w.warehouse("SELECT scan_order, raw_rows, until_position ->> 1 FROM shardlake.windows WHERE window_id > 1 ORDER BY window_id") == [
+    assert w.windows("scan, raw_rows, until ->> 1", "window_id > 1") == [
         ("cursor", 100, "100"), ("cursor", 100, "200"), ("cursor", 100, "300"), ("cursor", 50, None),
     ]  # fmt: skip
 
@@ -296,8 +297,14 @@ def test_a_first_load_closes_windows_early_and_commits_as_it_goes(world: WorldMa
     assert w.target("count(*), count(DISTINCT id), max(id)") == [(350, 350, 350)]
     assert w.target("id, status, updated_at IS NULL", "1")[119] == (120, "bulk", True)
     assert [row for row in w.target("id, status") if row[1] != "bulk"] == [(50, "behind the scan"), (320, "before the scan")]
-    scans = w.warehouse("SELECT scan_order, raw_rows, status FROM shardlake.windows ORDER BY window_id")
-    assert scans == [("key", 100, "merged"), ("key", 100, "merged"), ("key", 100, "merged"), ("key", 49, "merged"), ("cursor", 3, "merged")]
+    scans = w.windows("scan, raw_rows, state")
+    assert scans == [
+        ("key", 100, "applied"),
+        ("key", 100, "applied"),
+        ("key", 100, "applied"),
+        ("key", 49, "applied"),
+        ("cursor", 3, "applied"),
+    ]
 
 
 @pytest.mark.parametrize("place", ["window.opened", "extract.recorded", "stage.copied"])
@@ -307,12 +314,12 @@ def test_a_window_that_was_left_is_finished_before_a_new_one(world: WorldMaker, 
     with broken_at(place), pytest.raises(RuntimeError, match=place):
         w.sync()
     assert len(unfinished(w)) == 1
-    bound = w.warehouse("SELECT upper_bound FROM shardlake.windows")
+    bound = w.windows("upper")
     put(w, "shop_00", 2, "second", now(w))
     report = w.must_sync()
     assert (report.shards["shop_00"].windows, counted(report)) == (2, (2, 2, 0, 0))
-    assert w.warehouse("SELECT upper_bound FROM shardlake.windows WHERE window_id = 1") == bound
-    assert w.warehouse("SELECT window_id, status, raw_rows FROM shardlake.windows ORDER BY 1") == [(1, "merged", 1), (2, "merged", 1)]
+    assert w.windows("upper", "window_id = 1") == bound
+    assert w.windows("window_id, state, raw_rows") == [(1, "applied", 1), (2, "applied", 1)]
     assert w.target("id, status") == [(1, "first"), (2, "second")]
 
 
@@ -329,7 +336,7 @@ def test_full_reads_everything_anew_and_gives_up_what_was_left(world: WorldMaker
         w.sync()
     assert counted(w.must_sync(full=True)) == (3, 3, 0, 0)
     assert w.target("id, status") == [(1, "first"), (2, "changed under its cursor"), (3, "third")]
-    assert w.warehouse("SELECT window_id, status FROM shardlake.windows ORDER BY 1") == [(1, "merged"), (2, "abandoned"), (3, "merged")]
+    assert w.windows("window_id, state") == [(1, "applied"), (2, "abandoned"), (3, "applied")]
     assert leftovers(w) == []
 
 
@@ -337,22 +344,24 @@ def test_full_reads_everything_anew_and_gives_up_what_was_left(world: WorldMaker
 @pytest.mark.parametrize(
     ("mark", "says"),
     [
-        ("cursor_value = '2999-01-01 00:00:00'", "shop_00: the watermark 2999-01-01 00:00:00 is ahead of the shard's clock"),
-        ("cursor_value = 'yesterday; DROP TABLE orders'", "shop_00: the watermark 'yesterday; DROP TABLE orders' is not of kind datetime"),
-        ("kind = 'int', cursor_value = '7'", "shop_00: the watermark is on a cursor of kind int, the view's cursor is of kind datetime"),
-        ("cursor_value = NULL, after_position = '[\"1 OR 1=1\"]'", "shop_00: '1 OR 1=1' cannot be a position on a column of kind int"),
-        ("cursor_value = NULL, after_position = '[]'", "shop_00: the watermark's position [] is not one on id"),
+        ({"cursor": "2999-01-01 00:00:00"}, "shop_00: the watermark 2999-01-01 00:00:00 is ahead of the shard's clock"),
+        ({"cursor": "yesterday; DROP TABLE orders"}, "shop_00: the watermark 'yesterday; DROP TABLE orders' is not of kind datetime"),
+        ({"kind": "int", "cursor": "7"}, "shop_00: the watermark is on a cursor of kind int, the view's cursor is of kind datetime"),
+        ({"cursor": None, "after": ["1 OR 1=1"]}, "shop_00: '1 OR 1=1' cannot be a position on a column of kind int"),
+        ({"cursor": None, "after": []}, "shop_00: the watermark's position [] is not one on id"),
         (
-            "cursor_value = NULL, after_position = '[\"1\"]', upper_bound = '0'' OR 1=1'",
+            {"cursor": None, "after": ["1"], "upper": "0' OR 1=1"},
             'shop_00: "0\' OR 1=1" cannot be a position on a column of kind datetime',
         ),
+        ({"lsn": "0/16B3748"}, "the ledger's position is not one of a cursor"),
     ],
 )
-def test_a_watermark_that_cannot_be_right_is_refused_and_full_begins_anew(world: WorldMaker, mark: str, says: str) -> None:
+def test_a_watermark_that_cannot_be_right_is_refused_and_full_begins_anew(world: WorldMaker, mark: dict[str, Any], says: str) -> None:
     w = shop(world, "mysql")
     put(w, "shop_00", 1, "first", "2026-01-01")
     w.must_sync()
-    w.warehouse(f"UPDATE shardlake.watermarks SET {mark}")
+    stands = "position || %s" if "cursor" in mark else "%s"
+    w.warehouse(f"UPDATE shardlake.positions SET position = {stands}::jsonb", json.dumps(mark))
     put(w, "shop_00", 2, "second", now(w))
     report = w.sync()
     assert not report.ok
@@ -368,7 +377,7 @@ def test_a_watermark_that_is_lost_is_a_first_load_that_changes_nothing(world: Wo
     put(w, "shop_00", 1, "first", "2026-01-01")
     w.must_sync()
     place = w.target("ctid::text")
-    w.warehouse("DELETE FROM shardlake.watermarks")
+    w.warehouse("DELETE FROM shardlake.positions")
     assert counted(w.must_sync()) == (1, 0, 1, 0)
     assert w.target("ctid::text") == place
 
@@ -452,7 +461,8 @@ def test_a_shard_that_fails_in_the_midst_keeps_its_old_rows_and_none_of_its_new_
     w.on_all("UPDATE countries SET name = 'new'")
     run = threading.Thread(target=w.sync)
     run.start()
-    merged = "SELECT count(*) > 0 FROM shardlake.windows WHERE shard = 'shop_01' AND status = 'merged' AND run_id = (SELECT run_id FROM shardlake.runs ORDER BY started_at DESC LIMIT 1)"
+    latest = "(SELECT run_id FROM shardlake.runs ORDER BY started_at DESC LIMIT 1)"
+    merged = f"SELECT count(*) > 0 FROM {WINDOWS} WHERE partition = 'shop_01' AND state = 'applied' AND run_id = {latest}"
     while w.warehouse("SELECT count(*) FROM shardlake.runs") != [(2,)] or w.warehouse(merged) != [(True,)]:
         time.sleep(0.002)
     w.on("shop_01", "DROP TABLE countries")
@@ -600,7 +610,7 @@ def test_datetimes_without_a_zone_are_in_the_zone_of_their_connection(world: Wor
         (2, "2026-01-01 11:00:00+00", "2026-01-01 12:00:00+00", "2026-06-30 22:30:00+00", "2026-07-01 12:00:00+00", "2026-07-01 00:30:00"),
     ]
     place = w.target("ctid::text")
-    w.warehouse("UPDATE shardlake.watermarks SET cursor_value = '2026-01-01 00:00:00'")
+    w.set_back("2026-01-01 00:00:00")
     assert counted(w.must_sync()) == (2, 0, 2, 0)
     assert w.target("ctid::text") == place
     w.on(
