@@ -22,7 +22,7 @@ Connection = psycopg.Connection[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class Written:
     """What became of the rows of staging. `removed` rows left the target; a replaced row of another shard is one of them."""
 
     merged: int = 0
@@ -36,7 +36,7 @@ def of_units(sql: MergeSql) -> bool:
     return sql.view.warehouse.write == "merge" and bool(sql.view.explode or (sql.view.deletes and sql.view.deletes.mode == "apply"))
 
 
-def apply(connection: Connection, sql: MergeSql, expected: int, *, alone: bool) -> Applied:
+def apply(connection: Connection, sql: MergeSql, expected: int, *, alone: bool) -> Written:
     """Write the `expected` rows of staging into the target, but for those that are older or there already.
 
     Raises WriteDiffers where it took other rows than it was to take. The caller rolls back then and tries once more `alone`: no
@@ -56,10 +56,10 @@ def apply(connection: Connection, sql: MergeSql, expected: int, *, alone: bool) 
     found = _upsert(connection, sql, taken_out=twins, expected=expected)
     _require_written(connection, sql, found, before, removed=0)
     replaced = found.updated if sql.view.warehouse.write == "replace" else 0
-    return Applied(found.inserted + found.updated, found.unchanged, found.superseded + twins, replaced)
+    return Written(found.inserted + found.updated, found.unchanged, found.superseded + twins, replaced)
 
 
-def _apply_units(connection: Connection, sql: MergeSql, expected: int) -> Applied:
+def _apply_units(connection: Connection, sql: MergeSql, expected: int) -> Written:
     connection.execute("DROP TABLE IF EXISTS pg_temp.units")
     before = growth(connection, sql.into)
     twins = _count(connection, sql.drop_older_twins())
@@ -79,7 +79,7 @@ def _apply_units(connection: Connection, sql: MergeSql, expected: int) -> Applie
         )
     if sql.view.explode:  # that a parent has no elements is no row of the view
         news = known = 0
-    return Applied(found.inserted + found.updated + news, found.unchanged + known, found.superseded + twins + stale_rows, removed)
+    return Written(found.inserted + found.updated + news, found.unchanged + known, found.superseded + twins + stale_rows, removed)
 
 
 def _upsert(connection: Connection, sql: MergeSql, *, taken_out: int, expected: int) -> Verdicts:

@@ -17,8 +17,8 @@ from shardlake.failpoints import failpoint
 from shardlake.ledger.database import Warehouse
 from shardlake.ledger.sinks import Applied
 from shardlake.rows.window_rows import WindowRows
-from shardlake.sink.postgres import apply
 from shardlake.sink.postgres.accounting import REPORT, WriteDiffers, place_of
+from shardlake.sink.postgres.apply import Written, apply, of_units
 from shardlake.sink.postgres.books import Books
 from shardlake.sink.postgres.locks import locking, wait_for_turn
 from shardlake.sink.postgres.merge_sql import MergeSql
@@ -102,21 +102,21 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, rows:
     return applied
 
 
-def _written(connection: Connection, sql: MergeSql, staged: Staged) -> apply.Applied:
+def _written(connection: Connection, sql: MergeSql, staged: Staged) -> Written:
     """What became of the staged rows; where others write the same keys meanwhile, a second look that shuts them out."""
     if staged.direct and not staged.rows:  # all went direct; staging was made in this transaction, and nobody else has seen it
-        return apply.Applied()
+        return Written()
     try:
         with connection.transaction():
-            return apply.apply(connection, sql, staged.rows, alone=False)
+            return apply(connection, sql, staged.rows, alone=False)
     except WriteDiffers:
         with connection.transaction():
-            return apply.apply(connection, sql, staged.rows, alone=True)
+            return apply(connection, sql, staged.rows, alone=True)
 
 
 def _turn(sql: MergeSql) -> str:
     """What this process's merges queue for before they take a session: without it those that wait would hold all of them."""
-    return f"units.{sql.into}" if apply.of_units(sql) else f"{sql.view.name}.{sql.shard}.{sql.window_id}"
+    return f"units.{sql.into}" if of_units(sql) else f"{sql.view.name}.{sql.shard}.{sql.window_id}"
 
 
 def _in_turn(connection: Connection, sql: MergeSql) -> None:
@@ -130,7 +130,7 @@ def _in_turn(connection: Connection, sql: MergeSql) -> None:
         "SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true),"
         " set_config('TimeZone', %s, true)", (sql.zone,)  # a datetime without a zone is in the source's
     )  # fmt: skip
-    wait_for_turn(connection, f"shardlake.merge.{sql.view.name}.{sql.shard}", shared=sql.of_backfill and not apply.of_units(sql))
+    wait_for_turn(connection, f"shardlake.merge.{sql.view.name}.{sql.shard}", shared=sql.of_backfill and not of_units(sql))
 
 
 def _since(found: list[tuple[str, str | None, str | None]], sql: MergeSql) -> tuple[tuple[str | None, str | None], ...]:

@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 import pytest
-from shardlake.sink.postgres.encode import encode
 
+from shardlake.rows.binary_copy import encode
 from shardlake.sink.postgres import replace
-from shardlake.sink.postgres.apply import Applied, apply
+from shardlake.sink.postgres.apply import Written, apply
 from shardlake.sink.postgres.merge_sql import MergeSql
 from tests.audit import leftovers
 from tests.shardlake.faults.test_servers import Running, held, until, waiting
@@ -68,7 +68,7 @@ def sent_twice_its_first(w: World) -> AbstractContextManager[None]:
 def staging(statement: str) -> Iterator[None]:
     """Staging changes between COPY and merge."""
 
-    def changed(connection: Connection, sql: MergeSql, expected: int, *, alone: bool) -> Applied:
+    def changed(connection: Connection, sql: MergeSql, expected: int, *, alone: bool) -> Written:
         connection.execute(statement.format(staging=sql.staging))
         return apply(connection, sql, expected, alone=alone)
 
