@@ -7,6 +7,7 @@ import psycopg
 
 from shardlake.errors import AccountingError
 from shardlake.failpoints import failpoint
+from shardlake.ledger.sinks import Brought
 from shardlake.quoting import ansi, ansi_list, postgres_text
 from shardlake.sink.postgres.locks import locking
 from shardlake.sink.postgres.names import target
@@ -42,8 +43,11 @@ def drop_leftovers(connection: Connection, view: View) -> None:
         connection.execute(f"DROP TABLE {ansi(view.warehouse.schema_name)}.{ansi(name)}")
 
 
-def swap(connection: Connection, view: View, run_id: UUID, columns: tuple[TargetColumn, ...], kept: list[str]) -> None:
-    """Put the new table in the target's place. The rows of the shards in `kept`, which did not arrive, stay as they are.
+def swap(
+    connection: Connection, view: View, run_id: UUID, columns: tuple[TargetColumn, ...], kept: list[str], brought: list[Brought]
+) -> None:
+    """Put the new table in the target's place. The rows of the shards in `kept`, which did not arrive, stay as they are;
+    `brought` is what the run's windows brought of the others.
 
     Rights go over to the new table. Where views of others stand on the target, rows are exchanged and the table stays.
     """
@@ -52,7 +56,7 @@ def swap(connection: Connection, view: View, run_id: UUID, columns: tuple[Target
     with locking(connection, view, old):
         if kept:
             connection.execute(f"DELETE FROM {new} WHERE _shard = ANY(%s)", (kept,))  # of a shard that failed in its midst
-        _require_windows(connection, view, run_id, kept)
+        _require_windows(connection, view, run_id, [b for b in brought if b.partition not in kept])
         if kept:
             _keep(connection, view, run_id, columns, kept)
         connection.execute(f"LOCK TABLE {old} IN ACCESS EXCLUSIVE MODE")
@@ -93,16 +97,15 @@ def _keep(connection: Connection, view: View, run_id: UUID, columns: tuple[Targe
     _require(view, run_id, new, written, wanted, f"of {', '.join(kept)} are to be kept")
 
 
-def _require_windows(connection: Connection, view: View, run_id: UUID, kept: list[str]) -> None:
+def _require_windows(connection: Connection, view: View, run_id: UUID, brought: list[Brought]) -> None:
     """The new table holds what the run's windows brought into it, but for rows that gave way to another shard's. Raises AccountingError."""
     new = new_table(view, run_id)
-    rows = connection.execute(
-        f"SELECT coalesce(w.shard, t.shard), coalesce(t.rows, 0), coalesce(w.merged, 0), coalesce(w.removed, 0), coalesce(w.ids, '') FROM"
-        f" (SELECT _shard AS shard, count(*) AS rows FROM {new} GROUP BY 1) t FULL JOIN (SELECT shard, sum(merged) AS merged, sum(removed) AS removed,"
-        " string_agg(window_id::text, ', ' ORDER BY window_id) AS ids FROM shardlake.windows"
-        " WHERE run_id = %s AND view = %s AND status = 'merged' AND shard <> ALL(%s) GROUP BY 1) w USING (shard) ORDER BY 1",
-        (run_id, view.name, kept),
-    ).fetchall()  # fmt: skip
+    held = dict(connection.execute(f"SELECT _shard, count(*) FROM {new} GROUP BY 1").fetchall())
+    by_shard = {b.partition: b for b in brought}
+    rows = [
+        (shard, held.get(shard, 0), b.merged if b else 0, b.removed if b else 0, b.windows if b else "")
+        for shard in sorted({*held, *by_shard}) for b in (by_shard.get(shard),)
+    ]  # fmt: skip
     if sum(row[1] for row in rows) != sum(row[2] - row[3] for row in rows):
         shards = "; ".join(
             f"{shard}: {held} rows, and {merged} were merged by windows {ids}" for shard, held, merged, _, ids in rows if held != merged

@@ -10,6 +10,7 @@ import psycopg
 from shardlake.connection.kinds import Connection, expect
 from shardlake.connection.postgres import PostgresWarehouse
 from shardlake.errors import SourceFailed, StagingLost
+from shardlake.ledger import sinks
 from shardlake.ledger.database import Warehouse, open_warehouse
 from shardlake.ledger.sinks import WAREHOUSE, Applied
 from shardlake.ledger.windows import Window
@@ -101,8 +102,10 @@ class PostgresSink:
         """See Sink: the new table in the old one's place."""
         columns = target_columns(self._view, version_type(""))
         self._into(columns, run_id)
+        with self._supply.ledger.connection() as connection:
+            brought = sinks.brought(connection, self._view.name, WAREHOUSE, run_id)
         with self._database.connection() as connection:
-            replace.swap(connection, self._view, run_id, columns, list(missing))
+            replace.swap(connection, self._view, run_id, columns, list(missing), brought)
 
     def clear(self, partitions: list[str]) -> None:
         """See Sink."""
