@@ -1,7 +1,7 @@
 """The ledger's lake: commits, the windows and files in them, and the tables that readers know."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -24,10 +24,14 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit under way. Its windows are fixed when it is opened, so that one that is begun again holds the same."""
+    """A commit under way. Its windows are fixed when it is opened, so that one that is begun again holds the same.
+
+    A `replay` has windows that the layout holds already: their rows take the place of those that are there.
+    """
 
     commit_id: int
     windows: tuple[Pending, ...]
+    replay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +46,35 @@ class LakeFile:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A commit's rows: `view_rows` = written + skipped (older than what is there) + rejected."""
+    """What became of rows: `view_rows` came in, and were each merged, unchanged, superseded or rejected; `removed` rows of the table went.
+
+    Every figure is counted by itself, so that they are a check on each other.
+    """
 
     view_rows: int = 0
-    written: int = 0
-    skipped: int = 0
+    merged: int = 0
+    unchanged: int = 0
+    superseded: int = 0
     rejected: int = 0
+    removed: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(
-            self.view_rows + other.view_rows, self.written + other.written, self.skipped + other.skipped, self.rejected + other.rejected
-        )
+        return Counts(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def written(self) -> int:
+        """Rows that changed the table."""
+        return self.merged
+
+    @property
+    def skipped(self) -> int:
+        """Rows of which the table needed nothing."""
+        return self.unchanged + self.superseded
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether every row that came in has one verdict."""
+        return self.view_rows == self.merged + self.unchanged + self.superseded + self.rejected
 
 
 _PENDING = (
@@ -85,7 +107,7 @@ def in_all(connection: Connection, view: str, layouts: list[str], commit: Commit
 def unfinished(connection: Connection, view: str, layout: str) -> Commit | None:
     """The commit that was broken off, if one was."""
     row = connection.execute(
-        "SELECT commit_id FROM shardlake.lake_commits WHERE view = %s AND layout = %s AND status = 'open'", (view, layout)
+        "SELECT commit_id, replay FROM shardlake.lake_commits WHERE view = %s AND layout = %s AND status = 'open'", (view, layout)
     ).fetchone()
     if row is None:
         return None
@@ -94,23 +116,27 @@ def unfinished(connection: Connection, view: str, layout: str) -> Commit | None:
             "SELECT w.window_id, w.shard, w.raw_bytes FROM shardlake.lake_windows l JOIN shardlake.windows w USING (window_id)"
             " WHERE l.commit_id = %s ORDER BY w.window_id", (row[0],)
         ).fetchall()  # fmt: skip
-    return Commit(row[0], tuple(windows))
+    return Commit(row[0], tuple(windows), row[1])
 
 
-def open_commit(connection: Connection, run_id: UUID, view: str, layout: str, windows: Iterable[Pending]) -> Commit:
-    """Write down what is about to be written."""
+def open_commit(
+    connection: Connection, run_id: UUID, view: str, layout: str, windows: Iterable[Pending], *, replay: bool = False
+) -> Commit:
+    """Write down what is about to be written. A replay takes its windows from the commits that they were in."""
     chosen = tuple(windows)
     with connection.transaction():
         row = connection.execute(
-            "INSERT INTO shardlake.lake_commits (run_id, view, layout) VALUES (%s, %s, %s) RETURNING commit_id", (run_id, view, layout)
+            "INSERT INTO shardlake.lake_commits (run_id, view, layout, replay) VALUES (%s, %s, %s, %s) RETURNING commit_id",
+            (run_id, view, layout, replay),
         ).fetchone()
         assert row is not None
+        again = " ON CONFLICT (view, layout, window_id) DO UPDATE SET commit_id = excluded.commit_id" if replay else ""
         with connection.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO shardlake.lake_windows (view, layout, window_id, commit_id) VALUES (%s, %s, %s, %s)",
+                f"INSERT INTO shardlake.lake_windows (view, layout, window_id, commit_id) VALUES (%s, %s, %s, %s){again}",
                 [(view, layout, w.window_id, row[0]) for w in chosen],
             )
-    return Commit(row[0], chosen)
+    return Commit(row[0], chosen, replay)
 
 
 def files_of(connection: Connection, commit_id: int) -> list[LakeFile]:
@@ -136,30 +162,46 @@ def forget_files(connection: Connection, keys: list[str]) -> None:
 
 
 def publish(
-    connection: Connection, commit_id: int, counts: Counts, columns: Iterable[str], seconds: float, *, replaces: list[str] | None = None
-) -> None:
-    """A commit is there for readers from here on, and the files that it replaces are not. Raises CheckViolation where rows do not add up."""
-    with connection.transaction():
-        connection.execute(
+    connection: Connection, commit_id: int, counts: Counts, columns: Iterable[str], seconds: float,
+    *, replaces: list[str] | None = None, windows: Mapping[int, Counts] | None = None,
+) -> None:  # fmt: skip
+    """A commit is there for readers from here on, and the files that it replaces are not. `windows` are the counts of each.
+
+    Raises CheckViolation where rows do not add up.
+    """
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(
             "UPDATE shardlake.lake_commits SET status = 'published', published_at = now(), view_rows = %s, written = %s, skipped = %s,"
             " rejected = %s, seconds = %s, columns = %s WHERE commit_id = %s",
             (counts.view_rows, counts.written, counts.skipped, counts.rejected, round(seconds, 4), Jsonb(list(columns)), commit_id),
         )
+        cursor.executemany(
+            "UPDATE shardlake.lake_windows SET view_rows = %s, merged = %s, unchanged = %s, superseded = %s, rejected = %s, removed = %s"
+            " WHERE commit_id = %s AND window_id = %s",
+            [(*astuple(found), commit_id, window_id) for window_id, found in (windows or {}).items()],
+        )
         if replaces:
-            connection.execute(
+            cursor.execute(
                 "UPDATE shardlake.lake_files SET replaced_by = %s, replaced_at = now() WHERE key = ANY(%s)", (commit_id, replaces)
             )
 
 
-def record_rejects(connection: Connection, view: str, layout: str, commit_id: int, rejects: Iterable[tuple[Any, ...]]) -> None:
-    """The commit's own rejects, as (window_id, shard, row_key, column, value, reason); those of a broken-off try go first."""
+def record_rejects(
+    connection: Connection, view: str, layout: str, commit_id: int, rejects: Iterable[tuple[int, str, dict[str, str | None], str, str | None, str]]
+) -> None:  # fmt: skip
+    """The commit's own rejects, as (window_id, shard, row_key, column, value, reason), however many; those that the layout
+    had of the commit's windows before, of a broken-off try or of what is replayed, go first.
+    """
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute("DELETE FROM shardlake.rejects WHERE commit_id = %s", (commit_id,))
-        cursor.executemany(
-            "INSERT INTO shardlake.rejects (view, layout, commit_id, stage, window_id, shard, row_key, column_name, value, reason)"
-            " VALUES (%s, %s, %s, 'lake', %s, %s, %s, %s, %s, %s)",
-            [(view, layout, commit_id, w, s, Jsonb(k), c, v, r) for w, s, k, c, v, r in rejects],
-        )
+        cursor.execute(
+            "DELETE FROM shardlake.rejects r USING shardlake.lake_windows l WHERE l.commit_id = %s AND r.window_id = l.window_id"
+            " AND r.view = %s AND r.layout = %s AND r.stage = 'lake'", (commit_id, view, layout)
+        )  # fmt: skip
+        with cursor.copy(
+            "COPY shardlake.rejects (view, layout, commit_id, stage, window_id, shard, row_key, column_name, value, reason) FROM STDIN"
+        ) as copy:
+            for window_id, shard, key, column, value, reason in rejects:
+                copy.write_row((view, layout, commit_id, "lake", window_id, shard, Jsonb(key), column, value, reason))
 
 
 def live_files(connection: Connection, view: str, layout: str) -> list[LakeFile]:
@@ -229,37 +271,6 @@ def last_write(connection: Connection, view: str, layout: str) -> tuple[datetime
     return (row[0] if row else None), len(pending(connection, view, layout))
 
 
-def read_by(connection: Connection, run_id: UUID, view: str) -> list[tuple[str, str, str]]:
-    """The raw files that a run read: key, load date and shard."""
-    return connection.execute(
-        "SELECT f.key, w.load_date::text, w.shard FROM shardlake.files f JOIN shardlake.windows w USING (window_id)"
-        " WHERE w.run_id = %s AND w.view = %s AND w.raw_removed_at IS NULL ORDER BY f.key DESC", (run_id, view)
-    ).fetchall()  # fmt: skip
-
-
-def expired(connection: Connection, view: str, layouts: list[str], before: datetime) -> list[int]:
-    """Windows whose raw files may go: merged before a time, and in every layout."""
-    rows = connection.execute(
-        "UPDATE shardlake.windows w SET raw_removed_at = coalesce(raw_removed_at, now()) WHERE w.view = %(view)s"
-        " AND EXISTS (SELECT FROM shardlake.files f WHERE f.window_id = w.window_id) AND w.status IN ('merged', 'abandoned')"
-        " AND coalesce(w.merged_at, w.opened_at) < %(before)s AND (w.status = 'abandoned' OR NOT EXISTS (SELECT FROM unnest(%(layouts)s::text[]) AS wanted(name)"
-        " WHERE NOT EXISTS (SELECT FROM shardlake.lake_windows l JOIN shardlake.lake_commits c USING (commit_id)"
-        " WHERE l.view = w.view AND l.layout = wanted.name AND l.window_id = w.window_id AND c.status = 'published'))) RETURNING w.window_id",
-        {"view": view, "layouts": layouts, "before": before},
-    )
-    return [row[0] for row in rows.fetchall()]
-
-
-def raw_keys(connection: Connection, windows: list[int]) -> list[str]:
-    """The raw files of windows."""
-    return [row[0] for row in connection.execute("SELECT key FROM shardlake.files WHERE window_id = ANY(%s)", (windows,)).fetchall()]
-
-
-def forget_raw(connection: Connection, windows: list[int]) -> None:
-    """Raw files that are gone."""
-    connection.execute("DELETE FROM shardlake.files WHERE window_id = ANY(%s)", (windows,))
-
-
 def replaced(connection: Connection, view: str, before: datetime) -> list[str]:
     """Files that were replaced before a time."""
     rows = connection.execute(
@@ -277,17 +288,3 @@ def known(connection: Connection, view: str, keys: list[str]) -> set[str]:
         {"view": view, "keys": keys},
     )
     return {row[0] for row in rows.fetchall()}
-
-
-def open_windows(connection: Connection, view: str) -> set[int]:
-    """Windows that are being read: their files are known when they are all written."""
-    rows = connection.execute("SELECT window_id FROM shardlake.windows WHERE view = %s AND status = 'open'", (view,))
-    return {row[0] for row in rows.fetchall()}
-
-
-def raw_files(connection: Connection, view: str) -> list[tuple[list[str], list[str], list[int]]]:
-    """The raw files of a view that are still there, in the form of `files_by_columns`: each says itself which columns it has."""
-    return connection.execute(
-        "SELECT ARRAY[]::text[], array_agg(f.key), array_agg(f.bytes) FROM shardlake.files f JOIN shardlake.windows w USING (window_id)"
-        " WHERE w.view = %s AND w.status IN ('extracted', 'merged') AND w.raw_removed_at IS NULL HAVING count(*) > 0", (view,)
-    ).fetchall()  # fmt: skip

@@ -25,14 +25,16 @@ from shardlake.ledger import windows
 from shardlake.ledger.lake import Commit, Counts, LakeFile
 from shardlake.raw.store import address, open_store, remove
 from shardlake.run.job import Job
+from shardlake.sink.lake.account import Account
 from shardlake.sink.lake.catalogue import register
-from shardlake.sink.lake.current import CurrentTable, merge_batch, tombstones_of
+from shardlake.sink.lake.current import CurrentTable, merge_batch
 from shardlake.sink.lake.files import encode
 from shardlake.sink.lake.partition import unfit
 from shardlake.sink.lake.rewrite import Rewrite
-from shardlake.sink.lake.rows import Tally, batches, chunks
+from shardlake.sink.lake.rows import batches, chunks
 from shardlake.sink.lake.spool import MOST, scratched
 from shardlake.sink.lake.tables import LakeTable, from_json, latest_of, planned
+from shardlake.sink.lake.tombstones import sink_of
 from shardlake.sink.lake.upload import upload
 from shardlake.view.columns import TargetColumn, target_columns, version_type
 from shardlake.view.layout import Layout
@@ -105,42 +107,50 @@ def _write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
         failpoint("lake.opened")
         table = _table(connection, job, layout, commit)
         pa.default_memory_pool().release_unused()
-        tally, new = Tally(), New()
-        mode = layout.mode_in(job.view.warehouse.write)
-        if mode == "merge":
-            counts = _merge(connection, job, layout, commit, tally)
-        elif mode == "rewrite":
-            counts, new = _rewrite(connection, job, layout, commit, tally)
-        else:
-            new = _files(connection, job, layout, commit, tally)
-            counts = Counts(tally.view_rows, sum(f.rows for f in new.files), 0, tally.rejected)
-        _publish(connection, job, layout, table, commit, counts, new, tally, started)
+        account = Account(f"{job.view.name}, lake table {layout.table}, commit {commit.commit_id}")
+        new = _changes(connection, job, layout, commit, account)
+        _publish(connection, job, layout, table, commit, new, account, started)
         if job.spool:
             job.spool.drop(ledger.in_all(connection, job.view.name, [t.table for t in job.view.lake.layouts], commit))
     failpoint("lake.published")
     ids = tuple(w.window_id for w in commit.windows)
-    return Written(layout.table, ids, counts, len(new.files), sum(f.bytes for f in new.files), time.perf_counter() - started, more)
+    return Written(layout.table, ids, account.total(), len(new.files), sum(f.bytes for f in new.files), time.perf_counter() - started, more)
 
 
-def _merge(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> Counts:
+def _changes(connection: Connection, job: Job, layout: Layout, commit: Commit, account: Account) -> New:
+    """Write the commit's rows in the layout's way. Raises AccountingError that names the commit, its windows and the place."""
+    if not commit.windows:  # a compaction that was broken off: its files go, and nothing comes
+        cleared(connection, job, commit)
+        return New()
+    way = {"merge": _merge, "rewrite": _rewrite}.get(layout.mode_in(job.view.warehouse.write), _files)
+    try:
+        new = way(connection, job, layout, commit, account)
+    except AccountingError as error:
+        of = ", ".join(str(w.window_id) for w in commit.windows)
+        raise AccountingError(f"{account.name} of windows {of}: {error.message}", hint=error.hint) from None
+    account.require()
+    return new
+
+
+def _merge(connection: Connection, job: Job, layout: Layout, commit: Commit, account: Account) -> New:
     """Merge the commit's rows into a table of current rows, batch by batch; a batch that is there already changes nothing."""
-    found, table = Counts(), _current(job, layout, location(job, layout, commit))
+    table = _current(job, layout, location(job, layout, commit))
     with scratched() as folder:
-        for batch in batches(chunks(job, commit, tally, folder)):
-            fitting = _fit(job.view, layout, batch, tally) if layout.format == "delta" else batch
-            found += merge_batch(job.view, table, fitting, tombstones_of(connection, job.view, fitting))
+        for batch in batches(chunks(job, commit, account, folder)):
+            fitting = _fit(job.view, layout, batch, account) if layout.format == "delta" else batch
+            merge_batch(connection, job.view, sink_of(layout.table), table, fitting, account)
             failpoint("lake.merged")
-    return Counts(tally.view_rows, found.written, found.skipped, tally.rejected)
+    return New()
 
 
-def _fit(view: View, layout: Layout, frame: pl.DataFrame, tally: Tally) -> pl.DataFrame:
+def _fit(view: View, layout: Layout, frame: pl.DataFrame, account: Account) -> pl.DataFrame:
     """A batch without the rows whose values cannot name a partition: they are rejects of this layout."""
     for transform in layout.partition_by:
         column = frame.get_column(transform.column)
         bad = [v for v in column.unique().to_list() if unfit(v)] if transform.unit == "identity" and column.dtype == pl.String else []
         wrong = column.is_in(bad).fill_null(False)
         for row in frame.filter(wrong).iter_rows(named=True):
-            tally.reject_partition(view, row, transform.column)
+            account.reject_partition(view, row, transform.column)
         frame = frame.filter(~wrong)
     return frame
 
@@ -157,38 +167,37 @@ def _current(job: Job, layout: Layout, folder: str) -> CurrentTable:
     return Iceberg(job.view, layout, job.lake, job.warehouse.spec, uri)
 
 
-def _files(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> New:
+def _files(connection: Connection, job: Job, layout: Layout, commit: Commit, account: Account) -> New:
     """Encode, record and put the commit's files. Those of a try that was broken off go first."""
-    store = _cleared(connection, job, commit)
+    store = cleared(connection, job, commit)
     with scratched() as folder:
-        found = list(chunks(job, commit, tally, folder))
+        found = list(chunks(job, commit, account, folder))
         partition_locations = ledger.partition_locations(connection, job.view.name, layout.table) if layout.mode == "append" else {}
-        encoded = encode(job.view, layout, found, location(job, layout, commit), partition_locations, f"c{commit.commit_id:08d}", tally)
+        encoded = encode(job.view, layout, found, location(job, layout, commit), partition_locations, f"c{commit.commit_id:08d}", account)
         files = upload(store, encoded, recorder(connection, job, layout, commit))
     whole = layout.mode == "replace"
     replaced = [f.key for f in ledger.live_files(connection, job.view.name, layout.table)] if whole else []
     return New(files, replaced, {tuple(f.partition): f.key.rpartition("/")[0] for f in files}, whole=whole)
 
 
-def _rewrite(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> tuple[Counts, New]:
+def _rewrite(connection: Connection, job: Job, layout: Layout, commit: Commit, account: Account) -> New:
     """Merge the commit's rows into partitions of plain Parquet, which are written anew where they change."""
-    store, counts = _cleared(connection, job, commit), Counts()
+    store = cleared(connection, job, commit)
     columns = _columns(connection, job, commit)
     live = ledger.live_files(connection, job.view.name, layout.table)
     with scratched() as folder:
         table = Rewrite(job.view, layout, columns, store, live, folder)
-        for batch in batches(chunks(job, commit, tally, folder)):
-            fitting = _fit(job.view, layout, batch, tally)
-            counts += merge_batch(job.view, table, fitting, tombstones_of(connection, job.view, fitting))
+        for batch in batches(chunks(job, commit, account, folder)):
+            fitting = _fit(job.view, layout, batch, account)
+            merge_batch(connection, job.view, sink_of(layout.table), table, fitting, account)
         encoded = table.files(location(job, layout, commit), f"c{commit.commit_id:08d}", layout.file_size)
         files = upload(store, encoded, recorder(connection, job, layout, commit))
     gone = set(table.replaced)
     places = {tuple(f.partition): f.key.rpartition("/")[0] for f in live if f.key not in gone} | table.places
-    new = New(files, table.replaced, places, columns=table.columns, whole=bool(table.replaced))
-    return Counts(tally.view_rows, counts.written, counts.skipped, tally.rejected), new
+    return New(files, table.replaced, places, columns=table.columns, whole=bool(table.replaced))
 
 
-def _cleared(connection: Connection, job: Job, commit: Commit) -> ObjectStore:
+def cleared(connection: Connection, job: Job, commit: Commit) -> ObjectStore:
     """The store, without what a try of the commit that was broken off has left there."""
     store = open_store(job.lake)
     stale = [f.key for f in ledger.files_of(connection, commit.commit_id)]
@@ -245,21 +254,16 @@ def _columns(connection: Connection, job: Job, commit: Commit) -> tuple[TargetCo
 
 
 def _publish(
-    connection: Connection, job: Job, layout: Layout, table: LakeTable, commit: Commit,
-    counts: Counts, new: New, tally: Tally, started: float,
+    connection: Connection, job: Job, layout: Layout, table: LakeTable, commit: Commit, new: New, account: Account, started: float
 ) -> None:  # fmt: skip
     view = job.view
-    if counts.view_rows != counts.written + counts.skipped + counts.rejected:
-        raise AccountingError(
-            f"{view.name}, lake table {layout.table}, commit {commit.commit_id}: rows do not add up: {counts}",
-            hint="Nothing was published. Please report it.",
-        )
     tables = [table, *([latest_of(view, layout, table)] if layout.mode == "append" else [])]
-    rejects = [(w, s, r.row_key, r.column, r.value, r.reason) for w, s, r in tally.rejects]
     with connection.transaction():
         register(connection, job.lake, view.name, layout.table, tables, new.places if layout.partition_by else {}, whole=new.whole)
         failpoint("lake.registered")
-        ledger.record_rejects(connection, view.name, layout.table, commit.commit_id, rejects)
+        ledger.record_rejects(connection, view.name, layout.table, commit.commit_id, account.rejects)
         names = [n for n, _ in table.columns] if new.columns is None else new.columns
-        ledger.publish(connection, commit.commit_id, counts, names, time.perf_counter() - started, replaces=new.replaced)
+        seconds = time.perf_counter() - started
+        windows_ = account.windows()
+        ledger.publish(connection, commit.commit_id, account.total(), names, seconds, replaces=new.replaced, windows=windows_)
         failpoint("lake.before_publish")

@@ -16,10 +16,11 @@ from obstore.store import ObjectStore
 
 from shardlake.ledger import lake as ledger
 from shardlake.ledger.lake import Counts, LakeFile
-from shardlake.raw.store import address, get, open_store, parquet_schema
+from shardlake.raw.store import address, get, parquet_schema
 from shardlake.run.job import Job
+from shardlake.sink.lake.account import require_same
 from shardlake.sink.lake.catalogue import move_partitions
-from shardlake.sink.lake.commit import alone, recorder
+from shardlake.sink.lake.commit import alone, cleared, recorder
 from shardlake.sink.lake.files import GROUP, Encoded, in_files, sorted_by
 from shardlake.sink.lake.overview import SMALL
 from shardlake.sink.lake.partition import folder
@@ -69,8 +70,11 @@ def compact(job: Job, layout: Layout, *, closed: timedelta = CLOSED) -> Compacte
         if not found or not waiting:
             return Compacted(layout.table)
         table = from_json(job.view.lake.database, layout.table, found[2])
-        commit = ledger.open_commit(connection, uuid4(), job.view.name, layout.table, [])
-        store = open_store(job.lake)
+        left = ledger.unfinished(connection, job.view.name, layout.table)
+        if left and left.windows:
+            return Compacted(layout.table, note="a commit was broken off; it is compacted when a run has finished that")
+        commit = left or ledger.open_commit(connection, uuid4(), job.view.name, layout.table, [])
+        store = cleared(connection, job, commit)
         moved: dict[tuple[str | None, ...], str] = {}
         old = [f for files in waiting.values() for f in files]
         schema = pa.unify_schemas([parquet_schema(store, f.key) for f in old], promote_options="permissive")
@@ -79,14 +83,19 @@ def compact(job: Job, layout: Layout, *, closed: timedelta = CLOSED) -> Compacte
             for values, files in waiting.items():
                 place = "/".join(filter(None, (table.location, folder(layout.partition_by, values), f"c{commit.commit_id:08d}")))
                 moved[values] = place
-                yield from _rewritten(job, layout, store, files, schema, place, f"c{commit.commit_id:08d}")
+                rows = 0
+                for encoded in _rewritten(job, layout, store, files, schema, place, f"c{commit.commit_id:08d}"):
+                    rows += encoded.file.rows
+                    yield encoded
+                what = f"{job.view.name}, lake table {layout.table}, compaction {commit.commit_id} of {len(files)} files into {place}"
+                require_same(what, {"rows in the new files' footers": (sum(f.rows for f in files), rows)})
 
         new = upload(store, rewritten(), recorder(connection, job, layout, commit))
         rows = sum(f.rows for f in new)
         with connection.transaction():
             if layout.partition_by:
                 move_partitions(job.lake, table, moved)
-            ledger.publish(connection, commit.commit_id, Counts(rows, rows), schema.names, 0.0, replaces=[f.key for f in old])
+            ledger.publish(connection, commit.commit_id, Counts(rows, merged=rows), schema.names, 0.0, replaces=[f.key for f in old])
     return Compacted(layout.table, len(waiting), len(old), len(new))
 
 

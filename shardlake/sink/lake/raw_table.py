@@ -4,6 +4,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from shardlake.ledger import lake as ledger
+from shardlake.ledger import lake_raw
 from shardlake.raw.store import open_store, parquet_schema
 from shardlake.run.job import Job
 from shardlake.sink.lake.catalogue import register
@@ -14,7 +15,7 @@ from shardlake.sink.lake.tables import from_json, raw_table
 def register_raw(job: Job, run_id: UUID) -> None:
     """Make what a run read known. The newest file says what the columns are; those that it lacks stay. Raises ShardlakeError."""
     with job.warehouse.connection() as connection:
-        files = ledger.read_by(connection, run_id, job.view.name)
+        files = lake_raw.read_by(connection, run_id, job.view.name)
         if not files:
             return
         table = raw_table(job.view, parquet_schema(open_store(job.lake), files[0][0]))

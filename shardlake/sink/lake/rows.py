@@ -1,9 +1,8 @@
 """A commit's rows: its windows' typed rows in chunks on the local disk, from the spool or made of raw again."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -14,36 +13,15 @@ from shardlake.raw import files as raw
 from shardlake.raw.store import open_store
 from shardlake.run.job import Job
 from shardlake.shape.chunk import Shaped, shape
-from shardlake.sink.lake.current import frame_of
-from shardlake.sink.lake.partition import unfit
+from shardlake.sink.lake.account import Account, Tally
+from shardlake.sink.lake.arrow import frame_of
 from shardlake.sink.lake.spool import read_table, write_chunk, write_table
-from shardlake.sink.lake.typed import LakeReject, Split, settle, split
+from shardlake.sink.lake.typed import Split, settle, split
 from shardlake.sink.postgres.merge_sql import MergeSql
 from shardlake.view.columns import TargetColumn, target_columns, version_type
-from shardlake.view.view import View
 
 BATCH = 24 << 20
 """Bytes of typed rows that a layout's writer holds at a time."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a commit's rows came to: rows of the view, those that the warehouse rejected as well, and the lake's own rejects."""
-
-    view_rows: int = 0
-    rejected: int = 0
-    rejects: list[tuple[int, str, LakeReject]] = field(default_factory=list)
-
-    def reject(self, window_id: int, shard: str, found: list[LakeReject]) -> None:
-        """Rows that the lake cannot hold."""
-        self.rejected += len(found)
-        self.rejects += [(window_id, shard, reject) for reject in found]
-
-    def reject_partition(self, view: View, row: dict[str, Any], column: str) -> None:
-        """A row (with `_window` and `_shard`) whose value of `column` cannot name a partition."""
-        key = {k: None if row[k] is None else str(row[k]) for k in view.key if k != "_shard"}
-        found = LakeReject(key, column, row[column][:500], str(unfit(row[column])))
-        self.reject(row["_window"], row["_shard"], [found])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +43,12 @@ class Chunk:
         return rows.append_column("_window", pa.repeat(pa.scalar(self.window_id, pa.int64()), rows.num_rows))
 
 
-def chunks(job: Job, commit: Commit, tally: Tally, folder: Path) -> Iterator[Chunk]:
-    """The commit's rows, window by window in order: as the spool has them, or else made of raw into `folder`. Counts in `tally`."""
+def chunks(job: Job, commit: Commit, account: Account, folder: Path) -> Iterator[Chunk]:
+    """The commit's rows, window by window in order: as the spool has them, or else made of raw into `folder`. `account` counts them."""
     if job.spool:
         job.spool.fill([w.window_id for w in commit.windows], lambda window_id: _made(job, window_id))
     for window in commit.windows:
+        tally = account.of(window.window_id)
         kept = job.spool.files(window.window_id) if job.spool else None
         paths = kept if kept is not None else _written(job, window.window_id, folder)
         for path in paths:

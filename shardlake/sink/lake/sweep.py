@@ -8,6 +8,7 @@ import obstore
 
 from shardlake.errors import LakeUnavailable
 from shardlake.ledger import lake as ledger
+from shardlake.ledger import lake_raw
 from shardlake.raw.store import address, open_store, remove
 from shardlake.run.job import Job
 from shardlake.sink.lake.commit import alone
@@ -48,10 +49,10 @@ def _raw(job: Job, store: obstore.store.ObjectStore, now: datetime) -> int:
         return 0
     layouts = [layout.table for layout in job.view.lake.layouts]
     with job.warehouse.connection() as connection:
-        windows = ledger.expired(connection, job.view.name, layouts, now - retention)
-        keys = ledger.raw_keys(connection, windows)
+        windows = lake_raw.expired(connection, job.view.name, layouts, now - retention)
+        keys = lake_raw.raw_keys(connection, windows)
         remove(store, keys)
-        ledger.forget_raw(connection, windows)
+        lake_raw.forget_raw(connection, windows)
     return len(keys)
 
 
@@ -97,7 +98,7 @@ def _orphans(job: Job, store: obstore.store.ObjectStore, before: datetime) -> in
 def _unknown(job: Job, store: obstore.store.ObjectStore, keys: set[str]) -> int:
     with job.warehouse.connection() as connection:
         lost = keys - ledger.known(connection, job.view.name, sorted(keys))
-        reading = ledger.open_windows(connection, job.view.name)
+        reading = lake_raw.open_windows(connection, job.view.name)
     gone = [key for key in sorted(lost) if not ((found := _OURS.search(key)) and found[1] and int(found[1]) in reading)]
     remove(store, gone)
     return len(gone)

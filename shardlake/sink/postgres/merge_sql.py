@@ -186,7 +186,7 @@ class MergeSql:
             f"WITH stale AS (DELETE FROM {self.staging} t USING units u WHERE {same_unit} AND ("
             f"{self._number(version, self._value(version, 't.'))} < u._seq OR (t._op IS NOT NULL) <> u._op"
             f" OR EXISTS (SELECT FROM {self.into} m WHERE {in_target} AND ({found} > {later} OR ({found} = {later} AND {kept})))"
-            f" OR EXISTS (SELECT FROM shardlake.tombstones d WHERE d.view = {postgres_text(self.view.name)} AND d.unit_key = jsonb_build_array({self._unit('u.')})"
+            f" OR EXISTS (SELECT FROM shardlake.tombstones d WHERE d.view = {postgres_text(self.view.name)} AND d.sink = 'warehouse' AND d.unit_key = jsonb_build_array({self._unit('u.')})"
             f" AND ({dead} > {later} OR ({dead} = {later} AND {kept})))) RETURNING t._op)\n"
             f"SELECT count(*) FILTER (WHERE {self.counts('_op')}) FROM stale"
         )
@@ -211,12 +211,12 @@ class MergeSql:
     def tombstones(self) -> str:
         """Remember the units that are gone, so that no older version brings them back; returns how many are news."""
         return (
-            "WITH news AS (INSERT INTO shardlake.tombstones AS d (view, unit_key, version, shard)"
-            f" SELECT {postgres_text(self.view.name)}, jsonb_build_array({self._unit('u.')}), u._seq, {postgres_text(self.shard)} FROM units u WHERE u._op"
-            " ON CONFLICT (view, unit_key) DO UPDATE SET version = excluded.version, shard = excluded.shard"
+            "WITH news AS (INSERT INTO shardlake.tombstones AS d (view, sink, unit_key, version, shard)"
+            f" SELECT {postgres_text(self.view.name)}, 'warehouse', jsonb_build_array({self._unit('u.')}), u._seq, {postgres_text(self.shard)} FROM units u WHERE u._op"
+            " ON CONFLICT (view, sink, unit_key) DO UPDATE SET version = excluded.version, shard = excluded.shard"
             " WHERE (d.version, d.shard) IS DISTINCT FROM (excluded.version, excluded.shard) RETURNING 1)\nSELECT count(*) FROM news"
         )
 
     def forget_tombstones(self) -> str:
         """Units that have rows again."""
-        return f"DELETE FROM shardlake.tombstones d USING units u WHERE d.view = {postgres_text(self.view.name)} AND NOT u._op AND d.unit_key = jsonb_build_array({self._unit('u.')})"
+        return f"DELETE FROM shardlake.tombstones d USING units u WHERE d.view = {postgres_text(self.view.name)} AND d.sink = 'warehouse' AND NOT u._op AND d.unit_key = jsonb_build_array({self._unit('u.')})"

@@ -1,0 +1,1 @@
+-- Taken: the windows of feeds and partitions.

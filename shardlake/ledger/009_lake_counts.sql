@@ -1,0 +1,27 @@
+-- What became of each window's rows in a layout; NULL for windows that were written before this was counted.
+ALTER TABLE shardlake.lake_windows ADD COLUMN view_rows bigint;
+ALTER TABLE shardlake.lake_windows ADD COLUMN merged bigint;
+ALTER TABLE shardlake.lake_windows ADD COLUMN unchanged bigint;
+ALTER TABLE shardlake.lake_windows ADD COLUMN superseded bigint;
+ALTER TABLE shardlake.lake_windows ADD COLUMN rejected bigint;
+ALTER TABLE shardlake.lake_windows ADD COLUMN removed bigint;
+ALTER TABLE shardlake.lake_windows ADD CHECK (num_nulls(view_rows, merged, unchanged, superseded, rejected, removed) IN (0, 6));
+ALTER TABLE shardlake.lake_windows ADD CHECK (view_rows = merged + unchanged + superseded + rejected);
+ALTER TABLE shardlake.lake_windows ADD CHECK (least(view_rows, merged, unchanged, superseded, rejected, removed) >= 0);
+
+-- A commit that writes windows again which the layout holds: their rows take the place of those that are there.
+ALTER TABLE shardlake.lake_commits ADD COLUMN replay boolean NOT NULL DEFAULT false;
+
+-- Every sink remembers for itself which units are gone. A layout's name here is 'lake.<table>'.
+ALTER TABLE shardlake.tombstones ADD COLUMN sink text NOT NULL DEFAULT 'warehouse';
+ALTER TABLE shardlake.tombstones DROP CONSTRAINT tombstones_pkey;
+ALTER TABLE shardlake.tombstones ADD PRIMARY KEY (view, sink, unit_key);
+-- layouts of current rows have asked the warehouse's until now; histories, which have none, hold a column `_window`
+INSERT INTO shardlake.tombstones (view, sink, unit_key, version, shard)
+SELECT d.view, 'lake.' || l.layout, d.unit_key, d.version, d.shard
+FROM shardlake.tombstones d
+JOIN (SELECT DISTINCT view, layout FROM shardlake.lake_commits) l USING (view)
+WHERE NOT EXISTS (
+    SELECT FROM shardlake.lake_tables t
+    WHERE t.view = l.view AND t.layout = l.layout AND t.definition ->> 'format' <> 'view' AND t.definition -> 'columns' @> '[["_window", "bigint"]]'
+);
