@@ -9,8 +9,11 @@ ALTER TABLE shardlake.lake_windows ADD CHECK (num_nulls(view_rows, merged, uncha
 ALTER TABLE shardlake.lake_windows ADD CHECK (view_rows = merged + unchanged + superseded + rejected);
 ALTER TABLE shardlake.lake_windows ADD CHECK (least(view_rows, merged, unchanged, superseded, rejected, removed) >= 0);
 
--- A commit that writes windows again which the layout holds: their rows take the place of those that are there.
-ALTER TABLE shardlake.lake_commits ADD COLUMN replay boolean NOT NULL DEFAULT false;
+-- The windows of a commit that writes them again: their rows take the place of those that the layout holds already.
+ALTER TABLE shardlake.lake_commits ADD COLUMN replays bigint[];
+
+-- When the catalogue was told of a window's raw files; NULL where that has yet to be.
+ALTER TABLE shardlake.windows ADD COLUMN raw_registered_at timestamptz;
 
 -- Every sink remembers for itself which units are gone. A layout's name here is 'lake.<table>'.
 ALTER TABLE shardlake.tombstones ADD COLUMN sink text NOT NULL DEFAULT 'warehouse';

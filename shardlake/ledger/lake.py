@@ -84,14 +84,22 @@ _PENDING = (
 )
 
 
-def pending(connection: Connection, view: str, layout: str, *, of_run: UUID | None = None, merged: bool = False) -> list[Pending]:
-    """The windows that were read and that the layout does not hold, oldest first.
-
-    `of_run` alone for a layout of whole loads; `merged` alone for one of current rows, which needs the ledger's tombstones.
-    """
-    own = (" AND w.run_id = %(run)s" if of_run else "") + (" AND w.status = 'merged'" if merged else "")
+def pending(connection: Connection, view: str, layout: str, *, of_run: UUID | None = None) -> list[Pending]:
+    """The windows that were read and that the layout does not hold, oldest first; with `of_run` those of that run alone."""
+    own = " AND w.run_id = %(run)s" if of_run else ""
     with connection.cursor(row_factory=class_row(Pending)) as cursor:
         return cursor.execute(f"{_PENDING}{own} ORDER BY w.window_id", {"view": view, "layout": layout, "run": of_run}).fetchall()
+
+
+def held(connection: Connection, view: str, layout: str, window_ids: list[int]) -> tuple[list[Pending], list[int]]:
+    """Of some windows those that the layout holds, oldest first; and those of them of which raw is gone."""
+    rows = connection.execute(
+        "SELECT w.window_id, w.shard, coalesce(w.raw_bytes, 0), w.raw_removed_at IS NOT NULL FROM shardlake.lake_windows l"
+        " JOIN shardlake.lake_commits c USING (commit_id) JOIN shardlake.windows w USING (window_id)"
+        " WHERE l.view = %s AND l.layout = %s AND l.window_id = ANY(%s) AND c.status = 'published' ORDER BY w.window_id",
+        (view, layout, window_ids),
+    ).fetchall()
+    return [Pending(*row[:3]) for row in rows if not row[3]], [row[0] for row in rows if row[3]]
 
 
 def in_all(connection: Connection, view: str, layouts: list[str], commit: Commit) -> list[int]:
@@ -107,34 +115,33 @@ def in_all(connection: Connection, view: str, layouts: list[str], commit: Commit
 def unfinished(connection: Connection, view: str, layout: str) -> Commit | None:
     """The commit that was broken off, if one was."""
     row = connection.execute(
-        "SELECT commit_id, replay FROM shardlake.lake_commits WHERE view = %s AND layout = %s AND status = 'open'", (view, layout)
+        "SELECT commit_id, replays FROM shardlake.lake_commits WHERE view = %s AND layout = %s AND status = 'open'", (view, layout)
     ).fetchone()
     if row is None:
         return None
     with connection.cursor(row_factory=class_row(Pending)) as cursor:
         windows = cursor.execute(
-            "SELECT w.window_id, w.shard, w.raw_bytes FROM shardlake.lake_windows l JOIN shardlake.windows w USING (window_id)"
-            " WHERE l.commit_id = %s ORDER BY w.window_id", (row[0],)
+            "SELECT w.window_id, w.shard, w.raw_bytes FROM shardlake.windows w WHERE w.window_id = ANY(%s) OR w.window_id IN"
+            " (SELECT window_id FROM shardlake.lake_windows WHERE commit_id = %s) ORDER BY w.window_id", (row[1], row[0])
         ).fetchall()  # fmt: skip
-    return Commit(row[0], tuple(windows), row[1])
+    return Commit(row[0], tuple(windows), row[1] is not None)
 
 
 def open_commit(
     connection: Connection, run_id: UUID, view: str, layout: str, windows: Iterable[Pending], *, replay: bool = False
 ) -> Commit:
-    """Write down what is about to be written. A replay takes its windows from the commits that they were in."""
+    """Write down what is about to be written. The windows of a replay stay with the commits that brought them."""
     chosen = tuple(windows)
     with connection.transaction():
         row = connection.execute(
-            "INSERT INTO shardlake.lake_commits (run_id, view, layout, replay) VALUES (%s, %s, %s, %s) RETURNING commit_id",
-            (run_id, view, layout, replay),
+            "INSERT INTO shardlake.lake_commits (run_id, view, layout, replays) VALUES (%s, %s, %s, %s) RETURNING commit_id",
+            (run_id, view, layout, [w.window_id for w in chosen] if replay else None),
         ).fetchone()
         assert row is not None
-        again = " ON CONFLICT (view, layout, window_id) DO UPDATE SET commit_id = excluded.commit_id" if replay else ""
         with connection.cursor() as cursor:
             cursor.executemany(
-                f"INSERT INTO shardlake.lake_windows (view, layout, window_id, commit_id) VALUES (%s, %s, %s, %s){again}",
-                [(view, layout, w.window_id, row[0]) for w in chosen],
+                "INSERT INTO shardlake.lake_windows (view, layout, window_id, commit_id) VALUES (%s, %s, %s, %s)",
+                [(view, layout, w.window_id, row[0]) for w in chosen if not replay],
             )
     return Commit(row[0], chosen, replay)
 
@@ -176,8 +183,8 @@ def publish(
             (counts.view_rows, counts.written, counts.skipped, counts.rejected, round(seconds, 4), Jsonb(list(columns)), commit_id),
         )
         cursor.executemany(
-            "UPDATE shardlake.lake_windows SET view_rows = %s, merged = %s, unchanged = %s, superseded = %s, rejected = %s, removed = %s"
-            " WHERE commit_id = %s AND window_id = %s",
+            "UPDATE shardlake.lake_windows l SET view_rows = %s, merged = %s, unchanged = %s, superseded = %s, rejected = %s, removed = %s"
+            " FROM shardlake.lake_commits c WHERE c.commit_id = %s AND l.view = c.view AND l.layout = c.layout AND l.window_id = %s",
             [(*astuple(found), commit_id, window_id) for window_id, found in (windows or {}).items()],
         )
         if replaces:
@@ -187,21 +194,21 @@ def publish(
 
 
 def record_rejects(
-    connection: Connection, view: str, layout: str, commit_id: int, rejects: Iterable[tuple[int, str, dict[str, str | None], str, str | None, str]]
+    connection: Connection, view: str, layout: str, commit: Commit, rejects: Iterable[tuple[int, str, dict[str, str | None], str, str | None, str]]
 ) -> None:  # fmt: skip
     """The commit's own rejects, as (window_id, shard, row_key, column, value, reason), however many; those that the layout
-    had of the commit's windows before, of a broken-off try or of what is replayed, go first.
+    had of its windows before go first.
     """
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM shardlake.rejects r USING shardlake.lake_windows l WHERE l.commit_id = %s AND r.window_id = l.window_id"
-            " AND r.view = %s AND r.layout = %s AND r.stage = 'lake'", (commit_id, view, layout)
-        )  # fmt: skip
+            "DELETE FROM shardlake.rejects WHERE view = %s AND layout = %s AND stage = 'lake' AND window_id = ANY(%s)",
+            (view, layout, [w.window_id for w in commit.windows]),
+        )
         with cursor.copy(
             "COPY shardlake.rejects (view, layout, commit_id, stage, window_id, shard, row_key, column_name, value, reason) FROM STDIN"
         ) as copy:
             for window_id, shard, key, column, value, reason in rejects:
-                copy.write_row((view, layout, commit_id, "lake", window_id, shard, Jsonb(key), column, value, reason))
+                copy.write_row((view, layout, commit.commit_id, "lake", window_id, shard, Jsonb(key), column, value, reason))
 
 
 def live_files(connection: Connection, view: str, layout: str) -> list[LakeFile]:

@@ -2,19 +2,23 @@
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import psycopg
 
 Connection = psycopg.Connection[Any]
 
 
-def read_by(connection: Connection, run_id: UUID, view: str) -> list[tuple[str, str, str]]:
-    """The raw files that a run read: key, load date and shard."""
+def unregistered(connection: Connection, view: str) -> list[tuple[int, str, str, str]]:
+    """The raw files of a view that the catalogue was not told of, whoever read them: window, key, load date and shard, newest first."""
     return connection.execute(
-        "SELECT f.key, w.load_date::text, w.shard FROM shardlake.files f JOIN shardlake.windows w USING (window_id)"
-        " WHERE w.run_id = %s AND w.view = %s AND w.raw_removed_at IS NULL ORDER BY f.key DESC", (run_id, view)
+        "SELECT w.window_id, f.key, w.load_date::text, w.shard FROM shardlake.files f JOIN shardlake.windows w USING (window_id)"
+        " WHERE w.view = %s AND w.raw_registered_at IS NULL AND w.raw_removed_at IS NULL ORDER BY f.key DESC", (view,)
     ).fetchall()  # fmt: skip
+
+
+def registered(connection: Connection, windows: list[int]) -> None:
+    """The catalogue knows these windows' raw files."""
+    connection.execute("UPDATE shardlake.windows SET raw_registered_at = now() WHERE window_id = ANY(%s)", (windows,))
 
 
 def expired(connection: Connection, view: str, layouts: list[str], before: datetime) -> list[int]:
@@ -24,7 +28,8 @@ def expired(connection: Connection, view: str, layouts: list[str], before: datet
         " AND EXISTS (SELECT FROM shardlake.files f WHERE f.window_id = w.window_id) AND w.status IN ('merged', 'abandoned')"
         " AND coalesce(w.merged_at, w.opened_at) < %(before)s AND (w.status = 'abandoned' OR NOT EXISTS (SELECT FROM unnest(%(layouts)s::text[]) AS wanted(name)"
         " WHERE NOT EXISTS (SELECT FROM shardlake.lake_windows l JOIN shardlake.lake_commits c USING (commit_id)"
-        " WHERE l.view = w.view AND l.layout = wanted.name AND l.window_id = w.window_id AND c.status = 'published'))) RETURNING w.window_id",
+        " WHERE l.view = w.view AND l.layout = wanted.name AND l.window_id = w.window_id AND c.status = 'published')))"
+        " AND NOT EXISTS (SELECT FROM shardlake.lake_commits o WHERE o.view = w.view AND o.status = 'open' AND w.window_id = ANY(o.replays)) RETURNING w.window_id",
         {"view": view, "layouts": layouts, "before": before},
     )
     return [row[0] for row in rows.fetchall()]

@@ -78,6 +78,8 @@ class Backfill:
         return self.report.run_id
 
     def __enter__(self) -> Self:
+        if self.job.spool:
+            self.job.spool.open()
         with ExitStack() as stack:
             claims = stack.enter_context(Claims(self.job.warehouse, self.job.view.name))
             if reaches := self._reaches():
@@ -202,7 +204,7 @@ class Backfill:
         if not self._known:
             return []
         try:
-            register_raw(self.job, self.id)
+            register_raw(self.job)
         except ShardlakeError as error:
             self.report.error = f"raw.{self.job.view.name}: {error}"
         chosen = [layout.table for layout in self.job.view.lake.layouts]

@@ -52,6 +52,8 @@ class Run:
         return self.report.run_id
 
     def __enter__(self) -> Self:
+        if self.job.spool:
+            self.job.spool.open()
         with self.job.warehouse.connection() as connection:
             runs.open_run(connection, self.id, self.job.view.name)
         self._claims.__enter__()
@@ -148,7 +150,7 @@ class Run:
     def _maintain_raw(self) -> None:
         """Make `raw.<view>` known, and keep it to its retention."""
         try:
-            register_raw(self.job, self.id)
+            register_raw(self.job)
             sweep(self.job, orphans=False)
         except ShardlakeError as error:
             self.report.error = self.report.error or f"raw.{self.job.view.name}: {error}"

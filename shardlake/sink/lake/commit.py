@@ -28,8 +28,9 @@ from shardlake.run.job import Job
 from shardlake.sink.lake.account import Account
 from shardlake.sink.lake.catalogue import register
 from shardlake.sink.lake.current import CurrentTable, merge_batch
-from shardlake.sink.lake.files import encode
-from shardlake.sink.lake.partition import unfit
+from shardlake.sink.lake.files import encode, stored
+from shardlake.sink.lake.history import Replacing
+from shardlake.sink.lake.partition import Values, folder, unfit
 from shardlake.sink.lake.rewrite import Rewrite
 from shardlake.sink.lake.rows import batches, chunks
 from shardlake.sink.lake.spool import MOST, scratched
@@ -73,11 +74,10 @@ class New:
 
 def due(job: Job, layout: Layout) -> bool:
     """Whether as much waits for a layout as a commit holds, or as the spool should: a run that has more to read may write it now."""
-    mode = layout.mode_in(job.view.warehouse.write)
-    if mode == "replace":
+    if layout.mode_in(job.view.warehouse.write) == "replace":
         return False
     with job.warehouse.connection() as connection:
-        waiting = ledger.pending(connection, job.view.name, layout.table, merged=mode in ("merge", "rewrite"))
+        waiting = ledger.pending(connection, job.view.name, layout.table)
     spooled = job.spool.held([w.window_id for w in waiting]) if job.spool else 0
     return sum(w.raw_bytes for w in waiting) >= LARGEST or spooled >= SPOOLED
 
@@ -87,8 +87,18 @@ def write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
 
     Raises LakeUnavailable (retried; nothing of it is visible), WarehouseUnavailable, AccountingError.
     """
+    with guarded(layout), alone(job, layout) as connection:
+        if connection is None:
+            return None
+        commit, more = _next(connection, job, run_id, layout)
+        return carry_out(connection, job, layout, commit, more=more) if commit else None
+
+
+@contextmanager
+def guarded(layout: Layout) -> Iterator[None]:
+    """A local disk that fails as one of our errors."""
     try:
-        return _write(job, run_id, layout)
+        yield
     except OSError as error:
         raise LakeUnavailable(
             f"the temporary folder {tempfile.gettempdir()} did not take {layout.table} ({error.strerror or type(error).__name__})",
@@ -96,25 +106,20 @@ def write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
         ) from None
 
 
-def _write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
+def carry_out(connection: Connection, job: Job, layout: Layout, commit: Commit, *, more: bool = False) -> Written:
+    """Write and publish a commit that the ledger knows as open, in the session that holds the layout's lock."""
     started = time.perf_counter()
-    with alone(job, layout) as connection:
-        if connection is None:
-            return None
-        commit, more = _next(connection, job, run_id, layout)
-        if commit is None:
-            return None
-        failpoint("lake.opened")
-        table = _table(connection, job, layout, commit)
-        pa.default_memory_pool().release_unused()
-        account = Account(f"{job.view.name}, lake table {layout.table}, commit {commit.commit_id}")
-        new = _changes(connection, job, layout, commit, account)
-        _publish(connection, job, layout, table, commit, new, account, started)
-        if job.spool:
-            job.spool.drop(ledger.in_all(connection, job.view.name, [t.table for t in job.view.lake.layouts], commit))
+    failpoint("lake.opened")
+    table = _table(connection, job, layout, commit)
+    pa.default_memory_pool().release_unused()
+    account = Account(f"{job.view.name}, lake table {layout.table}, commit {commit.commit_id}")
+    new = _changes(connection, job, layout, commit, account)
+    _publish(connection, job, layout, table, commit, new, account, started)
+    if job.spool:
+        job.spool.drop(ledger.in_all(connection, job.view.name, [t.table for t in job.view.lake.layouts], commit))
     failpoint("lake.published")
-    ids = tuple(w.window_id for w in commit.windows)
-    return Written(layout.table, ids, account.total(), len(new.files), sum(f.bytes for f in new.files), time.perf_counter() - started, more)
+    ids, seconds = tuple(w.window_id for w in commit.windows), time.perf_counter() - started
+    return Written(layout.table, ids, account.total(), len(new.files), sum(f.bytes for f in new.files), seconds, more)
 
 
 def _changes(connection: Connection, job: Job, layout: Layout, commit: Commit, account: Account) -> New:
@@ -169,15 +174,26 @@ def _current(job: Job, layout: Layout, folder: str) -> CurrentTable:
 
 def _files(connection: Connection, job: Job, layout: Layout, commit: Commit, account: Account) -> New:
     """Encode, record and put the commit's files. Those of a try that was broken off go first."""
-    store = cleared(connection, job, commit)
-    with scratched() as folder:
-        found = list(chunks(job, commit, account, folder))
-        partition_locations = ledger.partition_locations(connection, job.view.name, layout.table) if layout.mode == "append" else {}
-        encoded = encode(job.view, layout, found, location(job, layout, commit), partition_locations, f"c{commit.commit_id:08d}", account)
-        files = upload(store, encoded, recorder(connection, job, layout, commit))
-    whole = layout.mode == "replace"
-    replaced = [f.key for f in ledger.live_files(connection, job.view.name, layout.table)] if whole else []
-    return New(files, replaced, {tuple(f.partition): f.key.rpartition("/")[0] for f in files}, whole=whole)
+    store, view = cleared(connection, job, commit), job.view
+    prefix, stem = location(job, layout, commit), f"c{commit.commit_id:08d}"
+    live = ledger.live_files(connection, view.name, layout.table) if commit.replay or layout.mode == "replace" else []
+    with scratched() as scratch:
+        found = list(chunks(job, commit, account, scratch))
+        if commit.replay:
+            old = Replacing(layout, store, live, [w.window_id for w in commit.windows], prefix, stem)
+            if found:
+                old.with_columns_of(stored(layout, found[0].whole(found[0].read().slice(0, 0))))
+            encoded = old.files(encode(view, layout, found, old.place, stem, account, schema=old.schema))
+            files = upload(store, encoded, recorder(connection, job, layout, commit))
+            return New(files, old.replaced, old.places, columns=old.schema.names, whole=True)
+        moved = ledger.partition_locations(connection, view.name, layout.table) if layout.mode == "append" else {}
+
+        def place(values: Values) -> str:
+            return moved.get(values) or "/".join(filter(None, (prefix, folder(layout.partition_by, values))))
+
+        files = upload(store, encode(view, layout, found, place, stem, account), recorder(connection, job, layout, commit))
+    replaced = [f.key for f in live]
+    return New(files, replaced, {tuple(f.partition): f.key.rpartition("/")[0] for f in files}, whole=layout.mode == "replace")
 
 
 def _rewrite(connection: Connection, job: Job, layout: Layout, commit: Commit, account: Account) -> New:
@@ -213,9 +229,8 @@ def recorder(connection: Connection, job: Job, layout: Layout, commit: Commit) -
 
 def _next(connection: Connection, job: Job, run_id: UUID, layout: Layout) -> tuple[Commit | None, bool]:
     """The commit that was broken off, or else a new one of the oldest windows; and whether there are more."""
-    mode = layout.mode_in(job.view.warehouse.write)
-    whole = mode == "replace"
-    waiting = ledger.pending(connection, job.view.name, layout.table, of_run=run_id if whole else None, merged=mode in ("merge", "rewrite"))
+    whole = layout.mode_in(job.view.warehouse.write) == "replace"
+    waiting = ledger.pending(connection, job.view.name, layout.table, of_run=run_id if whole else None)
     if commit := ledger.unfinished(connection, job.view.name, layout.table):
         return commit, bool(waiting)
     if not waiting:
@@ -261,7 +276,7 @@ def _publish(
     with connection.transaction():
         register(connection, job.lake, view.name, layout.table, tables, new.places if layout.partition_by else {}, whole=new.whole)
         failpoint("lake.registered")
-        ledger.record_rejects(connection, view.name, layout.table, commit.commit_id, account.rejects)
+        ledger.record_rejects(connection, view.name, layout.table, commit, account.rejects)
         names = [n for n, _ in table.columns] if new.columns is None else new.columns
         seconds = time.perf_counter() - started
         windows_ = account.windows()

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from shardlake.ledger.lake import LakeFile
 from shardlake.sink.lake.account import Account, require_same
 from shardlake.sink.lake.arrow import frame_of, plain_arrow
-from shardlake.sink.lake.partition import Partitions, Values, folder, unfit
+from shardlake.sink.lake.partition import Partitions, Values, unfit
 from shardlake.sink.lake.rows import BATCH, Chunk
 from shardlake.view.layout import Layout, folded
 from shardlake.view.view import View
@@ -40,10 +40,17 @@ class Encoded:
 
 
 def encode(
-    view: View, layout: Layout, chunks: list[Chunk], prefix: str, partition_locations: dict[Values, str], stem: str, account: Account
+    view: View,
+    layout: Layout,
+    chunks: list[Chunk],
+    place: Callable[[Values], str],
+    stem: str,
+    account: Account,
+    *,
+    schema: pa.Schema | None = None,
 ) -> Iterator[Encoded]:
-    """The files of a commit's rows. `prefix` is the table's folder, `partition_locations` are folders of partitions that have moved, `stem`
-    is the beginning of every file's name: all repeat when a commit is begun again. Rows whose value cannot name a partition
+    """The files of a commit's rows. `place` says in which folder a partition's lie, `stem` is the beginning of every file's name:
+    both repeat when a commit is begun again. Files have the columns of `schema`, too. Rows whose value cannot name a partition
     are rejects of the layout; those of each window that were written are counted as merged.
     """
     partitions = Partitions(layout.partition_by)
@@ -56,16 +63,14 @@ def encode(
     repeating = _repeating(stored(layout, chunks[0].whole(chunks[0].read().slice(0, SAMPLE)))) if chunks else []
     width = sum(chunk.path.stat().st_size for chunk in chunks) / max(1, sum(chunk.rows for chunk in chunks))
     for group in _groups(rows, max(1, int(BATCH / max(1.0, width)))):
-        places = {
-            n: partition_locations.get(values[n]) or "/".join(filter(None, (prefix, folder(layout.partition_by, values[n])))) for n in group
-        }
+        places = {n: place(values[n]) for n in group}
         if len(group) == 1 and rows[group[0]] * width > LARGE:
-            yield from _large(view, layout, chunks, numbers, group[0], places[group[0]], stem, list(values[group[0]]), account)
+            yield from _large(view, layout, chunks, numbers, group[0], places[group[0]], stem, list(values[group[0]]), account, schema)
             continue
         table, own = _rows(view, layout, chunks, numbers, group)
         start = 0
         for count, number in own.rle().struct.unnest().rows():
-            rows_ = table.slice(start, count)
+            rows_ = widened(table.slice(start, count), schema)
             yield _encoded(_parquet(rows_, repeating), f"{places[number]}/{stem}-000.parquet", list(values[number]), rows_.num_rows)
             _count(account, rows_)
             start += count
@@ -134,6 +139,17 @@ def stored(layout: Layout, table: pa.Table) -> pa.Table:
     return kept.rename_columns([folded(n) for n in kept.column_names])
 
 
+def widened(table: pa.Table, schema: pa.Schema | None) -> pa.Table:
+    """A table with the columns of a schema, NULL where it has none of its own, and behind them those that it has besides."""
+    if schema is None:
+        return table
+    missing = [f for f in schema if f.name not in table.column_names]
+    for field in missing:
+        table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    wanted = pa.schema([*schema, *(f for f in table.schema if f.name not in schema.names)])
+    return table.select(wanted.names).cast(wanted)
+
+
 def _repeating(sample: pa.Table) -> list[str]:
     """The columns whose values repeat: a dictionary of them is worth its making."""
     flat = [n for n in sample.column_names if not pa.types.is_nested(sample.schema.field(n).type)]
@@ -153,18 +169,21 @@ def _parquet(table: pa.Table, repeating: list[str]) -> pa.BufferOutputStream:
 
 def _large(
     view: View, layout: Layout, chunks: list[Chunk], numbers: list[pl.Series], number: int, place: str, stem: str, values: list[str | None],
-    account: Account,
+    account: Account, schema: pa.Schema | None,
 ) -> Iterator[Encoded]:  # fmt: skip
     """A partition that does not fit into memory: files of the layout's size, piece by piece, each piece sorted by key."""
-    pieces = (_rows(view, layout, piece, own, [number])[0] for piece, own in _pieces(chunks, numbers, number))
+    pieces = (widened(_rows(view, layout, piece, own, [number])[0], schema) for piece, own in _pieces(chunks, numbers, number))
     yield from in_files(pieces, layout.file_size, f"{place}/{stem}", values, lambda rows: _count(account, rows))
 
 
 def in_files(
-    tables: Iterable[pa.Table], size: int, stem: str, values: list[str | None], written: Callable[[pa.Table], None] | None = None
-) -> Iterator[Encoded]:
-    """Tables one behind the other, in files of `size` bytes or a little more. `written` is told of the rows that are in one."""
-    sink, writer, rows, nth = pa.BufferOutputStream(), None, 0, 0
+    tables: Iterable[pa.Table], size: int, stem: str, values: list[str | None], written: Callable[[pa.Table], None] | None = None,
+    *, first: int = 0,
+) -> Iterator[Encoded]:  # fmt: skip
+    """Tables one behind the other, in files of `size` bytes or a little more, numbered from `first` on. `written` is told of the
+    rows that are in one.
+    """
+    sink, writer, rows, nth = pa.BufferOutputStream(), None, 0, first
     for table in _row_groups(tables):
         writer = writer or pq.ParquetWriter(
             sink, table.schema, compression="zstd", compression_level=LEVEL, use_dictionary=_repeating(table.slice(0, SAMPLE))
