@@ -77,6 +77,8 @@ class Backfill:
         return self.report.run_id
 
     def __enter__(self) -> Self:
+        if self.job.spool:
+            self.job.spool.open()
         with ExitStack() as stack:
             claims = stack.enter_context(Claims(self.job.ledger, self.job.feed, self.id))
             if reaches := self._reaches():
@@ -203,7 +205,7 @@ class Backfill:
         if not self._known:
             return []
         try:
-            register_raw(self.job, self.id)
+            register_raw(self.job.supply)
         except ShardlakeError as error:
             self.report.error = f"raw.{self.job.view.name}: {error}"
         chosen = [layout.table for layout in self.job.view.lake.layouts]

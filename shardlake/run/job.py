@@ -15,11 +15,11 @@ from shardlake.ledger.database import Warehouse, open_warehouse
 from shardlake.ledger.sinks import WAREHOUSE, layout_sink
 from shardlake.ledger.windows import Window
 from shardlake.parallelism import Parallelism, of_machine
+from shardlake.rows.spool import Spool
 from shardlake.rows.supply import Supply
 from shardlake.settings import connections_file
 from shardlake.shape.chunk import Shaped
 from shardlake.sink.door import Sink, open_sink
-from shardlake.sink.lake.spool import Spool
 from shardlake.sink.lake.typed import split
 from shardlake.source.door import Source, open_source
 from shardlake.view.columns import target_columns, version_type
@@ -70,7 +70,7 @@ def open_job(view: View, connect: Callable[[str], Connection], ledger: str | Non
     books = open_ledger(view, connect, ledger)
     spool = Spool() if view.lake.layouts else None
     feed, keep = opened.feed(view), partial(_keep, view, opened.timezone, spool) if spool else None
-    supply = Supply(view, feed, opened.timezone, books, lake, opened.envelope, keep)
+    supply = Supply(view, feed, opened.timezone, books, lake, opened.envelope, keep, spool)
     sink = open_sink(warehouse, view.warehouse.connection, supply)
     partitions = tuple(opened.partitions())
     found = of_machine(view.run)  # and no more readers than the source gives connections, or than it has partitions

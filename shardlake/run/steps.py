@@ -169,8 +169,8 @@ def write(job: Job, run_id: UUID, table: str, *, full: bool = False) -> list[Wri
     """
     found: list[Written] = []
     layout = job.view.lake.layout(table)
-    while not full or lake.due(job, layout):
-        written = lake.write(job, run_id, layout)
+    while not full or lake.due(job.supply, layout):
+        written = lake.write(job.supply, run_id, layout)
         if written:
             found.append(written)
         if not written or not written.more:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from shardlake.quoting import ansi
 from shardlake.rows.judge import printed
+from shardlake.rows.spool import Split
 from shardlake.shape.chunk import Shaped, duck
 from shardlake.shape.query import ROW
 from shardlake.shape.values import Unread, in_zone, values
@@ -37,14 +38,6 @@ class LakeReject:
     column: str
     value: str | None
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """A chunk for the lake: typed rows, and unresolved ones as text. Both have `_op` and PLACE beside the columns."""
-
-    rows: pa.Table
-    unresolved: pa.Table
 
 
 def lake_schema(columns: tuple[TargetColumn, ...]) -> pa.Schema:

@@ -29,7 +29,7 @@ NOW = timedelta(0)
 
 def compacted(w: World, table: str) -> tuple[int, int, int]:
     job = w.job()
-    found = compact(job, job.view.lake.layout(table), closed=NOW)
+    found = compact(job.supply, job.view.lake.layout(table), closed=NOW)
     return found.partitions, found.before, found.after
 
 
@@ -97,7 +97,7 @@ def test_a_partition_that_was_just_written_is_left_for_later(world: WorldMaker) 
         order(w, "shop_00", n, city="Rome")
         w.must_sync()
     job = w.job()
-    assert compact(job, job.view.lake.layout("orders_by_city")).partitions == 0
+    assert compact(job.supply, job.view.lake.layout("orders_by_city")).partitions == 0
 
 
 def test_delta_is_compacted_by_its_own_means(world: WorldMaker) -> None:
@@ -136,7 +136,7 @@ def test_a_partition_of_iceberg_that_was_just_written_is_left_for_later(world: W
         order(w, "shop_00", n)
         w.must_sync()
     job = w.job()
-    assert compact(job, job.view.lake.layout("orders")).partitions == 0
+    assert compact(job.supply, job.view.lake.layout("orders")).partitions == 0
 
 
 def test_a_compaction_of_iceberg_that_another_writer_overtakes_changes_nothing(world: WorldMaker, monkeypatch: pytest.MonkeyPatch) -> None:
