@@ -98,7 +98,7 @@ UPDATE shardlake.windows SET
     end_position = CASE
         WHEN until_position IS NOT NULL THEN jsonb_build_object('kind', kind, 'upper', upper_bound, 'order', scan_order, 'after', until_position, 'lower', lower_bound)
         WHEN kind IS NULL THEN jsonb_build_object('kind', NULL) ELSE jsonb_build_object('kind', kind, 'cursor', upper_bound) END,
-    complete_to = merged_at, read_at = CASE WHEN status IN ('extracted', 'merged') THEN coalesce(merged_at, opened_at) END;
+    complete_to = CASE WHEN until_position IS NULL THEN merged_at END, read_at = CASE WHEN status IN ('extracted', 'merged') THEN coalesce(merged_at, opened_at) END;
 ALTER TABLE shardlake.windows ALTER COLUMN plan SET NOT NULL;
 -- a position moves when its window stands in raw: what was read and not merged yet counts from now on
 INSERT INTO shardlake.positions (feed, partition, position, shown, moved_at)

@@ -90,7 +90,7 @@ def status(
             if partition in missing:
                 before = _complete_before(connection, feed, partition, missing[partition])
                 if complete is None or before is None or before < complete:
-                    complete, held_by = before, f"{sink} lacks window {missing[partition]} of {partition}"
+                    complete, held_by = complete and before, f"{sink} lacks window {missing[partition]} of {partition}"
         ended, state, error = ends.get(partition, (None, None, None))
         if state == "failed":
             held_by = error

@@ -13,6 +13,7 @@ import pytest
 
 from shardlake.ledger import backfills, sinks, windows
 from shardlake.ledger.migrate import migrate
+from shardlake.ledger.status import status
 from shardlake.run.backfill import backfill
 from shardlake.run.replay import replay
 from shardlake.source.sql.position import mark_of, window_of
@@ -160,6 +161,7 @@ def test_every_window_reads_what_it_read_and_ends_where_it_ended(migrated: World
         else:
             assert end == Watermark(before["kind"], before["upper_bound"])
         assert (now["read_at"] is not None) == (now["status"] == "read")
+        assert now["complete_to"] == (None if before["until_position"] else before["merged_at"])
 
 
 def test_what_was_merged_is_in_the_warehouse_with_its_counts_and_what_was_written_in_its_layout(migrated: World) -> None:
@@ -203,8 +205,6 @@ def test_each_view_takes_its_rows_from_a_feed_of_its_own_and_the_ledger_has_a_na
 
 
 def test_the_status_is_what_it_was(migrated: World) -> None:
-    from shardlake.ledger.status import status
-
     now = migrated.warehouse("SELECT now()")[0][0]
     for w in each_view(migrated):
         name, job = w.view["name"], w.job()
