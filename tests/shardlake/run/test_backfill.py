@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from shardlake.errors import SpecError, WarehouseBusy
-from shardlake.run import backfill as module
+from shardlake.run import threads as module
 from shardlake.run.backfill import Backfill, backfill
 from shardlake.run.backfill_slice import merge_slice_window, read_slice_window
 from shardlake.run.give_up import give_up
