@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from shardlake.connection.lake import Lake
+from shardlake.envelope import Envelope
 from shardlake.errors import AccountingError, ContractError
 from shardlake.ledger import rejects, windows
 from shardlake.ledger.database import Warehouse
 from shardlake.ledger.windows import Window
 from shardlake.raw import files as raw
-from shardlake.raw.files import Envelope
 from shardlake.raw.store import open_store
 from shardlake.rows.spool import Spool
 from shardlake.rows.window_rows import WindowRows
