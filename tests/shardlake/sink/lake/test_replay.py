@@ -102,7 +102,9 @@ def test_windows_that_are_not_replayed_stay_as_they_are(world: WorldMaker, kind:
     w.view["columns"] = MENDED
     replay(w, [1, 2])
     assert shown(w) == expected(kind, first_two_alone=True)
-    counts = w.warehouse("SELECT window_id, view_rows, merged + unchanged + superseded FROM shardlake.sink_windows WHERE sink <> 'warehouse' ORDER BY 1")
+    counts = w.warehouse(
+        "SELECT window_id, view_rows, merged + unchanged + superseded FROM shardlake.sink_windows WHERE sink <> 'warehouse' ORDER BY 1"
+    )
     assert counts == [(1, 2, 2), (2, 2, 2), (3, 1, 1)]
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from shardlake.sink.lake.spool import Scratch, Spool
+from shardlake.rows.spool import Scratch, Spool
 from tests.shardlake.sink.lake.test_append import order, shop
 from tests.world import ROOT, WorldMaker
 
-HOLD = "import sys, time\nfrom shardlake.sink.lake.spool import Scratch\ns = Scratch()\nprint(s.path, flush=True)\ntime.sleep(600)"
+HOLD = "import sys, time\nfrom shardlake.rows.spool import Scratch\ns = Scratch()\nprint(s.path, flush=True)\ntime.sleep(600)"
 
 
 @pytest.fixture
