@@ -54,13 +54,10 @@ def backfill(
 
 def _give_up(view: View, name: str) -> None:
     from cli.connect import connect
-    from shardlake.connection.kinds import expect
-    from shardlake.connection.postgres import PostgresWarehouse
-    from shardlake.ledger.database import open_warehouse
     from shardlake.run.give_up import give_up
+    from shardlake.run.job import open_ledger
 
-    warehouse = expect(connect(view.warehouse.connection), PostgresWarehouse, f"{view.name}: warehouse.connection")
-    gone = give_up(open_warehouse(warehouse), view.name, name)
+    gone = give_up(open_ledger(view, connect), view.name, name)
     console.print(f"backfill {gone.name} of {gone.view} is given up: {gone.done} of {gone.slices} slices are merged, and stay so")
 
 

@@ -30,7 +30,7 @@ def query(
     from shardlake.sink.lake.query import query as ask
 
     job = _job(view)
-    answer = ask(job.warehouse, job.lake, sql)
+    answer = ask(job.ledger, job.lake, sql)
     if parquet:
         import pyarrow.parquet as pq
 
@@ -61,7 +61,7 @@ def lake(view: AView, as_json: AsJson = False) -> None:
     """
     from shardlake.sink.lake.overview import overview
 
-    found = overview(_job(view))
+    found = overview(_job(view).supply)
     if as_json:
         show_json({"view": view, "layouts": [layout.as_json() for layout in found]})
         return
@@ -92,7 +92,7 @@ def compact(
     from shardlake.sink.lake.compact import compact as rewrite
 
     job = _job(view)
-    found = [rewrite(job, layout, closed=timedelta(minutes=closed)) for layout in job.view.lake.layouts]
+    found = [rewrite(job.supply, layout, closed=timedelta(minutes=closed)) for layout in job.view.lake.layouts]
     if as_json:
         show_json({"view": view, "layouts": [{n: getattr(f, n) for n in f.__slots__} for f in found]})
         return
@@ -119,7 +119,7 @@ def sweep(
     """
     from shardlake.sink.lake.sweep import sweep as remove
 
-    found = remove(_job(view), grace=timedelta(hours=grace))
+    found = remove(_job(view).supply, grace=timedelta(hours=grace))
     if as_json:
         show_json({"view": view, "raw": found.raw, "replaced": found.replaced, "orphans": found.orphans})
         return

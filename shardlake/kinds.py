@@ -29,14 +29,16 @@ class Kind:
         return _named(self.view)
 
     def open(self) -> Any:
-        """What makes a source of a connection and its reference."""
+        """What makes a source of a connection and its reference, or a sink of a connection and what supplies it with rows."""
         return _named(self.opener)
 
 
 KINDS: dict[str, Kind] = {
     "mysql-shards": Kind("source", "shardlake.connection.shards:MySQLShards", *_SQL),
     "postgres-shards": Kind("source", "shardlake.connection.shards:PostgresShards", *_SQL),
-    "postgres-warehouse": Kind("warehouse", "shardlake.connection.postgres:PostgresWarehouse"),
+    "postgres-warehouse": Kind(
+        "warehouse", "shardlake.connection.postgres:PostgresWarehouse", opener="shardlake.sink.postgres.sink:PostgresSink.open"
+    ),
     "athena-lake": Kind("lake", "shardlake.connection.lake:Lake"),
 }
 

@@ -3,28 +3,28 @@
 import os
 from pathlib import Path
 
-_CGROUPS = Path("/sys/fs/cgroup")
+_GROUPS, _OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
-def cores(root: Path = _CGROUPS) -> float:
+def cores(root: Path = _GROUPS, own: Path = _OWN) -> float:
     """Cores: those that the process is bound to, and no more than its control group's quota, which may be a fraction."""
     bound = float(len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else float(os.cpu_count() or 1)
-    return min([bound, *(quota for folder in _folders(root, "cpu") if (quota := _quota(folder)) is not None)])
+    return min([bound, *(quota for folder in _folders(root, own, "cpu") if (quota := _quota(folder)) is not None)])
 
 
-def memory(root: Path = _CGROUPS) -> int:
+def memory(root: Path = _GROUPS, own: Path = _OWN) -> int:
     """Bytes of memory: the machine's, and no more than its control group may have."""
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limits = [_number(folder / name) for folder in _folders(root, "memory") for name in ("memory.max", "memory.limit_in_bytes")]
+    limits = [_number(folder / name) for folder in _folders(root, own, "memory") for name in ("memory.max", "memory.limit_in_bytes")]
     return min([whole, *(limit for limit in limits if limit is not None)])
 
 
-def _folders(root: Path, controller: str, of: Path = Path("/proc/self/cgroup")) -> list[Path]:
+def _folders(root: Path, own: Path, controller: str) -> list[Path]:
     """Where the limits of this process may stand: its group of version 2 or 1, the groups above it, and the root, which is its
     own group in a container.
     """
     found: list[Path] = []
-    for line in _text(of).splitlines():
+    for line in _text(own).splitlines():
         _, controllers, path = line.split(":", 2)
         if not controllers or controller in controllers.split(","):
             for base in [root] if not controllers else [root / controller, root / controllers]:

@@ -25,7 +25,7 @@ class Told:
     def __init__(self, asked: list[str], run_id: UUID) -> None:
         self._ledgers: dict[int, tuple[Warehouse, list[str]]] = {}
         for name in asked:
-            warehouse = view_job(name, run_id).warehouse
+            warehouse = view_job(name, run_id).ledger
             self._ledgers.setdefault(id(warehouse), (warehouse, []))[1].append(name)
 
     def record(self, alarms: list[Alarm], others: list[str], *, whole: bool) -> tuple[list[Alarm], list[Alarm]]:

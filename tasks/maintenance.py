@@ -16,10 +16,10 @@ from tasks.view_job import view_job
 def compact(view: str, run_id: UUID) -> list[Compacted]:
     """Compact the closed partitions of every layout."""
     job = view_job(view, run_id)
-    return [lake_compact.compact(job, layout) for layout in job.view.lake.layouts]
+    return [lake_compact.compact(job.supply, layout) for layout in job.view.lake.layouts]
 
 
 @task(name="sweep", task_run_name="sweep {view}", **STAGE)
 def sweep(view: str, run_id: UUID) -> Swept:
     """Remove what may go."""
-    return lake_sweep.sweep(view_job(view, run_id))
+    return lake_sweep.sweep(view_job(view, run_id).supply)

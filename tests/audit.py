@@ -31,7 +31,7 @@ _UNWRITTEN = """
     CROSS JOIN LATERAL (SELECT count(*) AS of_lake FROM shardlake.rejects WHERE commit_id = c.commit_id) r
     WHERE c.status = 'published' AND NOT (
         c.view_rows = c.written + c.skipped + c.rejected AND least(c.written, c.skipped, c.rejected) >= 0 AND r.of_lake <= c.rejected
-        AND (f.files = 0 OR f.rows = c.written OR f.anew AND w.windows > 0))  -- partitions written anew hold older rows, too
+        AND (f.files = 0 OR f.rows = c.written OR f.anew AND (w.windows > 0 OR c.replays IS NOT NULL)))  -- partitions written anew hold older rows, too
 """
 
 

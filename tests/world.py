@@ -234,7 +234,7 @@ class World:
         lake = self.connect("athena-lake/main")
         assert isinstance(lake, Lake)
         job = self.job()
-        return [tuple(row.values()) for row in query(job.warehouse, lake, sql).rows.to_pylist()]
+        return [tuple(row.values()) for row in query(job.ledger, lake, sql).rows.to_pylist()]
 
     def rejects(self) -> list[tuple[Any, ...]]:
         """(shard, row_key, column, value, reason) of every row that the warehouse does not have, oldest first."""

@@ -3,7 +3,7 @@
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from threading import BoundedSemaphore, Lock, local
@@ -31,8 +31,9 @@ class Warehouse:
     holds since no thread asks for a second while it has one, and none has one while it waits for its turn.
     """
 
-    def __init__(self, spec: PostgresWarehouse) -> None:
+    def __init__(self, spec: PostgresWarehouse, prepare: Callable[[Connection], None] = migrate) -> None:
         self.spec = spec
+        self._prepare = prepare
         self.shard: Shard = spec.shard()
         self._migrated = False
         session = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres"
@@ -93,7 +94,7 @@ class Warehouse:
         """One plain connection first: a pool would retry a wrong password until its time is up."""
         try:
             with psycopg.connect(**conninfo(self.shard), autocommit=True) as connection:
-                migrate(connection)
+                self._prepare(connection)
             self._migrated = True
         except psycopg.Error as error:
             raise self.failure(error) from None
@@ -143,6 +144,6 @@ def _break_off(connection: Connection) -> None:
 
 
 @cache
-def open_warehouse(spec: PostgresWarehouse) -> Warehouse:
-    """The process's one pool for a warehouse."""
-    return Warehouse(spec)
+def open_warehouse(spec: PostgresWarehouse, prepare: Callable[[Connection], None] = migrate) -> Warehouse:
+    """The process's one pool for a database, which `prepare` makes ready at its first use: by default as one that has a ledger."""
+    return Warehouse(spec, prepare)

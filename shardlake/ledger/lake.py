@@ -1,7 +1,7 @@
 """The ledger's lake: commits, the windows and files in them, and the tables that readers know."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,10 +17,14 @@ Connection = psycopg.Connection[Any]
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit under way. Its windows are fixed when it is opened, so that one that is begun again holds the same."""
+    """A commit under way. Its windows are fixed when it is opened, so that one that is begun again holds the same.
+
+    A `replay` has windows that the layout holds already: their rows take the place of those that are there.
+    """
 
     commit_id: int
     windows: tuple[Pending, ...]
+    replay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +39,45 @@ class LakeFile:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A commit's rows: `view_rows` = written + skipped (older than what is there) + rejected."""
+    """What became of rows: `view_rows` came in, and were each merged, unchanged, superseded or rejected; `removed` rows of the table went.
+
+    Every figure is counted by itself, so that they are a check on each other.
+    """
 
     view_rows: int = 0
-    written: int = 0
-    skipped: int = 0
+    merged: int = 0
+    unchanged: int = 0
+    superseded: int = 0
     rejected: int = 0
+    removed: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(
-            self.view_rows + other.view_rows, self.written + other.written, self.skipped + other.skipped, self.rejected + other.rejected
-        )
+        return Counts(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def written(self) -> int:
+        """Rows that changed the table."""
+        return self.merged
+
+    @property
+    def skipped(self) -> int:
+        """Rows of which the table needed nothing."""
+        return self.unchanged + self.superseded
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether every row that came in has one verdict."""
+        return self.view_rows == self.merged + self.unchanged + self.superseded + self.rejected
+
+
+def held(connection: Connection, view: str, layout: str, window_ids: list[int]) -> tuple[list[Pending], list[int]]:
+    """Of some windows those that the layout holds, oldest first; and those of them of which raw is gone."""
+    rows = connection.execute(
+        "SELECT w.window_id, w.partition, coalesce(w.raw_bytes, 0), w.raw_removed_at IS NOT NULL FROM shardlake.sink_windows s"
+        " JOIN shardlake.windows w USING (window_id) WHERE s.view = %s AND s.sink = %s AND s.window_id = ANY(%s) AND s.applied_at IS NOT NULL"
+        " ORDER BY w.window_id", (view, layout_sink(layout), window_ids)
+    ).fetchall()  # fmt: skip
+    return [Pending(*row[:3]) for row in rows if not row[3]], [row[0] for row in rows if row[3]]
 
 
 def in_all(connection: Connection, view: str, layouts: list[str], commit: Commit) -> list[int]:
@@ -61,32 +93,35 @@ def in_all(connection: Connection, view: str, layouts: list[str], commit: Commit
 def unfinished(connection: Connection, view: str, layout: str) -> Commit | None:
     """The commit that was broken off, if one was."""
     row = connection.execute(
-        "SELECT commit_id FROM shardlake.lake_commits WHERE view = %s AND layout = %s AND status = 'open'", (view, layout)
+        "SELECT commit_id, replays FROM shardlake.lake_commits WHERE view = %s AND layout = %s AND status = 'open'", (view, layout)
     ).fetchone()
     if row is None:
         return None
     with connection.cursor(row_factory=class_row(Pending)) as cursor:
         windows = cursor.execute(
-            "SELECT w.window_id, w.partition, w.raw_bytes, w.raw_removed_at IS NOT NULL AS removed FROM shardlake.sink_windows s"
-            " JOIN shardlake.windows w USING (window_id) WHERE s.commit_id = %s ORDER BY w.window_id", (row[0],)
+            "SELECT w.window_id, w.partition, w.raw_bytes, w.raw_removed_at IS NOT NULL AS removed FROM shardlake.windows w WHERE w.window_id = ANY(%s)"
+            " OR w.window_id IN (SELECT window_id FROM shardlake.sink_windows WHERE commit_id = %s) ORDER BY w.window_id", (row[1], row[0])
         ).fetchall()  # fmt: skip
-    return Commit(row[0], tuple(windows))
+    return Commit(row[0], tuple(windows), row[1] is not None)
 
 
-def open_commit(connection: Connection, run_id: UUID, view: str, layout: str, windows: Iterable[Pending]) -> Commit:
-    """Write down what is about to be written."""
+def open_commit(
+    connection: Connection, run_id: UUID, view: str, layout: str, windows: Iterable[Pending], *, replay: bool = False
+) -> Commit:
+    """Write down what is about to be written. The windows of a replay stay with the commits that brought them."""
     chosen = tuple(windows)
     with connection.transaction():
         row = connection.execute(
-            "INSERT INTO shardlake.lake_commits (run_id, view, layout) VALUES (%s, %s, %s) RETURNING commit_id", (run_id, view, layout)
+            "INSERT INTO shardlake.lake_commits (run_id, view, layout, replays) VALUES (%s, %s, %s, %s) RETURNING commit_id",
+            (run_id, view, layout, [w.window_id for w in chosen] if replay else None),
         ).fetchone()
         assert row is not None
         with connection.cursor() as cursor:
             cursor.executemany(
                 "INSERT INTO shardlake.sink_windows (view, sink, window_id, commit_id) VALUES (%s, %s, %s, %s)",
-                [(view, layout_sink(layout), w.window_id, row[0]) for w in chosen],
+                [(view, layout_sink(layout), w.window_id, row[0]) for w in chosen if not replay],
             )
-    return Commit(row[0], chosen)
+    return Commit(row[0], chosen, replay)
 
 
 def files_of(connection: Connection, commit_id: int) -> list[LakeFile]:
@@ -112,31 +147,47 @@ def forget_files(connection: Connection, keys: list[str]) -> None:
 
 
 def publish(
-    connection: Connection, commit_id: int, counts: Counts, columns: Iterable[str], seconds: float, *, replaces: list[str] | None = None
-) -> None:
-    """A commit is there for readers from here on, and the files that it replaces are not. Raises CheckViolation where rows do not add up."""
-    with connection.transaction():
-        connection.execute(
+    connection: Connection, commit_id: int, counts: Counts, columns: Iterable[str], seconds: float,
+    *, replaces: list[str] | None = None, windows: Mapping[int, Counts] | None = None,
+) -> None:  # fmt: skip
+    """A commit is there for readers from here on, and the files that it replaces are not. `windows` are the counts of each.
+
+    Raises CheckViolation where rows do not add up.
+    """
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(
             "UPDATE shardlake.lake_commits SET status = 'published', published_at = now(), view_rows = %s, written = %s, skipped = %s,"
             " rejected = %s, seconds = %s, columns = %s WHERE commit_id = %s",
             (counts.view_rows, counts.written, counts.skipped, counts.rejected, round(seconds, 4), Jsonb(list(columns)), commit_id),
         )
-        connection.execute("UPDATE shardlake.sink_windows SET applied_at = now() WHERE commit_id = %s", (commit_id,))
+        cursor.executemany(
+            "UPDATE shardlake.sink_windows s SET applied_at = now(), view_rows = %s, merged = %s, unchanged = %s, superseded = %s, rejected = %s, removed = %s"
+            " FROM shardlake.lake_commits c WHERE c.commit_id = %s AND s.view = c.view AND s.sink = 'lake.' || c.layout AND s.window_id = %s",
+            [(*astuple(found), commit_id, window_id) for window_id, found in (windows or {}).items()],
+        )
+        cursor.execute("UPDATE shardlake.sink_windows SET applied_at = now() WHERE commit_id = %s AND applied_at IS NULL", (commit_id,))
         if replaces:
-            connection.execute(
+            cursor.execute(
                 "UPDATE shardlake.lake_files SET replaced_by = %s, replaced_at = now() WHERE key = ANY(%s)", (commit_id, replaces)
             )
 
 
-def record_rejects(connection: Connection, view: str, layout: str, commit_id: int, rejects: Iterable[tuple[Any, ...]]) -> None:
-    """The commit's own rejects, as (window_id, shard, row_key, column, value, reason); those of a broken-off try go first."""
+def record_rejects(
+    connection: Connection, view: str, layout: str, commit: Commit, rejects: Iterable[tuple[int, str, dict[str, str | None], str, str | None, str]]
+) -> None:  # fmt: skip
+    """The commit's own rejects, as (window_id, shard, row_key, column, value, reason), however many; those that the layout
+    had of its windows before go first.
+    """
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute("DELETE FROM shardlake.rejects WHERE commit_id = %s", (commit_id,))
-        cursor.executemany(
-            "INSERT INTO shardlake.rejects (view, layout, commit_id, stage, window_id, shard, row_key, column_name, value, reason)"
-            " VALUES (%s, %s, %s, 'lake', %s, %s, %s, %s, %s, %s)",
-            [(view, layout, commit_id, w, s, Jsonb(k), c, v, r) for w, s, k, c, v, r in rejects],
+        cursor.execute(
+            "DELETE FROM shardlake.rejects WHERE view = %s AND layout = %s AND stage = 'lake' AND window_id = ANY(%s)",
+            (view, layout, [w.window_id for w in commit.windows]),
         )
+        with cursor.copy(
+            "COPY shardlake.rejects (view, layout, commit_id, stage, window_id, shard, row_key, column_name, value, reason) FROM STDIN"
+        ) as copy:
+            for window_id, shard, key, column, value, reason in rejects:
+                copy.write_row((view, layout, commit.commit_id, "lake", window_id, shard, Jsonb(key), column, value, reason))
 
 
 def live_files(connection: Connection, view: str, layout: str) -> list[LakeFile]:
@@ -206,44 +257,6 @@ def last_write(connection: Connection, view: str, layout: str, feed: str) -> tup
     return (row[0] if row else None), len(pending(connection, view, layout_sink(layout), feed, empty=False))
 
 
-def read_by(connection: Connection, run_id: UUID, feed: str) -> list[tuple[str, str, str]]:
-    """The raw files that a run read: key, load date and shard."""
-    return connection.execute(
-        "SELECT f.key, w.load_date::text, w.partition FROM shardlake.files f JOIN shardlake.windows w USING (window_id)"
-        " WHERE w.run_id = %s AND w.feed = %s AND w.raw_removed_at IS NULL ORDER BY f.key DESC", (run_id, feed)
-    ).fetchall()  # fmt: skip
-
-
-def expired(connection: Connection, feed: str, sinks: dict[str, list[str]], before: datetime) -> list[int]:
-    """Windows whose raw files may go: read before a time, and in every sink of every view that takes its rows from the feed.
-
-    `sinks` are those of the views that are known here; of another view those count that it has been written to.
-    """
-    wanted = [(view, sink) for view, names in sinks.items() for sink in names]
-    rows = connection.execute(
-        "WITH others AS (SELECT DISTINCT s.view, s.sink FROM shardlake.feed_views f JOIN shardlake.sink_windows s USING (view)"
-        " WHERE f.feed = %(feed)s AND f.view <> ALL(%(views)s)),"
-        " wanted AS (SELECT * FROM others UNION SELECT * FROM unnest(%(of)s::text[], %(sinks)s::text[]))"
-        " UPDATE shardlake.windows w SET raw_removed_at = coalesce(raw_removed_at, now()) WHERE w.feed = %(feed)s"
-        " AND EXISTS (SELECT FROM shardlake.files f WHERE f.window_id = w.window_id) AND w.status IN ('read', 'abandoned')"
-        " AND coalesce(w.read_at, w.opened_at) < %(before)s AND (w.status = 'abandoned' OR NOT EXISTS (SELECT FROM wanted"
-        " WHERE NOT EXISTS (SELECT FROM shardlake.sink_windows s WHERE s.view = wanted.view AND s.sink = wanted.sink"
-        " AND s.window_id = w.window_id AND s.applied_at IS NOT NULL))) RETURNING w.window_id",
-        {"feed": feed, "views": list(sinks), "of": [v for v, _ in wanted], "sinks": [s for _, s in wanted], "before": before},
-    )
-    return [row[0] for row in rows.fetchall()]
-
-
-def raw_keys(connection: Connection, windows: list[int]) -> list[str]:
-    """The raw files of windows."""
-    return [row[0] for row in connection.execute("SELECT key FROM shardlake.files WHERE window_id = ANY(%s)", (windows,)).fetchall()]
-
-
-def forget_raw(connection: Connection, windows: list[int]) -> None:
-    """Raw files that are gone."""
-    connection.execute("DELETE FROM shardlake.files WHERE window_id = ANY(%s)", (windows,))
-
-
 def replaced(connection: Connection, view: str, before: datetime) -> list[str]:
     """Files that were replaced before a time."""
     rows = connection.execute(
@@ -261,17 +274,3 @@ def known(connection: Connection, view: str, feed: str, keys: list[str]) -> set[
         {"view": view, "feed": feed, "keys": keys},
     )
     return {row[0] for row in rows.fetchall()}
-
-
-def open_windows(connection: Connection, feed: str) -> set[int]:
-    """Windows that are being read: their files are known when they are all written."""
-    rows = connection.execute("SELECT window_id FROM shardlake.windows WHERE feed = %s AND status = 'open'", (feed,))
-    return {row[0] for row in rows.fetchall()}
-
-
-def raw_files(connection: Connection, feed: str) -> list[tuple[list[str], list[str], list[int]]]:
-    """The raw files of a feed that are still there, in the form of `files_by_columns`: each says itself which columns it has."""
-    return connection.execute(
-        "SELECT ARRAY[]::text[], array_agg(f.key), array_agg(f.bytes) FROM shardlake.files f JOIN shardlake.windows w USING (window_id)"
-        " WHERE w.feed = %s AND w.status = 'read' AND w.raw_removed_at IS NULL HAVING count(*) > 0", (feed,)
-    ).fetchall()  # fmt: skip

@@ -133,6 +133,26 @@ def held(connection: Connection, view: str, sink: str, feed: str, partition: str
     return [row[0] for row in rows.fetchall()]
 
 
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a run's windows of a partition brought into a sink; `windows` names them."""
+
+    partition: str
+    merged: int
+    removed: int
+    windows: str
+
+
+def brought(connection: Connection, view: str, sink: str, run_id: UUID) -> list[Brought]:
+    """What a run's windows brought into a sink, partition by partition."""
+    with connection.cursor(row_factory=class_row(Brought)) as cursor:
+        return cursor.execute(
+            "SELECT w.partition, sum(s.merged)::bigint AS merged, sum(s.removed)::bigint AS removed,"
+            " string_agg(w.window_id::text, ', ' ORDER BY w.window_id) AS windows FROM shardlake.windows w JOIN shardlake.sink_windows s USING (window_id)"
+            " WHERE w.run_id = %s AND s.view = %s AND s.sink = %s AND s.applied_at IS NOT NULL GROUP BY 1 ORDER BY 1", (run_id, view, sink)
+        ).fetchall()  # fmt: skip
+
+
 def abandon(connection: Connection, feed: str, partition: str) -> None:
     """Give up what was read and no sink holds: the partition is about to be read anew, as a whole. Backfills keep theirs."""
     connection.execute(

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from obstore.store import ObjectStore
 
 from shardlake.connection.lake import Lake
+from shardlake.envelope import Envelope
 from shardlake.errors import AccountingError, FileGone
 from shardlake.ledger.extent import RawFile
 from shardlake.raw.store import get, open_store, put
@@ -26,20 +27,6 @@ _COMPRESSION = 1
 
 KINDS = "shardlake.kinds"
 ENVELOPE = "shardlake.envelope"
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """Which columns of a raw row tell its `key`, its `version`, and (`op`: where it is not NULL) that it is deleted.
-
-    Versions order what is known of a key, whatever they come from; `version_kind` says what they are (`int`, `instant`, …).
-    Without a version what is read later counts.
-    """
-
-    key: tuple[str, ...]
-    version: str | None = None
-    version_kind: str | None = None
-    op: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,17 @@ def judge(
     )
 
 
+def printed(connection: Connection, columns: tuple[TargetColumn, ...], rows: pa.Table, zone: str) -> pa.Table:
+    """Rows that do cast, as Postgres prints them, in their order: the columns and `_op`, all of text."""
+    own = tuple(c for c in columns if c.name != "_shard")
+    nth = pl.int_range(rows.num_rows, dtype=pl.Int64, eager=True).to_arrow()
+    with connection.transaction(force_rollback=True):
+        connection.execute("SELECT set_config('TimeZone', %s, true)", (zone,))
+        _stage(connection, own, rows, nth)
+        found = _printed(connection, own, pa.schema([]))
+    return found.take(pc.sort_indices(found.column(_NTH).cast(pa.int64()))).drop_columns(_NTH)
+
+
 def _stage(connection: Connection, columns: tuple[TargetColumn, ...], rows: pa.Table, places: pa.Array) -> None:
     names = (*(c.name for c in columns), "_op", _NTH)
     connection.execute(f"CREATE TEMP TABLE uncertain ({', '.join(f'{ansi(n)} text' for n in names)})")

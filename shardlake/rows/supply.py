@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from shardlake.connection.lake import Lake
+from shardlake.envelope import Envelope
 from shardlake.errors import AccountingError, ContractError
 from shardlake.ledger import rejects, windows
 from shardlake.ledger.database import Warehouse
 from shardlake.ledger.windows import Window
 from shardlake.raw import files as raw
-from shardlake.raw.files import Envelope
 from shardlake.raw.store import open_store
+from shardlake.rows.spool import Spool
 from shardlake.rows.window_rows import WindowRows
 from shardlake.shape.chunk import Shaped, shape
 from shardlake.view.columns import TargetColumn, target_columns, version_type
@@ -29,6 +30,7 @@ class Supply:
     lake: Lake
     envelope: Callable[[View, Mapping[str, str]], Envelope]
     keep: Callable[[Window, Iterator[Shaped]], Iterator[Shaped]] | None = field(default=None, repr=False)
+    spool: Spool | None = field(default=None, repr=False)
 
     def window(self, window_id: int) -> Window:
         """A window as the ledger has it."""

@@ -64,7 +64,7 @@ class Backfill:
         names = list(dict.fromkeys(job.partition(name) for name in shards or job.partitions))
         self.report = BackfillReport(job.view.name, uuid4(), {n: ShardReport(n) for n in names})
         # one connection to the source is left to the regular run, and one to the warehouse
-        self.parallel = max(1, min(parallel, job.source.max_connections - 1, job.warehouse.most_connections - 1))
+        self.parallel = max(1, min(parallel, job.source.max_connections - 1, job.ledger.most_connections - 1))
         self.parts: list[BackfillSlice] = []
         self._out: set[str] = set()
         self._known = False
@@ -77,6 +77,8 @@ class Backfill:
         return self.report.run_id
 
     def __enter__(self) -> Self:
+        if self.job.spool:
+            self.job.spool.open()
         with ExitStack() as stack:
             claims = stack.enter_context(Claims(self.job.ledger, self.job.feed, self.id))
             if reaches := self._reaches():
@@ -203,7 +205,7 @@ class Backfill:
         if not self._known:
             return []
         try:
-            register_raw(self.job, self.id)
+            register_raw(self.job.supply)
         except ShardlakeError as error:
             self.report.error = f"raw.{self.job.view.name}: {error}"
         chosen = [layout.table for layout in self.job.view.lake.layouts]
@@ -242,12 +244,13 @@ def backfill(
     shards: Iterable[str] | None = None,
     step: str | None = None,
     parallel: int = PARALLEL,
+    ledger: str | None = None,
 ) -> BackfillReport:
     """A whole backfill in one process, on a few threads and without Prefect. Slices that fail do not stop the others.
 
     Raises SpecError for what cannot be read as a range of the view's cursor, and WarehouseBusy where it is running already.
     """
-    run = Backfill(open_job(view, connect), start, end, shards=shards, step=step, parallel=parallel)
+    run = Backfill(open_job(view, connect, ledger), start, end, shards=shards, step=step, parallel=parallel)
     with run, Threads(run.job, run.id, run.parallel) as executor:
         run_slices(run, executor)
     return run.report

@@ -1,12 +1,13 @@
 """A job: one view with its source, its sinks' connections and its ledger, as plain values and open pools."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from shardlake.allocators import tune_allocators
 from shardlake.cancellation import Cancellation
-from shardlake.connection.kinds import Connection
+from shardlake.connection.connection_file import ledger_reference
+from shardlake.connection.kinds import Connection, expect
 from shardlake.connection.lake import Lake
 from shardlake.connection.postgres import PostgresWarehouse
 from shardlake.errors import SpecError
@@ -14,9 +15,11 @@ from shardlake.ledger.database import Warehouse, open_warehouse
 from shardlake.ledger.sinks import WAREHOUSE, layout_sink
 from shardlake.ledger.windows import Window
 from shardlake.parallelism import Parallelism, of_machine
+from shardlake.rows.spool import Spool
 from shardlake.rows.supply import Supply
+from shardlake.settings import connections_file
 from shardlake.shape.chunk import Shaped
-from shardlake.sink.lake.spool import Spool
+from shardlake.sink.door import Sink, open_sink
 from shardlake.sink.lake.typed import split
 from shardlake.source.door import Source, open_source
 from shardlake.view.columns import target_columns, version_type
@@ -31,18 +34,13 @@ class Job:
     source: Source
     feed: str
     partitions: tuple[str, ...]
-    warehouse: Warehouse
+    sink: Sink
     ledger: Warehouse
     lake: Lake
     supply: Supply = field(repr=False)
+    parallelism: Parallelism
     spool: Spool | None = field(default=None, repr=False)
     cancellation: Cancellation = field(default_factory=Cancellation, repr=False)
-
-    @property
-    def parallelism(self) -> Parallelism:
-        """How many chains and readers the machine, the view's `run` and the source's max_connections allow."""
-        found = of_machine(self.view.run)
-        return replace(found, readers=max(1, min(found.readers, self.source.max_connections, len(self.partitions))))
 
     @property
     def sinks(self) -> list[str]:
@@ -56,26 +54,35 @@ class Job:
         return name
 
 
-def open_job(view: View, connect: Callable[[str], Connection]) -> Job:
-    """Resolve a view's connections by `connect`. Raises SpecError, SourceUnavailable, AccessRefused."""
+def open_job(view: View, connect: Callable[[str], Connection], ledger: str | None = None) -> Job:
+    """Resolve a view's connections by `connect`; `ledger` names the connection of a ledger that lives apart from the warehouse.
+
+    Raises SpecError, SourceUnavailable, AccessRefused.
+    """
     tune_allocators(arenas=of_machine().arenas)
     source = connect(view.source.connection)
     warehouse = connect(view.warehouse.connection)
-    lake = connect(view.lake.connection)
-    for given, kind, key in ((warehouse, PostgresWarehouse, "warehouse"), (lake, Lake, "lake")):
-        if not isinstance(given, kind):
-            raise SpecError(f"{view.name}: {key}.connection is a {type(given).__name__}, which cannot be a {key}")
-    assert isinstance(warehouse, PostgresWarehouse)
-    assert isinstance(lake, Lake)
+    lake = expect(connect(view.lake.connection), Lake, f"{view.name}: lake.connection")
     try:
         opened = open_source(source, view.source.connection)
     except SpecError as error:
         raise SpecError(f"{view.name}: source.connection: {error.message}", hint=error.hint) from None
-    target = ledger = open_warehouse(warehouse)
+    books = open_ledger(view, connect, ledger)
     spool = Spool() if view.lake.layouts else None
     feed, keep = opened.feed(view), partial(_keep, view, opened.timezone, spool) if spool else None
-    supply = Supply(view, feed, opened.timezone, ledger, lake, opened.envelope, keep)
-    return Job(view, opened, feed, tuple(opened.partitions()), target, ledger, lake, supply, spool)
+    supply = Supply(view, feed, opened.timezone, books, lake, opened.envelope, keep, spool)
+    sink = open_sink(warehouse, view.warehouse.connection, supply)
+    partitions = tuple(opened.partitions())
+    found = of_machine(view.run)  # and no more readers than the source gives connections, or than it has partitions
+    parallelism = Parallelism(found.chains, max(1, min(found.readers, opened.max_connections, len(partitions))))
+    return Job(view, opened, feed, partitions, sink, books, lake, supply, parallelism, spool)
+
+
+def open_ledger(view: View, connect: Callable[[str], Connection], named: str | None = None) -> Warehouse:
+    """The ledger's database: the one that `ledger:` or SHARDLAKE_LEDGER names, else that of the view's warehouse. Raises SpecError."""
+    reference = named or ledger_reference(connections_file()) or view.warehouse.connection
+    where = "ledger" if reference != view.warehouse.connection else f"{view.name}: warehouse.connection"
+    return open_warehouse(expect(connect(reference), PostgresWarehouse, where))
 
 
 def _keep(view: View, zone: str, spool: Spool, window: Window, chunks: Iterator[Shaped]) -> Iterator[Shaped]:

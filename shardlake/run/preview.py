@@ -10,7 +10,6 @@ from shardlake.errors import ShardlakeError
 from shardlake.ledger import runs, windows
 from shardlake.run.contract import drift
 from shardlake.run.job import Job
-from shardlake.sink.postgres.target import plan_ddl
 from shardlake.source.door import Described, Explains, Explanation
 from shardlake.view.columns import target_columns, version_type
 from shardlake.view.view import View
@@ -85,8 +84,7 @@ def preview(job: Job, shards: list[str] | None = None, *, full: bool = False) ->
         found.unused = [c.name for c in first.columns if c.name not in job.view.source_columns]
         kind = first.plan.extent.version_kind
         try:
-            with job.warehouse.connection() as connection:
-                found.ddl = plan_ddl(connection, job.view, target_columns(job.view, version_type(kind or "")))
+            found.ddl = job.sink.planned(target_columns(job.view, version_type(kind or "")))
         except ShardlakeError as error:
             found.ddl_error = str(error)
     return found

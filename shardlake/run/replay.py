@@ -1,4 +1,4 @@
-"""Replay: raw again through shape, stage and merge, after the view was mended. The source is not read."""
+"""Replay: raw again into every sink, after the view was mended. The source is not read."""
 
 from collections.abc import Iterable
 
@@ -6,27 +6,42 @@ from shardlake.errors import ShardlakeError, SpecError
 from shardlake.ledger import sinks
 from shardlake.run import steps
 from shardlake.run.job import Job
-from shardlake.run.report import RunReport
+from shardlake.run.report import LayoutReport, RunReport
 from shardlake.run.run import Run
+from shardlake.sink.lake.replay import replay_layout
 
 
 def replay(job: Job, shards: Iterable[str] | None = None) -> RunReport:
-    """Merge every merged window of the view again, oldest first. Newest wins, so that what is newer by now stays.
+    """Apply every window that a sink holds again, oldest first, to the warehouse and to each layout of the lake. Newest wins, so that what is newer by now stays.
 
     Raises SpecError for a view that replaces its table: a run does the same there.
     """
     if job.view.warehouse.write == "replace":
         raise SpecError(f"{job.view.name} replaces its table", hint=f"Run `shardlake run {job.view.name}`.")
     with Run(job, shards) as run:
-        for shard in run.free:
+        for partition in run.free:
             try:
-                _shard(run, shard)
+                _partition(run, partition)
             except ShardlakeError as error:
-                run.failed(shard, error)
+                run.failed(partition, error)
+        for layout in job.view.lake.layouts:
+            run.report.lake[layout.table] = LayoutReport(layout.table)
+            try:
+                run.wrote(layout.table, replay_layout(job.supply, run.id, layout, _held(run, layout.table)))
+            except ShardlakeError as error:
+                run.not_written(layout.table, error)
     return run.report
 
 
-def _shard(run: Run, partition: str) -> None:
+def _held(run: Run, table: str) -> list[int]:
+    """The windows of the run's partitions that a layout holds."""
+    job = run.job
+    with job.ledger.connection() as connection:
+        found = [sinks.held(connection, job.view.name, sinks.layout_sink(table), job.feed, p) for p in run.free]
+    return sorted(window_id for ids in found for window_id in ids)
+
+
+def _partition(run: Run, partition: str) -> None:
     job = run.job
     with job.ledger.connection() as connection:
         ids = sinks.held(connection, job.view.name, sinks.WAREHOUSE, job.feed, partition)

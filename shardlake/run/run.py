@@ -49,12 +49,14 @@ class Run:
         return self.report.run_id
 
     def __enter__(self) -> Self:
+        if self.job.spool:
+            self.job.spool.open()
         with self.job.ledger.connection() as connection:
             runs.open_run(connection, self.id, self.job.view.name, self.job.feed)
         self._claims.__enter__()
         for name, busy in self._claims.claim(list(self.report.shards), CLAIM_WAIT).items():
             self.report.shards[name].failed(busy)
-        steps.warehouse_sink(self.job).clear(self.free)
+        self.job.sink.clear(self.free)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -138,7 +140,7 @@ class Run:
         windows comes into the lake as it goes, and its spool stays small. One that failed so waits for the run's end.
         """
         lake = self.job.view.lake.layouts
-        found = [t.table for t in lake if t.table not in self._put_off and commit.due(self.job, t)]
+        found = [t.table for t in lake if t.table not in self._put_off and commit.due(self.job.supply, t)]
         for table in found:
             self.report.lake.setdefault(table, LayoutReport(table))
         return found
@@ -150,8 +152,8 @@ class Run:
     def _maintain_raw(self) -> None:
         """Make `raw.<view>` known, and keep it to its retention."""
         try:
-            register_raw(self.job, self.id)
-            sweep(self.job, orphans=False)
+            register_raw(self.job.supply)
+            sweep(self.job.supply, orphans=False)
         except ShardlakeError as error:
             self.report.error = self.report.error or f"raw.{self.job.view.name}: {error}"
 

@@ -19,7 +19,6 @@ from shardlake.run.contract import columns_as_null
 from shardlake.run.job import Job
 from shardlake.sink.lake import commit as lake
 from shardlake.sink.lake.commit import Written
-from shardlake.sink.postgres.sink import PostgresSink
 from shardlake.source.door import Plan, Rereads
 
 
@@ -148,14 +147,9 @@ def read_again(job: Job, window: Window) -> Window:
     return read_window(job, window, job.source.again(job.view, window.partition, window.extent))
 
 
-def warehouse_sink(job: Job) -> PostgresSink:
-    """The view's warehouse table."""
-    return PostgresSink(job.supply, job.warehouse)
-
-
 def apply(job: Job, run_id: UUID, window_id: int, *, replay: bool = False) -> Outcome:
     """Bring a window into the warehouse. Where its raw is gone it is read again first."""
-    sink, window = warehouse_sink(job), job.supply.window(window_id)
+    sink, window = job.sink, job.supply.window(window_id)
     try:
         if window.raw_removed:
             raise FileGone(f"{window.partition}: raw of window {window_id} was removed")
@@ -176,7 +170,7 @@ def deliver(job: Job, run_id: UUID, planned: Planned, window: Window | None) -> 
 def switch(job: Job, run_id: UUID, arrived: list[str]) -> None:
     """The end of a replace: the new table in the old one's place, where any partition arrived."""
     if job.view.warehouse.write == "replace" and arrived:
-        warehouse_sink(job).switch(run_id, arrived, [p for p in job.partitions if p not in arrived])
+        job.sink.switch(run_id, arrived, [p for p in job.partitions if p not in arrived])
 
 
 def write(job: Job, run_id: UUID, table: str, *, full: bool = False) -> list[Written]:
@@ -185,8 +179,8 @@ def write(job: Job, run_id: UUID, table: str, *, full: bool = False) -> list[Wri
     """
     found: list[Written] = []
     layout = job.view.lake.layout(table)
-    while not full or lake.due(job, layout):
-        written = lake.write(job, run_id, layout)
+    while not full or lake.due(job.supply, layout):
+        written = lake.write(job.supply, run_id, layout)
         if written:
             found.append(written)
         if not written or not written.more:

@@ -1,8 +1,10 @@
 """A whole run of a view in one process, on a few threads and without Prefect: for the bench, tests and notebooks."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from shardlake.connection.kinds import Connection
+from shardlake.parallelism import Parallelism
 from shardlake.run.job import open_job
 from shardlake.run.loop import run_stages
 from shardlake.run.report import RunReport
@@ -18,13 +20,17 @@ def sync(
     shards: Iterable[str] | None = None,
     full: bool = False,
     threads: int | None = None,
+    readers: int | None = None,
+    ledger: str | None = None,
 ) -> RunReport:
     """Run a view: every shard's windows, up to now. A shard that fails does not stop the others.
 
-    `threads` are as many as the machine and the view's `run` allow where nothing is said. Raises ShardlakeError where the run
-    cannot begin: the view, a connection, the warehouse.
+    There are as many `threads` and `readers` as the machine and the view's `run` allow where nothing is said; `ledger` names
+    the connection of a ledger that lives apart from the warehouse. Raises ShardlakeError where the run cannot begin.
     """
-    run = Run(open_job(view, connect), shards)
-    with run, Threads(run.job, run.id, threads or run.job.parallelism.chains) as executor:
+    job = open_job(view, connect, ledger)
+    chosen = Parallelism(threads or job.parallelism.chains, readers or job.parallelism.readers)
+    run = Run(replace(job, parallelism=chosen), shards)
+    with run, Threads(run.job, run.id, chosen.chains) as executor:
         run_stages(run, executor, full=full)
     return run.report

@@ -10,8 +10,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shardlake.envelope import Envelope
 from shardlake.quoting import ansi
-from shardlake.raw.files import Envelope
 from shardlake.shape.json_limits import FINE, MALFORMED, SUSPICIOUS, examine, extract_exact, harmless, parse_exact, why_malformed
 from shardlake.shape.query import (
     DOCUMENTS,

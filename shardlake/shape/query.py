@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from shardlake.envelope import Envelope
 from shardlake.errors import ContractError
 from shardlake.quoting import ansi, ansi_text
-from shardlake.raw.files import Envelope
 from shardlake.shape.json_limits import MARK
 from shardlake.view.columns import version_type
 from shardlake.view.jsonpath import Path

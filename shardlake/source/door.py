@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from shardlake.connection.kinds import Connection
+from shardlake.envelope import Envelope
 from shardlake.errors import SpecError
 from shardlake.kinds import source_kind
 from shardlake.ledger.extent import Extent, Json, Reading
-from shardlake.raw.files import Envelope, RawTarget
+from shardlake.raw.files import RawTarget
 from shardlake.view.view import View
 
 

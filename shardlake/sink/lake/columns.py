@@ -2,7 +2,6 @@
 
 import pyarrow as pa
 
-from shardlake.rows.cast import cast
 from shardlake.view.columns import TargetColumn
 from shardlake.view.layout import folded
 from shardlake.view.nested import List, Part, Struct
@@ -72,21 +71,12 @@ def typed(type_: Type, value: str) -> str:
 
 
 def tried(type_: Type, value: str) -> str:
-    """A DuckDB expression for the typed value of a text as `printed` gives it; NULL where the lake has no such value."""
+    """A DuckDB expression for the typed value of a text as Postgres prints it; NULL where the lake has no such value."""
     found = f"try({typed(type_, value)})"
     if type_.name in ("date", "timestamp", "timestamptz") and not type_.array:
         # infinity, years before 1 and past 9999: Athena has none of them
         return f"CASE WHEN regexp_matches({value}, '^[0-9]{{4}}-') AND NOT suffix({value}, 'BC') AND NOT contains({value}, 'BC+') THEN {found} END"
     return found
-
-
-def printed(type_: Type, value: str) -> str:
-    """A text as Postgres prints the value that it makes of it; an instant in UTC."""
-    if type_.array:
-        return f"to_jsonb(({cast(type_, value)})::text[])::text"  # as texts: DuckDB reads numbers of JSON as doubles
-    if type_.name == "timestamptz":
-        return f"(({value}::timestamptz AT TIME ZONE 'UTC')::text || '+00')"
-    return f"({cast(type_, value)})::text"
 
 
 def has_offset(value: str) -> str:

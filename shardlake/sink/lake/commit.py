@@ -23,16 +23,18 @@ from shardlake.failpoints import failpoint
 from shardlake.ledger import lake as ledger
 from shardlake.ledger import windows
 from shardlake.ledger.lake import Commit, Counts, LakeFile
-from shardlake.ledger.sinks import WAREHOUSE, Pending, layout_sink, pending
+from shardlake.ledger.sinks import Pending, layout_sink, pending
 from shardlake.raw.store import address, open_store, remove
-from shardlake.run.job import Job
+from shardlake.rows.spool import MOST, scratched
+from shardlake.rows.supply import Supply
+from shardlake.sink.lake.account import Account
 from shardlake.sink.lake.catalogue import register
-from shardlake.sink.lake.current import CurrentTable, merge_batch, tombstones_of
-from shardlake.sink.lake.files import encode
-from shardlake.sink.lake.partition import unfit
+from shardlake.sink.lake.current import CurrentTable, merge_batch
+from shardlake.sink.lake.files import encode, stored
+from shardlake.sink.lake.history import Replacing
+from shardlake.sink.lake.partition import Values, folder, unfit
 from shardlake.sink.lake.rewrite import Rewrite
-from shardlake.sink.lake.rows import Tally, batches, chunks
-from shardlake.sink.lake.spool import MOST, scratched
+from shardlake.sink.lake.rows import batches, chunks
 from shardlake.sink.lake.tables import LakeTable, from_json, latest_of, planned
 from shardlake.sink.lake.upload import upload
 from shardlake.view.columns import TargetColumn
@@ -70,24 +72,33 @@ class New:
     whole: bool = False
 
 
-def due(job: Job, layout: Layout) -> bool:
+def due(supply: Supply, layout: Layout) -> bool:
     """Whether as much waits for a layout as a commit holds, or as the spool should: a run that has more to read may write it now."""
-    mode = layout.mode_in(job.view.warehouse.write)
-    if mode == "replace":
+    if layout.mode_in(supply.view.warehouse.write) == "replace":
         return False
-    with job.ledger.connection() as connection:
-        waiting = _waiting(connection, job, layout, None)
-    spooled = job.spool.held([w.window_id for w in waiting]) if job.spool else 0
+    with supply.ledger.connection() as connection:
+        waiting = _waiting(connection, supply, layout, None)
+    spooled = supply.spool.held([w.window_id for w in waiting]) if supply.spool else 0
     return sum(w.raw_bytes for w in waiting) >= LARGEST or spooled >= SPOOLED
 
 
-def write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
+def write(supply: Supply, run_id: UUID, layout: Layout) -> Written | None:
     """Write the layout's next commit; None where it holds every window, or another run is at it.
 
     Raises LakeUnavailable (retried; nothing of it is visible), WarehouseUnavailable, AccountingError.
     """
+    with guarded(layout), alone(supply, layout) as connection:
+        if connection is None:
+            return None
+        commit, more = _next(connection, supply, run_id, layout)
+        return carry_out(connection, supply, layout, commit, more=more) if commit else None
+
+
+@contextmanager
+def guarded(layout: Layout) -> Iterator[None]:
+    """A local disk that fails as one of our errors."""
     try:
-        return _write(job, run_id, layout)
+        yield
     except OSError as error:
         raise LakeUnavailable(
             f"the temporary folder {tempfile.gettempdir()} did not take {layout.table} ({error.strerror or type(error).__name__})",
@@ -95,180 +106,184 @@ def write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
         ) from None
 
 
-def _write(job: Job, run_id: UUID, layout: Layout) -> Written | None:
+def carry_out(connection: Connection, supply: Supply, layout: Layout, commit: Commit, *, more: bool = False) -> Written:
+    """Write and publish a commit that the ledger knows as open, in the session that holds the layout's lock."""
     started = time.perf_counter()
-    with alone(job, layout) as connection:
-        if connection is None:
-            return None
-        commit, more = _next(connection, job, run_id, layout)
-        if commit is None:
-            return None
-        failpoint("lake.opened")
-        table = _table(connection, job, layout, commit)
-        pa.default_memory_pool().release_unused()
-        tally, new = Tally(), New()
-        mode = layout.mode_in(job.view.warehouse.write)
-        if mode == "merge":
-            counts = _merge(connection, job, layout, commit, tally)
-        elif mode == "rewrite":
-            counts, new = _rewrite(connection, job, layout, commit, tally)
-        else:
-            new = _files(connection, job, layout, commit, tally)
-            counts = Counts(tally.view_rows, sum(f.rows for f in new.files), 0, tally.rejected)
-        _publish(connection, job, layout, table, commit, counts, new, tally, started)
-        if job.spool:
-            job.spool.drop(ledger.in_all(connection, job.view.name, [t.table for t in job.view.lake.layouts], commit))
+    failpoint("lake.opened")
+    table = _table(connection, supply, layout, commit)
+    pa.default_memory_pool().release_unused()
+    account = Account(f"{supply.view.name}, lake table {layout.table}, commit {commit.commit_id}")
+    new = _changes(connection, supply, layout, commit, account)
+    _publish(connection, supply, layout, table, commit, new, account, started)
+    if supply.spool:
+        supply.spool.drop(ledger.in_all(connection, supply.view.name, [t.table for t in supply.view.lake.layouts], commit))
     failpoint("lake.published")
-    ids = tuple(w.window_id for w in commit.windows)
-    return Written(layout.table, ids, counts, len(new.files), sum(f.bytes for f in new.files), time.perf_counter() - started, more)
+    ids, seconds = tuple(w.window_id for w in commit.windows), time.perf_counter() - started
+    return Written(layout.table, ids, account.total(), len(new.files), sum(f.bytes for f in new.files), seconds, more)
 
 
-def _merge(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> Counts:
+def _changes(connection: Connection, supply: Supply, layout: Layout, commit: Commit, account: Account) -> New:
+    """Write the commit's rows in the layout's way. Raises AccountingError that names the commit, its windows and the place."""
+    if not commit.windows:  # a compaction that was broken off: its files go, and nothing comes
+        cleared(connection, supply, commit)
+        return New()
+    way = {"merge": _merge, "rewrite": _rewrite}.get(layout.mode_in(supply.view.warehouse.write), _files)
+    try:
+        new = way(connection, supply, layout, commit, account)
+    except AccountingError as error:
+        of = ", ".join(str(w.window_id) for w in commit.windows)
+        raise AccountingError(f"{account.name} of windows {of}: {error.message}", hint=error.hint) from None
+    account.require()
+    return new
+
+
+def _merge(connection: Connection, supply: Supply, layout: Layout, commit: Commit, account: Account) -> New:
     """Merge the commit's rows into a table of current rows, batch by batch; a batch that is there already changes nothing."""
-    found, table = Counts(), _current(job, layout, location(job, layout, commit))
+    table = _current(supply, layout, location(supply, layout, commit))
     with scratched() as folder:
-        for batch in batches(chunks(job, commit, tally, folder)):
-            fitting = _fit(job.view, layout, batch, tally) if layout.format == "delta" else batch
-            found += merge_batch(job.view, table, fitting, tombstones_of(connection, job.view, fitting))
+        for batch in batches(chunks(supply, commit, account, folder)):
+            fitting = _fit(supply.view, layout, batch, account) if layout.format == "delta" else batch
+            merge_batch(connection, supply.view, layout_sink(layout.table), table, fitting, account)
             failpoint("lake.merged")
-    return Counts(tally.view_rows, found.written, found.skipped, tally.rejected)
+    return New()
 
 
-def _fit(view: View, layout: Layout, frame: pl.DataFrame, tally: Tally) -> pl.DataFrame:
+def _fit(view: View, layout: Layout, frame: pl.DataFrame, account: Account) -> pl.DataFrame:
     """A batch without the rows whose values cannot name a partition: they are rejects of this layout."""
     for transform in layout.partition_by:
         column = frame.get_column(transform.column)
         bad = [v for v in column.unique().to_list() if unfit(v)] if transform.unit == "identity" and column.dtype == pl.String else []
         wrong = column.is_in(bad).fill_null(False)
         for row in frame.filter(wrong).iter_rows(named=True):
-            tally.reject_partition(view, row, transform.column)
+            account.reject_partition(view, row, transform.column)
         frame = frame.filter(~wrong)
     return frame
 
 
-def _current(job: Job, layout: Layout, folder: str) -> CurrentTable:
+def _current(supply: Supply, layout: Layout, folder: str) -> CurrentTable:
     """The table behind its format's library, which is loaded where it is needed."""
-    uri = address(job.lake, folder)
+    uri = address(supply.lake, folder)
     if layout.format == "delta":
         from shardlake.sink.lake.delta import Delta
 
-        return Delta(job.view, layout, job.lake, uri)
+        return Delta(supply.view, layout, supply.lake, uri)
     from shardlake.sink.lake.iceberg import Iceberg
 
-    return Iceberg(job.view, layout, job.lake, job.ledger.spec, uri)
+    return Iceberg(supply.view, layout, supply.lake, supply.ledger.spec, uri)
 
 
-def _files(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> New:
+def _files(connection: Connection, supply: Supply, layout: Layout, commit: Commit, account: Account) -> New:
     """Encode, record and put the commit's files. Those of a try that was broken off go first."""
-    store = _cleared(connection, job, commit)
-    with scratched() as folder:
-        found = list(chunks(job, commit, tally, folder))
-        partition_locations = ledger.partition_locations(connection, job.view.name, layout.table) if layout.mode == "append" else {}
-        encoded = encode(job.view, layout, found, location(job, layout, commit), partition_locations, f"c{commit.commit_id:08d}", tally)
-        files = upload(store, encoded, recorder(connection, job, layout, commit))
-    whole = layout.mode == "replace"
-    replaced = [f.key for f in ledger.live_files(connection, job.view.name, layout.table)] if whole else []
-    return New(files, replaced, {tuple(f.partition): f.key.rpartition("/")[0] for f in files}, whole=whole)
+    store, view = cleared(connection, supply, commit), supply.view
+    prefix, stem = location(supply, layout, commit), f"c{commit.commit_id:08d}"
+    live = ledger.live_files(connection, view.name, layout.table) if commit.replay or layout.mode == "replace" else []
+    with scratched() as scratch:
+        found = list(chunks(supply, commit, account, scratch))
+        if commit.replay:
+            old = Replacing(layout, store, live, [w.window_id for w in commit.windows], prefix, stem)
+            if found:
+                old.with_columns_of(stored(layout, found[0].whole(found[0].read().slice(0, 0))))
+            encoded = old.files(encode(view, layout, found, old.place, stem, account, schema=old.schema))
+            files = upload(store, encoded, recorder(connection, supply, layout, commit))
+            return New(files, old.replaced, old.places, columns=old.schema.names, whole=True)
+        moved = ledger.partition_locations(connection, view.name, layout.table) if layout.mode == "append" else {}
+
+        def place(values: Values) -> str:
+            return moved.get(values) or "/".join(filter(None, (prefix, folder(layout.partition_by, values))))
+
+        files = upload(store, encode(view, layout, found, place, stem, account), recorder(connection, supply, layout, commit))
+    replaced = [f.key for f in live]
+    return New(files, replaced, {tuple(f.partition): f.key.rpartition("/")[0] for f in files}, whole=layout.mode == "replace")
 
 
-def _rewrite(connection: Connection, job: Job, layout: Layout, commit: Commit, tally: Tally) -> tuple[Counts, New]:
+def _rewrite(connection: Connection, supply: Supply, layout: Layout, commit: Commit, account: Account) -> New:
     """Merge the commit's rows into partitions of plain Parquet, which are written anew where they change."""
-    store, counts = _cleared(connection, job, commit), Counts()
-    columns = _columns(connection, job, commit)
-    live = ledger.live_files(connection, job.view.name, layout.table)
+    store = cleared(connection, supply, commit)
+    columns = _columns(connection, supply, commit)
+    live = ledger.live_files(connection, supply.view.name, layout.table)
     with scratched() as folder:
-        table = Rewrite(job.view, layout, columns, store, live, folder)
-        for batch in batches(chunks(job, commit, tally, folder)):
-            fitting = _fit(job.view, layout, batch, tally)
-            counts += merge_batch(job.view, table, fitting, tombstones_of(connection, job.view, fitting))
-        encoded = table.files(location(job, layout, commit), f"c{commit.commit_id:08d}", layout.file_size)
-        files = upload(store, encoded, recorder(connection, job, layout, commit))
+        table = Rewrite(supply.view, layout, columns, store, live, folder)
+        for batch in batches(chunks(supply, commit, account, folder)):
+            fitting = _fit(supply.view, layout, batch, account)
+            merge_batch(connection, supply.view, layout_sink(layout.table), table, fitting, account)
+        encoded = table.files(location(supply, layout, commit), f"c{commit.commit_id:08d}", layout.file_size)
+        files = upload(store, encoded, recorder(connection, supply, layout, commit))
     gone = set(table.replaced)
     places = {tuple(f.partition): f.key.rpartition("/")[0] for f in live if f.key not in gone} | table.places
-    new = New(files, table.replaced, places, columns=table.columns, whole=bool(table.replaced))
-    return Counts(tally.view_rows, counts.written, counts.skipped, tally.rejected), new
+    return New(files, table.replaced, places, columns=table.columns, whole=bool(table.replaced))
 
 
-def _cleared(connection: Connection, job: Job, commit: Commit) -> ObjectStore:
+def cleared(connection: Connection, supply: Supply, commit: Commit) -> ObjectStore:
     """The store, without what a try of the commit that was broken off has left there."""
-    store = open_store(job.lake)
+    store = open_store(supply.lake)
     stale = [f.key for f in ledger.files_of(connection, commit.commit_id)]
     remove(store, stale)
     ledger.forget_files(connection, stale)
     return store
 
 
-def recorder(connection: Connection, job: Job, layout: Layout, commit: Commit) -> Callable[[list[LakeFile]], None]:
+def recorder(connection: Connection, supply: Supply, layout: Layout, commit: Commit) -> Callable[[list[LakeFile]], None]:
     """What writes down a commit's files, in whatever portions they come."""
-    return lambda files: ledger.record_files(connection, job.view.name, layout.table, commit.commit_id, files)
+    return lambda files: ledger.record_files(connection, supply.view.name, layout.table, commit.commit_id, files)
 
 
-def _next(connection: Connection, job: Job, run_id: UUID, layout: Layout) -> tuple[Commit | None, bool]:
+def _next(connection: Connection, supply: Supply, run_id: UUID, layout: Layout) -> tuple[Commit | None, bool]:
     """The commit that was broken off, or else a new one of the oldest windows; and whether there are more."""
-    mode = layout.mode_in(job.view.warehouse.write)
-    whole = mode == "replace"
-    waiting = _waiting(connection, job, layout, run_id if whole else None)
-    if commit := ledger.unfinished(connection, job.view.name, layout.table):
+    whole = layout.mode_in(supply.view.warehouse.write) == "replace"
+    waiting = _waiting(connection, supply, layout, run_id if whole else None)
+    if commit := ledger.unfinished(connection, supply.view.name, layout.table):
         return commit, bool(waiting)
     if not waiting:
         return None, False
     sizes = list(accumulate(w.raw_bytes for w in waiting))
     count = len(waiting) if whole else max(1, sum(size <= LARGEST for size in sizes))
-    return ledger.open_commit(connection, run_id, job.view.name, layout.table, waiting[:count]), count < len(waiting)
+    return ledger.open_commit(connection, run_id, supply.view.name, layout.table, waiting[:count]), count < len(waiting)
 
 
-def _waiting(connection: Connection, job: Job, layout: Layout, of_run: UUID | None) -> list[Pending]:
-    """The windows that the layout lacks, oldest first; of a layout of current rows those that the warehouse has, whose tombstones it needs."""
-    found = pending(connection, job.view.name, layout_sink(layout.table), job.feed, of_run=of_run, empty=False)
-    if layout.mode_in(job.view.warehouse.write) not in ("merge", "rewrite"):
-        return found
-    lacking = {w.window_id for w in pending(connection, job.view.name, WAREHOUSE, job.feed, empty=False)}
-    return [w for w in found if w.window_id not in lacking]
+def _waiting(connection: Connection, supply: Supply, layout: Layout, of_run: UUID | None) -> list[Pending]:
+    """The windows that the layout lacks and of which raw is there, oldest first."""
+    found = pending(connection, supply.view.name, layout_sink(layout.table), supply.feed, of_run=of_run, empty=False)
+    return [w for w in found if not w.removed]
 
 
 @contextmanager
-def alone(job: Job, layout: Layout) -> Iterator[Connection | None]:
+def alone(supply: Supply, layout: Layout) -> Iterator[Connection | None]:
     """A session that holds the layout's lock; None where another run holds it, which writes what there is."""
-    with job.ledger.session() as connection:
-        name = (f"shardlake.lake.{job.view.name}.{layout.table}",)
+    with supply.ledger.session() as connection:
+        name = (f"shardlake.lake.{supply.view.name}.{layout.table}",)
         row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", name).fetchone()
         yield connection if row and row[0] else None  # the lock goes with the session
 
 
-def location(job: Job, layout: Layout, commit: Commit) -> str:
+def location(supply: Supply, layout: Layout, commit: Commit) -> str:
     """The folder of a layout's files, under the lake's URL; a replaced table has a new one each time."""
-    home = f"{job.view.lake.database}/{layout.table}"
-    return f"{home}/v{commit.commit_id:08d}" if layout.mode_in(job.view.warehouse.write) == "replace" else home
+    home = f"{supply.view.lake.database}/{layout.table}"
+    return f"{home}/v{commit.commit_id:08d}" if layout.mode_in(supply.view.warehouse.write) == "replace" else home
 
 
-def _table(connection: Connection, job: Job, layout: Layout, commit: Commit) -> LakeTable:
+def _table(connection: Connection, supply: Supply, layout: Layout, commit: Commit) -> LakeTable:
     """The layout's table as this commit makes it. Raises ContractError before anything is written."""
-    known = ledger.table(connection, job.view.lake.database, layout.table)
+    known = ledger.table(connection, supply.view.lake.database, layout.table)
     if not commit.windows and known:  # a compaction that was broken off: its files go, and nothing comes
-        return from_json(job.view.lake.database, layout.table, known[2])
-    return planned(connection, job.view, layout, _columns(connection, job, commit), location(job, layout, commit))
+        return from_json(supply.view.lake.database, layout.table, known[2])
+    return planned(connection, supply.view, layout, _columns(connection, supply, commit), location(supply, layout, commit))
 
 
-def _columns(connection: Connection, job: Job, commit: Commit) -> tuple[TargetColumn, ...]:
-    return job.supply.columns(windows.load(connection, commit.windows[0].window_id))
+def _columns(connection: Connection, supply: Supply, commit: Commit) -> tuple[TargetColumn, ...]:
+    return supply.columns(windows.load(connection, commit.windows[0].window_id))
 
 
 def _publish(
-    connection: Connection, job: Job, layout: Layout, table: LakeTable, commit: Commit,
-    counts: Counts, new: New, tally: Tally, started: float,
+    connection: Connection, supply: Supply, layout: Layout, table: LakeTable, commit: Commit, new: New, account: Account, started: float
 ) -> None:  # fmt: skip
-    view = job.view
-    if counts.view_rows != counts.written + counts.skipped + counts.rejected:
-        raise AccountingError(
-            f"{view.name}, lake table {layout.table}, commit {commit.commit_id}: rows do not add up: {counts}",
-            hint="Nothing was published. Please report it.",
-        )
+    view = supply.view
     tables = [table, *([latest_of(view, layout, table)] if layout.mode == "append" else [])]
-    rejects = [(w, s, r.row_key, r.column, r.value, r.reason) for w, s, r in tally.rejects]
     with connection.transaction():
-        register(connection, job.lake, view.name, layout.table, tables, new.places if layout.partition_by else {}, whole=new.whole)
+        register(connection, supply.lake, view.name, layout.table, tables, new.places if layout.partition_by else {}, whole=new.whole)
         failpoint("lake.registered")
-        ledger.record_rejects(connection, view.name, layout.table, commit.commit_id, rejects)
+        ledger.record_rejects(connection, view.name, layout.table, commit, account.rejects)
         names = [n for n, _ in table.columns] if new.columns is None else new.columns
-        ledger.publish(connection, commit.commit_id, counts, names, time.perf_counter() - started, replaces=new.replaced)
+        seconds = time.perf_counter() - started
+        windows_ = account.windows()
+        ledger.publish(connection, commit.commit_id, account.total(), names, seconds, replaces=new.replaced, windows=windows_)
         failpoint("lake.before_publish")

@@ -16,10 +16,11 @@ from obstore.store import ObjectStore
 
 from shardlake.ledger import lake as ledger
 from shardlake.ledger.lake import Counts, LakeFile
-from shardlake.raw.store import address, get, open_store, parquet_schema
-from shardlake.run.job import Job
+from shardlake.raw.store import address, get, parquet_schema
+from shardlake.rows.supply import Supply
+from shardlake.sink.lake.account import require_same
 from shardlake.sink.lake.catalogue import move_partitions
-from shardlake.sink.lake.commit import alone, recorder
+from shardlake.sink.lake.commit import alone, cleared, recorder
 from shardlake.sink.lake.files import GROUP, Encoded, in_files, sorted_by
 from shardlake.sink.lake.overview import SMALL
 from shardlake.sink.lake.partition import folder
@@ -43,34 +44,37 @@ class Compacted:
     note: str = ""
 
 
-def compact(job: Job, layout: Layout, *, closed: timedelta = CLOSED) -> Compacted:
+def compact(supply: Supply, layout: Layout, *, closed: timedelta = CLOSED) -> Compacted:
     """Compact the layout's closed partitions. Raises LakeUnavailable and CatalogueUnavailable with nothing switched."""
     if layout.format == "delta":
         from shardlake.sink.lake import delta
 
-        before, after = delta.compact(job.lake, address(job.lake, f"{job.view.lake.database}/{layout.table}"), layout.file_size)
+        before, after = delta.compact(supply.lake, address(supply.lake, f"{supply.view.lake.database}/{layout.table}"), layout.file_size)
         return Compacted(layout.table, 1, before, after)
-    if layout.projection and job.lake.glue:
+    if layout.projection and supply.lake.glue:
         return Compacted(layout.table, note="a projected partition has one place, which cannot be switched; declare it without projection")
-    if not layout.partition_by and job.lake.glue:
+    if not layout.partition_by and supply.lake.glue:
         return Compacted(layout.table, note="a table without partitions has one place, which cannot be switched; partition it")
-    with alone(job, layout) as connection:
+    with alone(supply, layout) as connection:
         if connection is None:
             return Compacted(layout.table, note="another run is writing it")
         if layout.format == "iceberg":
             from shardlake.sink.lake import iceberg_maintenance as iceberg_keep
             from shardlake.sink.lake.iceberg import Iceberg
 
-            table_ = Iceberg(job.view, layout, job.lake, job.ledger.spec, "")
+            table_ = Iceberg(supply.view, layout, supply.lake, supply.ledger.spec, "")
             small = layout.file_size * SMALL
-            return Compacted(layout.table, *iceberg_keep.compact(table_, _key(job), small, layout.file_size, datetime.now(UTC) - closed))
-        found = ledger.table(connection, job.view.lake.database, layout.table)
-        waiting = _waiting(ledger.live_files_since(connection, job.view.name, layout.table), layout, datetime.now(UTC) - closed)
+            return Compacted(layout.table, *iceberg_keep.compact(table_, _key(supply), small, layout.file_size, datetime.now(UTC) - closed))
+        found = ledger.table(connection, supply.view.lake.database, layout.table)
+        waiting = _waiting(ledger.live_files_since(connection, supply.view.name, layout.table), layout, datetime.now(UTC) - closed)
         if not found or not waiting:
             return Compacted(layout.table)
-        table = from_json(job.view.lake.database, layout.table, found[2])
-        commit = ledger.open_commit(connection, uuid4(), job.view.name, layout.table, [])
-        store = open_store(job.lake)
+        table = from_json(supply.view.lake.database, layout.table, found[2])
+        left = ledger.unfinished(connection, supply.view.name, layout.table)
+        if left and left.windows:
+            return Compacted(layout.table, note="a commit was broken off; it is compacted when a run has finished that")
+        commit = left or ledger.open_commit(connection, uuid4(), supply.view.name, layout.table, [])
+        store = cleared(connection, supply, commit)
         moved: dict[tuple[str | None, ...], str] = {}
         old = [f for files in waiting.values() for f in files]
         schema = pa.unify_schemas([parquet_schema(store, f.key) for f in old], promote_options="permissive")
@@ -79,19 +83,24 @@ def compact(job: Job, layout: Layout, *, closed: timedelta = CLOSED) -> Compacte
             for values, files in waiting.items():
                 place = "/".join(filter(None, (table.location, folder(layout.partition_by, values), f"c{commit.commit_id:08d}")))
                 moved[values] = place
-                yield from _rewritten(job, layout, store, files, schema, place, f"c{commit.commit_id:08d}")
+                rows = 0
+                for encoded in _rewritten(supply, layout, store, files, schema, place, f"c{commit.commit_id:08d}"):
+                    rows += encoded.file.rows
+                    yield encoded
+                what = f"{supply.view.name}, lake table {layout.table}, compaction {commit.commit_id} of {len(files)} files into {place}"
+                require_same(what, {"rows in the new files' footers": (sum(f.rows for f in files), rows)})
 
-        new = upload(store, rewritten(), recorder(connection, job, layout, commit))
+        new = upload(store, rewritten(), recorder(connection, supply, layout, commit))
         rows = sum(f.rows for f in new)
         with connection.transaction():
             if layout.partition_by:
-                move_partitions(job.lake, table, moved)
-            ledger.publish(connection, commit.commit_id, Counts(rows, rows), schema.names, 0.0, replaces=[f.key for f in old])
+                move_partitions(supply.lake, table, moved)
+            ledger.publish(connection, commit.commit_id, Counts(rows, merged=rows), schema.names, 0.0, replaces=[f.key for f in old])
     return Compacted(layout.table, len(waiting), len(old), len(new))
 
 
-def _key(job: Job) -> list[str]:
-    return [folded(k) for k in job.view.key]
+def _key(supply: Supply) -> list[str]:
+    return [folded(k) for k in supply.view.key]
 
 
 def _waiting(files: list[tuple[LakeFile, datetime]], layout: Layout, before: datetime) -> dict[tuple[str | None, ...], list[LakeFile]]:
@@ -109,10 +118,10 @@ def _waiting(files: list[tuple[LakeFile, datetime]], layout: Layout, before: dat
 
 
 def _rewritten(
-    job: Job, layout: Layout, store: ObjectStore, files: list[LakeFile], schema: pa.Schema, place: str, stem: str
+    supply: Supply, layout: Layout, store: ObjectStore, files: list[LakeFile], schema: pa.Schema, place: str, stem: str
 ) -> Iterator[Encoded]:
     """The rows of files, in files of the layout's size; what fits into memory at a time is sorted by key."""
-    tables = (sorted_by(table, _key(job)) for table in _batches(store, files, schema))
+    tables = (sorted_by(table, _key(supply)) for table in _batches(store, files, schema))
     yield from in_files(tables, layout.file_size, f"{place}/{stem}", files[0].partition)
 
 

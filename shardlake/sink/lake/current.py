@@ -6,22 +6,22 @@ same as the table already is left alone. Applying a batch again changes nothing.
 """
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Protocol
 
-import orjson
 import polars as pl
 import psycopg
-import pyarrow as pa
 
-from shardlake.ledger.lake import Counts
-from shardlake.quoting import postgres_text
+from shardlake.failpoints import failpoint
+from shardlake.sink.lake import tombstones
+from shardlake.sink.lake.account import Account, Verdict
+from shardlake.sink.lake.keys import Keys
+from shardlake.sink.lake.tombstones import GONE_AT, GONE_BY, UNIT, unit_text, version_number
 from shardlake.view.layout import folded
 from shardlake.view.view import View
 
 Connection = psycopg.Connection[Any]
 _READ = ("_op", "_seq", "_window")
-_UNIT = "_shardlake_unit"
+_UNKNOWN = pl.DataFrame(schema={UNIT: pl.String, GONE_AT: pl.Int128, GONE_BY: pl.String})
 
 
 class CurrentTable(Protocol):
@@ -30,44 +30,68 @@ class CurrentTable(Protocol):
     def rows_of(self, units: pl.DataFrame) -> pl.DataFrame | None:
         """The table's rows whose unit key is among `units`; memory holds no others. None where there is no table yet."""
 
-    def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame, *, new: bool) -> None:
+    def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame, *, replaced: int) -> None:
         """Insert or replace rows by key, and take out those whose key is in `gone`: one commit, all of it or nothing.
 
-        `new` says that the table holds no row of the units concerned: there is nothing to be replaced.
+        `replaced` rows of the table have a key of one or the other; where there are none nothing has to be looked for.
+        Raises AccountingError where the format's own figures are others, with nothing of it left to be read.
         """
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """The folded names that decide: the unit's key, the row's, and its version."""
+class Change:
+    """What a batch comes to: rows to insert or replace, keys to take out, how many rows of the table these two are in place of;
+    units that are gone and units that are back, for the tombstones; and the window of every row of the batch, by verdict.
+    """
 
-    unit: tuple[str, ...]
-    key: tuple[str, ...]
-    version: str
-
-    @classmethod
-    def of(cls, view: View) -> "Keys":
-        """Those of a view."""
-        return cls(tuple(map(folded, view.unit_key)), tuple(map(folded, view.key)), folded(str(view.version_column)))
+    upserts: pl.DataFrame
+    removed: pl.DataFrame
+    replaced: int
+    gone: pl.DataFrame
+    back: pl.Series
+    verdicts: dict[Verdict, pl.Series]
 
 
-def merge_batch(view: View, table: CurrentTable, batch: pl.DataFrame, tombstones: pl.DataFrame) -> Counts:
-    """Apply a batch. `tombstones` are units that are known as gone: their key, `_version` and `_shard`."""
-    keys = Keys.of(view)
+def merge_batch(connection: Connection, view: View, sink: str, table: CurrentTable, batch: pl.DataFrame, account: Account) -> None:
+    """Count what becomes of a batch's rows, and apply it. The tombstones of what goes are written before it goes, so that a
+    batch that is broken off and applied again comes to the same. Raises AccountingError with nothing changed.
+    """
     rows = batch.rename({n: folded(n) for n in batch.columns})
-    newest = _newest(rows, keys)
+    keys = Keys.of(view)
+    units = bool(view.explode or (view.deletes and view.deletes.mode == "apply"))
+    known = tombstones.known(connection, view.name, sink, unit_text(rows, keys)) if units else _UNKNOWN
+    change = decide(keys, table, rows, known)
+    for verdict, windows in change.verdicts.items():
+        account.count(verdict, windows)
+    account.require()  # the batch is all that was counted since the last one, and nothing of it is in the table yet
+    tombstones.remember(connection, view.name, sink, change.gone)
+    failpoint("lake.tombstones")
+    if change.upserts.height or change.removed.height:
+        table.apply(change.upserts, change.removed, replaced=change.replaced)
+    tombstones.forget(connection, view.name, sink, change.back)
+
+
+def decide(keys: Keys, table: CurrentTable, rows: pl.DataFrame, known: pl.DataFrame) -> Change:
+    """What rows change in a table. `known` are the tombstones of their units."""
+    newest, older = _newest(rows, keys)
     units = newest.select(*keys.unit).unique()
     present = _alike(table.rows_of(units), newest.drop(_READ))
-    live = _not_stale(newest, present, tombstones, keys)
-    wanted = live.filter(pl.col("_op").is_null()).drop(_READ)
-    changed = _changed(wanted, present, keys)
+    live, stale = _not_stale(newest, present, known, keys)
+    wanted, marks = live.filter(pl.col("_op").is_null()), live.filter(pl.col("_op").is_not_null())
+    changed, same = _changed(wanted, present, keys)
     gone = present.join(live.select(*keys.unit).unique(), on=list(keys.unit), how="semi").join(wanted, on=list(keys.key), how="anti")
-    removed = gone.select(*keys.key)
-    if changed.height or removed.height:
-        table.apply(changed, removed, new=not present.height)
-    deleted = live.filter(pl.col("_op").is_not_null()).join(gone.select(*keys.unit).unique(), on=list(keys.unit), how="semi")
-    written = changed.height + deleted.height
-    return Counts(batch.height, written, batch.height - written, 0)
+    news, repeated = _news(marks, gone, known, keys)
+    upserts, removed = changed.drop(_READ), gone.select(*keys.key)
+    touched = pl.concat([upserts.select(*keys.key), removed])
+    verdicts: dict[Verdict, pl.Series] = {
+        "merged": _windows(changed, news),
+        "unchanged": _windows(same, repeated),
+        "superseded": _windows(older, stale),
+        "removed": _removers(gone, live, keys),
+    }
+    replaced = present.join(touched, on=list(keys.key), how="semi").height
+    back = known.join(unit_text(wanted, keys).to_frame(), on=UNIT, how="semi") if known.height else known
+    return Change(upserts, removed, replaced, _tombstones(news, keys), back.get_column(UNIT), verdicts)
 
 
 def _alike(present: pl.DataFrame | None, rows: pl.DataFrame) -> pl.DataFrame:
@@ -77,116 +101,73 @@ def _alike(present: pl.DataFrame | None, rows: pl.DataFrame) -> pl.DataFrame:
     return present.select((pl.col(n).cast(t) if n in present.columns else pl.lit(None, dtype=t).alias(n)) for n, t in rows.schema.items())
 
 
-def _newest(rows: pl.DataFrame, keys: Keys) -> pl.DataFrame:
-    """Of every unit the rows of its newest version in the batch."""
+def _newest(rows: pl.DataFrame, keys: Keys) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Of every unit the rows of its newest version in the batch, each key once; and the others."""
     order = [keys.version, "_shard", "_window", "_seq"]
     rows = rows.sort(order, descending=True, nulls_last=True)
-    same = [pl.col(c).eq_missing(pl.col(c).first().over(list(keys.unit))) for c in order]
-    found = rows.filter(pl.all_horizontal(same))
-    return found.unique(list(keys.key), keep="first", maintain_order=True) if found.height else found
+    newest = pl.all_horizontal(pl.col(c).eq_missing(pl.col(c).first().over(list(keys.unit))) for c in order)
+    rows = rows.with_columns(newest.alias("_newest"))
+    found, older = rows.filter("_newest").drop("_newest"), rows.filter(~pl.col("_newest")).drop("_newest")
+    first = found.select(pl.struct(*keys.key).is_first_distinct().alias("first")).to_series()
+    return found.filter(first), pl.concat([older, found.filter(~first)])
 
 
-def _not_stale(newest: pl.DataFrame, present: pl.DataFrame, tombstones: pl.DataFrame, keys: Keys) -> pl.DataFrame:
-    """Without the units of which the table, or a tombstone, knows a newer version."""
+def _not_stale(newest: pl.DataFrame, present: pl.DataFrame, known: pl.DataFrame, keys: Keys) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows of units of which neither the table nor a tombstone knows a newer version; and the others."""
     unit = list(keys.unit)
-    known = present.group_by(unit).agg(pl.col(keys.version).first().alias("_their_version"), pl.col("_shard").first().alias("_their_shard"))
+    theirs = present.group_by(unit).agg(
+        pl.col(keys.version).first().alias("_their_version"), pl.col("_shard").first().alias("_their_shard")
+    )
     if "_shard" in unit:
-        known = known.with_columns(pl.col("_shard").alias("_their_shard"))
-    newest = newest.join(known, on=unit, how="left", nulls_equal=True, maintain_order="left")
-    mine, theirs = pl.col(keys.version), pl.col("_their_version")
-    later = (
-        (theirs > mine) | (mine.is_null() & theirs.is_not_null()) | (theirs.eq_missing(mine) & (pl.col("_their_shard") > pl.col("_shard")))
-    )
-    newest = newest.filter(~(pl.col("_their_shard").is_not_null() & later.fill_null(False))).drop("_their_version", "_their_shard")
-    if not tombstones.height:
-        return newest
-    number = _number(newest.get_column(keys.version))
-    newest = newest.with_columns(number.alias("_number"), _unit_text(newest, keys).alias(_UNIT)).join(
-        tombstones, on=_UNIT, how="left", maintain_order="left"
-    )
-    dead = (pl.col("_gone_at") > pl.col("_number")) | ((pl.col("_gone_at") == pl.col("_number")) & (pl.col("_gone_by") > pl.col("_shard")))
-    return newest.filter(~dead.fill_null(False)).drop(_UNIT, "_number", "_gone_at", "_gone_by")
+        theirs = theirs.with_columns(pl.col("_shard").alias("_their_shard"))
+    rows = newest.join(theirs, on=unit, how="left", nulls_equal=True, maintain_order="left")
+    mine, their = pl.col(keys.version), pl.col("_their_version")
+    newer = (their > mine) | (mine.is_null() & their.is_not_null()) | (their.eq_missing(mine) & (pl.col("_their_shard") > pl.col("_shard")))
+    stale = pl.col("_their_shard").is_not_null() & newer.fill_null(False)
+    if known.height:
+        number = version_number(rows.get_column(keys.version)).alias("_number")
+        rows = rows.with_columns(number, unit_text(rows, keys)).join(known, on=UNIT, how="left", maintain_order="left")
+        dead = (pl.col(GONE_AT) > pl.col("_number")) | ((pl.col(GONE_AT) == pl.col("_number")) & (pl.col(GONE_BY) > pl.col("_shard")))
+        stale = stale | dead.fill_null(False)
+    rows = rows.with_columns(stale.alias("_stale"))
+    return rows.filter(~pl.col("_stale")).select(newest.columns), rows.filter("_stale").select(newest.columns)
 
 
-def _changed(wanted: pl.DataFrame, present: pl.DataFrame, keys: Keys) -> pl.DataFrame:
-    """Rows that are new, or say something else than the table's."""
-    rest = [c for c in wanted.columns if c not in keys.key]
+def _changed(wanted: pl.DataFrame, present: pl.DataFrame, keys: Keys) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows that are new, or say something else than the table's; and those that say the same."""
+    rest = [c for c in wanted.columns if c not in (*keys.key, *_READ)]
     theirs = present.select(*keys.key, *(pl.col(c).alias(f"_their_{c}") for c in rest), pl.lit(True).alias("_there"))
     joined = wanted.join(theirs, on=list(keys.key), how="left", maintain_order="left")
     same = [pl.col(c).eq_missing(pl.col(f"_their_{c}")) for c in rest]
-    return joined.filter(~pl.all_horizontal(pl.col("_there").fill_null(False), *same)).select(wanted.columns)
+    joined = joined.with_columns(pl.all_horizontal(pl.col("_there").fill_null(False), *same).alias("_same"))
+    return joined.filter(~pl.col("_same")).select(wanted.columns), joined.filter("_same").select(wanted.columns)
 
 
-def tombstones_of(connection: Connection, view: View, batch: pl.DataFrame) -> pl.DataFrame:
-    """What the ledger remembers of a batch's units that are gone."""
-    empty = pl.DataFrame(schema={_UNIT: pl.String, "_gone_at": pl.Int128, "_gone_by": pl.String})
-    if not (view.explode or (view.deletes and view.deletes.mode == "apply")):
-        return empty
-    units = _unit_text(batch.rename({n: folded(n) for n in batch.columns}), Keys.of(view)).unique().to_list()
-    rows = connection.execute(
-        f"SELECT unit_key::text, round(version * 1000000)::text, shard FROM shardlake.tombstones WHERE view = {postgres_text(view.name)} AND version > '-Infinity'"
-        " AND unit_key = ANY(SELECT u::jsonb FROM unnest(%s::text[]) u)",
-        (units,),
-    ).fetchall()
-    found = [(_spelt(key), int(version), shard) for key, version, shard in rows]
-    return pl.DataFrame(found, schema=empty.schema, orient="row") if found else empty
+def _news(marks: pl.DataFrame, gone: pl.DataFrame, known: pl.DataFrame, keys: Keys) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Marks of units that are gone: those that take rows out or are remembered nowhere yet, and those that say what is known."""
+    number = version_number(marks.get_column(keys.version)).alias("_number")
+    taking = gone.select(*keys.unit).unique().with_columns(pl.lit(True).alias("_taking"))
+    rows = (
+        marks.with_columns(number, unit_text(marks, keys))
+        .join(known.with_columns(pl.lit(True).alias("_known")), on=UNIT, how="left", maintain_order="left")
+        .join(taking, on=list(keys.unit), how="left", nulls_equal=True, maintain_order="left")
+    )
+    remembered = pl.col("_known").fill_null(False) & pl.col(GONE_AT).eq_missing(pl.col("_number")) & (pl.col(GONE_BY) == pl.col("_shard"))
+    rows = rows.with_columns((~remembered | pl.col("_taking").fill_null(False)).alias("_news"))
+    return rows.filter("_news").select(marks.columns), rows.filter(~pl.col("_news")).select(marks.columns)
 
 
-def _unit_text(rows: pl.DataFrame, keys: Keys) -> pl.Series:
-    """A unit's key as the JSON array that the ledger's tombstones have."""
-    parts = rows.select(*keys.unit).rows()
-    return pl.Series(_UNIT, [_json(part) for part in parts], dtype=pl.String)
+def _removers(gone: pl.DataFrame, live: pl.DataFrame, keys: Keys) -> pl.Series:
+    """For each row of the table that goes, the window of what takes it out."""
+    by = live.group_by(list(keys.unit), maintain_order=True).agg(pl.col("_window").first())
+    return gone.select(*keys.unit).join(by, on=list(keys.unit), how="left", nulls_equal=True).get_column("_window")
 
 
-def _json(values: tuple[Any, ...]) -> str:
-    def plain(value: Any) -> Any:
-        if isinstance(value, Decimal):
-            return int(value) if value == value.to_integral_value() else float(value)
-        return value if isinstance(value, str | int | float) or value is None else str(value)
-
-    return orjson.dumps([plain(v) for v in values]).decode()
+def _windows(*frames: pl.DataFrame) -> pl.Series:
+    return pl.concat([f.get_column("_window") for f in frames])
 
 
-def _spelt(key: str) -> str:
-    return orjson.dumps(orjson.loads(key)).decode()
-
-
-def _number(version: pl.Series) -> pl.Series:
-    """A version as the ledger's tombstones have it, in millionths: microseconds since 1970, days, or the number."""
-    if isinstance(version.dtype, pl.Datetime):
-        return version.dt.epoch("us").cast(pl.Int128)
-    if version.dtype == pl.Date:
-        return version.to_physical().cast(pl.Int128) * 1_000_000
-    return version.cast(pl.Int128, strict=False) * 1_000_000
-
-
-def rows_among(table: pa.Table, units: pl.DataFrame) -> pl.DataFrame:
-    """The rows of a table whose key is among `units`. They are taken by Arrow: polars' own texts keep all of the table's in memory."""
-    keys = frame_of(table.select(units.columns)).with_row_index("_shardlake_row")
-    return frame_of(table.take(keys.join(units, on=units.columns, how="semi").get_column("_shardlake_row").to_arrow()))
-
-
-def frame_of(table: pa.Table) -> pl.DataFrame:
-    """A table as a frame."""
-    found = pl.from_arrow(table)
-    assert isinstance(found, pl.DataFrame)
-    return found
-
-
-def plain_arrow(frame: pl.DataFrame) -> pa.Table:
-    """A frame as Arrow, in the plain types that every writer knows."""
-    table = frame.to_arrow()
-    fields = [f.with_type(_plain(f.type)) for f in table.schema]
-    return table.cast(pa.schema(fields))
-
-
-def _plain(type_: pa.DataType) -> pa.DataType:
-    if pa.types.is_large_string(type_) or pa.types.is_string_view(type_):
-        return pa.string()
-    if pa.types.is_large_binary(type_) or pa.types.is_binary_view(type_):
-        return pa.binary()
-    if pa.types.is_large_list(type_):
-        return pa.list_(pa.field("element", _plain(type_.value_type)))
-    if pa.types.is_struct(type_):
-        return pa.struct([f.with_type(_plain(f.type)) for f in type_])
-    return type_
+def _tombstones(news: pl.DataFrame, keys: Keys) -> pl.DataFrame:
+    """Marks as the ledger's tombstones."""
+    number = version_number(news.get_column(keys.version)).alias(GONE_AT)
+    return pl.DataFrame([unit_text(news, keys), number, news.get_column("_shard").alias(GONE_BY)]).unique(UNIT, keep="first")

@@ -15,10 +15,12 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow.dataset import ParquetFragmentScanOptions
 
 from shardlake.connection.lake import Lake
-from shardlake.errors import LakeUnavailable
+from shardlake.errors import AccountingError, LakeUnavailable
 from shardlake.quoting import ansi
-from shardlake.sink.lake.current import Keys, frame_of, plain_arrow, rows_among
+from shardlake.sink.lake.account import require_same
+from shardlake.sink.lake.arrow import frame_of, plain_arrow, rows_among
 from shardlake.sink.lake.files import GROUP, LEVEL
+from shardlake.sink.lake.keys import Keys
 from shardlake.sink.lake.partition import values_of
 from shardlake.view.layout import Layout, folded
 from shardlake.view.view import View
@@ -106,39 +108,59 @@ class Delta:
                 found.append(rows_among(pa.Table.from_batches([part]), units))
         return pl.concat(found, how="vertical_relaxed")
 
-    def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame, *, new: bool) -> None:
+    def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame, *, replaced: int) -> None:
         """As `CurrentTable` has it."""
         columns = upserts.columns
         upserts = upserts.with_columns(values_of(_unfolded(upserts, t.column), t).alias(n) for n, t in self._derived.items())
         try:
-            table = self._open()
-            if table is None:
-                write_deltalake(
-                    self._uri, plain_arrow(upserts), partition_by=[t.name for t in self._layout.partition_by] or None, mode="error",
-                    storage_options=storage(self._lake), configuration={"delta.logRetentionDuration": "interval 7 days"},
-                    writer_properties=_WRITER,
-                )  # fmt: skip
-                return
-            if new and table.version() == self._seen:  # a merge would read the whole table to find that
-                rows = plain_arrow(upserts)
-                write_deltalake(table, rows, mode="append", schema_mode="merge", writer_properties=_WRITER)
-                return
-            source = pl.concat(
-                [upserts.with_columns(pl.lit(False).alias(_GONE)), gone.with_columns(pl.lit(True).alias(_GONE))], how="diagonal"
-            )
-            every = {n: f"s.{ansi(n)}" for n in (*columns, *self._derived)}
-            same = " AND ".join(f"t.{ansi(k)} = s.{ansi(k)}" for k in self._keys.key)
-            (
-                table.merge(plain_arrow(source), same, source_alias="s", target_alias="t", merge_schema=True, writer_properties=_WRITER)
-                .when_matched_delete(f"s.{_GONE}")
-                .when_matched_update(every, f"NOT s.{_GONE}")
-                .when_not_matched_insert(every, f"NOT s.{_GONE}")
-                .execute()
-            )
+            table = self._open() or self._create(plain_arrow(upserts.clear()).schema)
+            if replaced or table.version() != self._seen:
+                figures = self._merge(table, upserts, gone, columns)
+            else:  # a merge would read the whole table to find that
+                rows = _rows(table)
+                write_deltalake(table, plain_arrow(upserts), mode="append", schema_mode="merge", writer_properties=_WRITER)
+                figures = {"rows added": (upserts.height, _rows(table) - rows)}
+            self._require(table, figures)
         except (DeltaError, OSError) as error:
             raise LakeUnavailable(
                 f"the Delta table {self._uri} did not take a commit ({type(error).__name__})", hint="It is tried again."
             ) from None
+
+    def _create(self, schema: pa.Schema) -> DeltaTable:
+        """An empty table: what the first batch adds can be taken back as any other can."""
+        table = DeltaTable.create(
+            self._uri, schema, mode="error", partition_by=[t.name for t in self._layout.partition_by] or None,
+            storage_options=storage(self._lake), configuration={"delta.logRetentionDuration": "interval 7 days"},
+        )  # fmt: skip
+        self._seen = table.version()
+        return table
+
+    def _merge(self, table: DeltaTable, upserts: pl.DataFrame, gone: pl.DataFrame, columns: list[str]) -> dict[str, tuple[int, int]]:
+        source = pl.concat([upserts.with_columns(pl.lit(False).alias(_GONE)), gone.with_columns(pl.lit(True).alias(_GONE))], how="diagonal")
+        every = {n: f"s.{ansi(n)}" for n in (*columns, *self._derived)}
+        same = " AND ".join(f"t.{ansi(k)} = s.{ansi(k)}" for k in self._keys.key)
+        found = (
+            table.merge(plain_arrow(source), same, source_alias="s", target_alias="t", merge_schema=True, writer_properties=_WRITER)
+            .when_matched_delete(f"s.{_GONE}")
+            .when_matched_update(every, f"NOT s.{_GONE}")
+            .when_not_matched_insert(every, f"NOT s.{_GONE}")
+            .execute()
+        )
+        written = found["num_target_rows_inserted"] + found["num_target_rows_updated"]
+        return {
+            "rows inserted or updated": (upserts.height, written), "rows deleted": (gone.height, found["num_target_rows_deleted"]),
+        }  # fmt: skip
+
+    def _require(self, table: DeltaTable, figures: dict[str, tuple[int, int]]) -> None:
+        """Take the commit back where the table says other figures than ours."""
+        try:
+            require_same(f"the Delta table {self._uri}, version {table.version()}", figures)
+        except AccountingError:
+            before = table.version() - 1
+            table.restore(before)
+            if before != self._seen:
+                raise LakeUnavailable(f"another writer changed rows of the Delta table {self._uri}", hint="It is tried again.") from None
+            raise
 
 
 def files(lake: Lake, uri: str) -> list[tuple[str, int, int]]:
@@ -151,16 +173,30 @@ def files(lake: Lake, uri: str) -> list[tuple[str, int, int]]:
 
 
 def compact(lake: Lake, uri: str, size: int) -> tuple[int, int]:
-    """Compact the table by its own means; files before and after. What was replaced goes with a sweep."""
+    """Compact the table by its own means; files before and after. What was replaced goes with a sweep.
+
+    Raises AccountingError where the table has other rows afterwards than before, with the compaction taken back.
+    """
     try:
         table = DeltaTable(uri, storage_options=storage(lake))
-        before = len(table.file_uris())
+        before, rows, seen = len(table.file_uris()), _rows(table), table.version()
         table.optimize.compact(target_size=size, max_concurrent_tasks=1, writer_properties=_WRITER)
-        return before, len(DeltaTable(uri, storage_options=storage(lake)).file_uris())
+        table = DeltaTable(uri, storage_options=storage(lake))
+        try:
+            require_same(f"the Delta table {uri}, compacted as version {table.version()}", {"rows": (rows, _rows(table))})
+        except AccountingError:
+            table.restore(seen)
+            raise
+        return before, len(table.file_uris())
     except TableNotFoundError:
         return 0, 0
     except (DeltaError, OSError) as error:
         raise LakeUnavailable(f"the Delta table {uri} cannot be compacted ({type(error).__name__})", hint="It is tried again.") from None
+
+
+def _rows(table: DeltaTable) -> int:
+    """The rows of a table's files, by its log."""
+    return sum(filter(None, pa.table(table.get_add_actions(flatten=True)).column("num_records").to_pylist()))
 
 
 def vacuum(lake: Lake, uri: str, grace: timedelta) -> int:

@@ -4,8 +4,7 @@ Two passes over the chunks on the local disk. The first numbers every row's part
 partitions as fit into memory at a time, whatever the number of partitions or rows.
 """
 
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import polars as pl
@@ -13,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shardlake.ledger.lake import LakeFile
-from shardlake.sink.lake.current import frame_of, plain_arrow
-from shardlake.sink.lake.partition import Partitions, Values, folder, unfit
-from shardlake.sink.lake.rows import BATCH, Chunk, Tally
+from shardlake.sink.lake.account import Account, require_same
+from shardlake.sink.lake.arrow import frame_of, plain_arrow
+from shardlake.sink.lake.partition import Partitions, Values, unfit
+from shardlake.sink.lake.rows import BATCH, Chunk
 from shardlake.view.layout import Layout, folded
 from shardlake.view.view import View
 
@@ -33,40 +33,46 @@ SAMPLE = 4096
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A file, ready to be put."""
+    """A file, ready to be put: `data` is the buffer that it was encoded into, and the only copy."""
 
     file: LakeFile
-    data: bytes
+    data: pa.Buffer
 
 
 def encode(
-    view: View, layout: Layout, chunks: list[Chunk], prefix: str, partition_locations: dict[Values, str], stem: str, tally: Tally
+    view: View,
+    layout: Layout,
+    chunks: list[Chunk],
+    place: Callable[[Values], str],
+    stem: str,
+    account: Account,
+    *,
+    schema: pa.Schema | None = None,
 ) -> Iterator[Encoded]:
-    """The files of a commit's rows. `prefix` is the table's folder, `partition_locations` are folders of partitions that have moved, `stem`
-    is the beginning of every file's name: all repeat when a commit is begun again. Rows whose value cannot name a partition
-    are rejects of the layout.
+    """The files of a commit's rows. `place` says in which folder a partition's lie, `stem` is the beginning of every file's name:
+    both repeat when a commit is begun again. Files have the columns of `schema`, too. Rows whose value cannot name a partition
+    are rejects of the layout; those of each window that were written are counted as merged.
     """
     partitions = Partitions(layout.partition_by)
     numbers = [partitions.number(_parts(layout, chunk)) for chunk in chunks]
     values = partitions.values
     if bad := [n for n, row in enumerate(values) if any(map(unfit, row))]:
-        numbers = [_reject(view, layout, chunk, found, bad, tally) for chunk, found in zip(chunks, numbers, strict=True)]
+        numbers = [_reject(view, layout, chunk, found, bad, account) for chunk, found in zip(chunks, numbers, strict=True)]
     counts = pl.concat(numbers).value_counts().rows() if numbers else []
     rows = {number: count for number, count in sorted(counts) if number >= 0}
     repeating = _repeating(stored(layout, chunks[0].whole(chunks[0].read().slice(0, SAMPLE)))) if chunks else []
     width = sum(chunk.path.stat().st_size for chunk in chunks) / max(1, sum(chunk.rows for chunk in chunks))
     for group in _groups(rows, max(1, int(BATCH / max(1.0, width)))):
-        places = {
-            n: partition_locations.get(values[n]) or "/".join(filter(None, (prefix, folder(layout.partition_by, values[n])))) for n in group
-        }
+        places = {n: place(values[n]) for n in group}
         if len(group) == 1 and rows[group[0]] * width > LARGE:
-            yield from _large(view, layout, chunks, numbers, group[0], places[group[0]], stem, list(values[group[0]]))
+            yield from _large(view, layout, chunks, numbers, group[0], places[group[0]], stem, list(values[group[0]]), account, schema)
             continue
         table, own = _rows(view, layout, chunks, numbers, group)
         start = 0
         for count, number in own.rle().struct.unnest().rows():
-            data = _parquet(table.slice(start, count), repeating)
-            yield Encoded(LakeFile(f"{places[number]}/{stem}-000.parquet", list(values[number]), count, len(data)), data)
+            rows_ = widened(table.slice(start, count), schema)
+            yield _encoded(_parquet(rows_, repeating), f"{places[number]}/{stem}-000.parquet", list(values[number]), rows_.num_rows)
+            _count(account, rows_)
             start += count
 
 
@@ -133,29 +139,51 @@ def stored(layout: Layout, table: pa.Table) -> pa.Table:
     return kept.rename_columns([folded(n) for n in kept.column_names])
 
 
+def widened(table: pa.Table, schema: pa.Schema | None) -> pa.Table:
+    """A table with the columns of a schema, NULL where it has none of its own, and behind them those that it has besides."""
+    if schema is None:
+        return table
+    missing = [f for f in schema if f.name not in table.column_names]
+    for field in missing:
+        table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    wanted = pa.schema([*schema, *(f for f in table.schema if f.name not in schema.names)])
+    return table.select(wanted.names).cast(wanted)
+
+
 def _repeating(sample: pa.Table) -> list[str]:
     """The columns whose values repeat: a dictionary of them is worth its making."""
     flat = [n for n in sample.column_names if not pa.types.is_nested(sample.schema.field(n).type)]
     return [n for n in flat if 4 * len(sample.column(n).unique()) <= sample.num_rows]
 
 
-def _parquet(table: pa.Table, repeating: list[str]) -> bytes:
-    sink = io.BytesIO()
+def _count(account: Account, written: pa.Table) -> None:
+    """Count rows that are in a file."""
+    account.count("merged", pl.Series(values=pl.from_arrow(written.column("_window"))))
+
+
+def _parquet(table: pa.Table, repeating: list[str]) -> pa.BufferOutputStream:
+    sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", compression_level=LEVEL, row_group_size=GROUP, use_dictionary=repeating)
-    return sink.getvalue()
+    return sink
 
 
 def _large(
-    view: View, layout: Layout, chunks: list[Chunk], numbers: list[pl.Series], number: int, place: str, stem: str, values: list[str | None]
-) -> Iterator[Encoded]:
+    view: View, layout: Layout, chunks: list[Chunk], numbers: list[pl.Series], number: int, place: str, stem: str, values: list[str | None],
+    account: Account, schema: pa.Schema | None,
+) -> Iterator[Encoded]:  # fmt: skip
     """A partition that does not fit into memory: files of the layout's size, piece by piece, each piece sorted by key."""
-    pieces = (_rows(view, layout, piece, own, [number])[0] for piece, own in _pieces(chunks, numbers, number))
-    yield from in_files(pieces, layout.file_size, f"{place}/{stem}", values)
+    pieces = (widened(_rows(view, layout, piece, own, [number])[0], schema) for piece, own in _pieces(chunks, numbers, number))
+    yield from in_files(pieces, layout.file_size, f"{place}/{stem}", values, lambda rows: _count(account, rows))
 
 
-def in_files(tables: Iterable[pa.Table], size: int, stem: str, values: list[str | None]) -> Iterator[Encoded]:
-    """Tables one behind the other, in files of `size` bytes or a little more."""
-    sink, writer, rows, nth = io.BytesIO(), None, 0, 0
+def in_files(
+    tables: Iterable[pa.Table], size: int, stem: str, values: list[str | None], written: Callable[[pa.Table], None] | None = None,
+    *, first: int = 0,
+) -> Iterator[Encoded]:  # fmt: skip
+    """Tables one behind the other, in files of `size` bytes or a little more, numbered from `first` on. `written` is told of the
+    rows that are in one.
+    """
+    sink, writer, rows, nth = pa.BufferOutputStream(), None, 0, first
     for table in _row_groups(tables):
         writer = writer or pq.ParquetWriter(
             sink, table.schema, compression="zstd", compression_level=LEVEL, use_dictionary=_repeating(table.slice(0, SAMPLE))
@@ -163,10 +191,12 @@ def in_files(tables: Iterable[pa.Table], size: int, stem: str, values: list[str 
         groups = max(1, round(table.num_rows / GROUP))
         writer.write_table(table, row_group_size=max(1, -(-table.num_rows // groups)))
         rows += table.num_rows
+        if written:
+            written(table)
         if sink.tell() >= size:
             writer.close()
             yield _encoded(sink, f"{stem}-{nth:03d}.parquet", values, rows)
-            sink, writer, rows, nth = io.BytesIO(), None, 0, nth + 1
+            sink, writer, rows, nth = pa.BufferOutputStream(), None, 0, nth + 1
     if writer:
         writer.close()
         yield _encoded(sink, f"{stem}-{nth:03d}.parquet", values, rows)
@@ -184,9 +214,12 @@ def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(held)
 
 
-def _encoded(sink: io.BytesIO, key: str, values: list[str | None], rows: int) -> Encoded:
+def _encoded(sink: pa.BufferOutputStream, key: str, values: list[str | None], rows: int) -> Encoded:
+    """A file that is closed. Its rows are those of its footer. Raises AccountingError where it was given others."""
     data = sink.getvalue()
-    return Encoded(LakeFile(key, values, rows, len(data)), data)
+    footer = pq.read_metadata(pa.BufferReader(data)).num_rows
+    require_same(key, {"rows in the footer": (rows, footer)})
+    return Encoded(LakeFile(key, values, footer, data.size), data)
 
 
 def _pieces(chunks: list[Chunk], numbers: list[pl.Series], number: int) -> Iterator[tuple[list[Chunk], list[pl.Series]]]:
@@ -207,7 +240,7 @@ def _pieces(chunks: list[Chunk], numbers: list[pl.Series], number: int) -> Itera
         yield piece, own
 
 
-def _reject(view: View, layout: Layout, chunk: Chunk, numbers: pl.Series, bad: list[int], tally: Tally) -> pl.Series:
+def _reject(view: View, layout: Layout, chunk: Chunk, numbers: pl.Series, bad: list[int], account: Account) -> pl.Series:
     """Take the rows of partitions that cannot be named out of a chunk: their number becomes -1."""
     wrong = numbers.is_in(bad)
     if not wrong.any():
@@ -216,5 +249,5 @@ def _reject(view: View, layout: Layout, chunk: Chunk, numbers: pl.Series, bad: l
     names = [t.column for t in layout.partition_by if t.unit == "identity"]
     for row in rows.to_pylist():
         column = next(n for n in names if isinstance(row[n], str) and unfit(row[n]))
-        tally.reject_partition(view, row, column)
+        account.reject_partition(view, row, column)
     return numbers.zip_with(~wrong, pl.repeat(-1, len(numbers), dtype=pl.Int32, eager=True))

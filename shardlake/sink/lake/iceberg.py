@@ -22,10 +22,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from shardlake.connection.aws import RETRIES, client
 from shardlake.connection.lake import Lake
 from shardlake.connection.postgres import PostgresWarehouse, conninfo
-from shardlake.errors import LakeUnavailable
-from shardlake.sink.lake.current import Keys, frame_of, plain_arrow, rows_among
+from shardlake.errors import AccountingError, LakeUnavailable
+from shardlake.sink.lake.account import require_same
+from shardlake.sink.lake.arrow import frame_of, plain_arrow, rows_among
 from shardlake.sink.lake.iceberg_arrow import keep_null_lists, wide
 from shardlake.sink.lake.iceberg_store import properties
+from shardlake.sink.lake.keys import Keys
 from shardlake.view.layout import Layout, folded
 from shardlake.view.view import View
 
@@ -82,6 +84,7 @@ class Iceberg:
         self._catalog = catalog(lake, warehouse)
         self.name = (view.lake.database, layout.table)
         self._layout, self._keys = layout, Keys.of(view)
+        self._seen: int | None = None
         self._uri = uri if uri.startswith("s3://") else f"file://{uri}"
 
     def open(self) -> Table | None:
@@ -100,6 +103,8 @@ class Iceberg:
         table = self.open()
         if table is None:
             return None
+        snapshot = table.current_snapshot()
+        self._seen = snapshot.snapshot_id if snapshot else None
         first = next(k for k in self._keys.unit if k != "_shard")
         low, high = units.get_column(first).min(), units.get_column(first).max()
         inside = And(_is.GreaterThanOrEqual(first, low), _is.LessThanOrEqual(first, high))
@@ -110,29 +115,45 @@ class Iceberg:
                 found.append(rows_among(pa.Table.from_batches([part]), units))
         return pl.concat(found, how="vertical_relaxed")
 
-    def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame, *, new: bool) -> None:
+    def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame, *, replaced: int) -> None:
         """As `CurrentTable` has it."""
         rows, keys = wide(plain_arrow(upserts)), pl.concat([upserts.select(*self._keys.key), gone])
         with named(self.name):
             for left in reversed(range(_TRIES)):
                 try:
-                    self._commit(rows, keys.clear() if new and left == _TRIES - 1 else keys)
+                    self._commit(rows, keys.clear() if not replaced and left == _TRIES - 1 else keys, upserts.height - replaced)
                     return
                 except CommitFailedException:
                     if not left:
                         raise
                     time.sleep(0.2)
 
-    def _commit(self, rows: pa.Table, keys: pl.DataFrame) -> None:
-        """One commit: the rows of these keys go, and the new ones come."""
+    def _commit(self, rows: pa.Table, keys: pl.DataFrame, more: int) -> None:
+        """One commit: the rows of these keys go, and the new ones come; the table has so many more rows by it."""
         table = self.open() or self._create(rows.schema)
         self._evolve(table, rows.schema)
+        before = {s.snapshot_id for s in table.metadata.snapshots}
         with table.transaction() as transaction:
             if table.current_snapshot() is not None:
                 for condition in _conditions(keys, self._keys.key):
                     transaction.delete(condition)
             if rows.num_rows:
                 transaction.append(rows)
+            # nothing is committed yet: what is raised here leaves the table as it was
+            summaries = [s.summary for s in transaction.table_metadata.snapshots if s.snapshot_id not in before and s.summary]
+            found = sum(int(s["added-records"] or 0) - int(s["deleted-records"] or 0) for s in summaries)
+            self._require(table, more, found)
+
+    def _require(self, table: Table, ours: int, theirs: int) -> None:
+        snapshot = table.current_snapshot()
+        try:
+            require_same(f"the Iceberg table {'.'.join(self.name)}", {"rows more than before": (ours, theirs)})
+        except AccountingError:
+            if (snapshot.snapshot_id if snapshot else None) != self._seen:
+                raise LakeUnavailable(
+                    f"another writer changed rows of the Iceberg table {'.'.join(self.name)}", hint="It is tried again."
+                ) from None
+            raise
 
     def _create(self, schema: pa.Schema) -> Table:
         with suppress(NamespaceAlreadyExistsError):

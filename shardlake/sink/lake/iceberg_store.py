@@ -6,7 +6,7 @@ cannot name a KMS key. pyiceberg makes a `StoreIO` of its properties, which are 
 
 import io
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import obstore
 from obstore.store import ObjectStore
@@ -94,11 +94,9 @@ class _Writer(io.BytesIO):
 
     def close(self) -> None:
         if not self.closed:
-            data = self.getvalue()
-            if self._overwrite:
-                obstore.put(self._store, self._key, data)
-            else:
-                obstore.put(self._store, self._key, data, mode="create", use_multipart=False)
+            mode: dict[str, Any] = {} if self._overwrite else {"mode": "create", "use_multipart": False}
+            with self.getbuffer() as data:  # getvalue would be a copy
+                obstore.put(self._store, self._key, data, **mode)
         super().close()
 
     def __enter__(self) -> Self:

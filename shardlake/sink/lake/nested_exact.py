@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, TypeAlias
 import psycopg
 import pyarrow as pa
 
+from shardlake.rows.judge import as_printed
 from shardlake.shape.chunk import duck
 from shardlake.shape.json_limits import FINE, MALFORMED, Members, any_rounds, dumps, parse_exact
-from shardlake.sink.lake.columns import arrow_type, part_type, printed, tried
+from shardlake.sink.lake.columns import arrow_type, part_type, tried
 from shardlake.view.jsonpath import Path
 from shardlake.view.layout import folded
 from shardlake.view.nested import List, Nested, Part
@@ -137,7 +138,7 @@ def _values(connection: Connection, kind: Type, texts: list[str]) -> dict[str, t
     if kind.name in ("text", "jsonb"):
         return {text: (text, None) for text in texts}
     rows = connection.execute(
-        f"SELECT t, wrong, CASE WHEN wrong IS NULL THEN {printed(kind, 't')} END"
+        f"SELECT t, wrong, CASE WHEN wrong IS NULL THEN {as_printed(kind, 't')} END"
         " FROM (SELECT t, shardlake.cast_error(t, %s) AS wrong FROM unnest(%s::text[]) t OFFSET 0) AS judged",
         (str(kind), texts),
     ).fetchall()

@@ -6,7 +6,7 @@ from typing import Any
 
 from shardlake.ledger import lake as ledger
 from shardlake.raw.store import address
-from shardlake.run.job import Job
+from shardlake.rows.supply import Supply
 from shardlake.view.layout import Layout
 
 SMALL = 0.25
@@ -35,26 +35,26 @@ class LayoutStatus:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def overview(job: Job) -> list[LayoutStatus]:
+def overview(supply: Supply) -> list[LayoutStatus]:
     """Every layout of a view."""
-    return [_status(job, layout) for layout in job.view.lake.layouts]
+    return [_status(supply, layout) for layout in supply.view.lake.layouts]
 
 
-def _status(job: Job, layout: Layout) -> LayoutStatus:
-    view = job.view
+def _status(supply: Supply, layout: Layout) -> LayoutStatus:
+    view = supply.view
     place = f"{view.lake.database}/{layout.table}"
-    with job.ledger.connection() as connection:
+    with supply.ledger.connection() as connection:
         files = ledger.live_files(connection, view.name, layout.table)
-        last, waiting = ledger.last_write(connection, view.name, layout.table, job.feed)
+        last, waiting = ledger.last_write(connection, view.name, layout.table, supply.feed)
     found = [(tuple(f.partition), f.rows, f.bytes) for f in files]
     if layout.format == "delta" and last:
         from shardlake.sink.lake import delta
 
-        found = [((path.rpartition("/")[0],), rows, size) for path, rows, size in delta.files(job.lake, address(job.lake, place))]
+        found = [((path.rpartition("/")[0],), rows, size) for path, rows, size in delta.files(supply.lake, address(supply.lake, place))]
     elif layout.format == "iceberg" and last:
         from shardlake.sink.lake import iceberg
 
-        listed = iceberg.files(job.lake, job.ledger.spec, view.lake.database, layout.table)
+        listed = iceberg.files(supply.lake, supply.ledger.spec, view.lake.database, layout.table)
         found = [((path.rpartition("/")[0],), rows, size) for path, rows, size in listed]
     small = sum(size < layout.file_size * SMALL for _, _, size in found)
     return LayoutStatus(

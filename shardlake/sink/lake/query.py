@@ -17,6 +17,7 @@ from obstore.store import ObjectStore
 from shardlake.connection.lake import Lake
 from shardlake.errors import SpecError
 from shardlake.ledger import lake as ledger
+from shardlake.ledger import lake_raw
 from shardlake.ledger.database import Warehouse
 from shardlake.quoting import ansi, ansi_text
 from shardlake.raw.store import address, open_store
@@ -128,7 +129,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, lake: L
                 files[database, table] = (
                     _open_format(warehouse, lake, found)
                     if found.format != "parquet"
-                    else (ledger.raw_files(session, view) if database == "raw" else ledger.files_by_columns(session, view, layout))
+                    else (lake_raw.raw_files(session, view) if database == "raw" else ledger.files_by_columns(session, view, layout))
                 )
     for groups in files.values():
         sizes |= {key: size for _, keys, bytes_ in groups for key, size in zip(keys, bytes_, strict=True)}

@@ -8,9 +8,10 @@ import obstore
 
 from shardlake.errors import LakeUnavailable
 from shardlake.ledger import lake as ledger
+from shardlake.ledger import lake_raw
 from shardlake.ledger.sinks import WAREHOUSE, layout_sink
 from shardlake.raw.store import address, open_store, remove
-from shardlake.run.job import Job
+from shardlake.rows.supply import Supply
 from shardlake.sink.lake.commit import alone
 from shardlake.view.layout import Layout
 
@@ -29,76 +30,78 @@ class Swept:
     orphans: int = 0
 
 
-def sweep(job: Job, *, grace: timedelta = GRACE, orphans: bool = True) -> Swept:
+def sweep(supply: Supply, *, grace: timedelta = GRACE, orphans: bool = True) -> Swept:
     """Remove raw files past the view's retention that every layout has, files that were replaced, and with `orphans` what no
     line of the ledger knows, and what in Delta and Iceberg tables only old versions know. Raises LakeUnavailable; what was not removed is so by the next sweep.
     """
     now = datetime.now(UTC)
-    store = open_store(job.lake)
-    raw, replaced = _raw(job, store, now), _replaced(job, store, now - grace)
+    store = open_store(supply.lake)
+    raw, replaced = _raw(supply, store, now), _replaced(supply, store, now - grace)
     if not orphans:
         return Swept(raw, replaced)
     return Swept(
-        raw, replaced + sum(_versions(job, store, layout, grace) for layout in job.view.lake.layouts), _orphans(job, store, now - grace)
+        raw,
+        replaced + sum(_versions(supply, store, layout, grace) for layout in supply.view.lake.layouts),
+        _orphans(supply, store, now - grace),
     )
 
 
-def _raw(job: Job, store: obstore.store.ObjectStore, now: datetime) -> int:
-    retention = job.view.lake.raw.retention
+def _raw(supply: Supply, store: obstore.store.ObjectStore, now: datetime) -> int:
+    retention = supply.view.lake.raw.retention
     if retention is None:
         return 0
-    sinks = [WAREHOUSE, *(layout_sink(layout.table) for layout in job.view.lake.layouts)]
-    with job.ledger.connection() as connection:
-        windows = ledger.expired(connection, job.feed, {job.view.name: sinks}, now - retention)
-        keys = ledger.raw_keys(connection, windows)
+    sinks = [WAREHOUSE, *(layout_sink(layout.table) for layout in supply.view.lake.layouts)]
+    with supply.ledger.connection() as connection:
+        windows = lake_raw.expired(connection, supply.feed, {supply.view.name: sinks}, now - retention)
+        keys = lake_raw.raw_keys(connection, windows)
         remove(store, keys)
-        ledger.forget_raw(connection, windows)
+        lake_raw.forget_raw(connection, windows)
     return len(keys)
 
 
-def _replaced(job: Job, store: obstore.store.ObjectStore, before: datetime) -> int:
-    with job.ledger.connection() as connection:
-        keys = ledger.replaced(connection, job.view.name, before)
+def _replaced(supply: Supply, store: obstore.store.ObjectStore, before: datetime) -> int:
+    with supply.ledger.connection() as connection:
+        keys = ledger.replaced(connection, supply.view.name, before)
         remove(store, keys)
         ledger.forget_files(connection, keys)
     return len(keys)
 
 
-def _versions(job: Job, store: obstore.store.ObjectStore, layout: Layout, grace: timedelta) -> int:
+def _versions(supply: Supply, store: obstore.store.ObjectStore, layout: Layout, grace: timedelta) -> int:
     """Files of an open format's table that only old versions of it know. One that is being written is left for the next sweep."""
     if layout.format == "parquet":
         return 0
-    place = f"{job.view.lake.database}/{layout.table}"
-    with alone(job, layout) as connection:
+    place = f"{supply.view.lake.database}/{layout.table}"
+    with alone(supply, layout) as connection:
         if connection is None:
             return 0
         if layout.format == "delta":
             from shardlake.sink.lake import delta
 
-            return delta.vacuum(job.lake, address(job.lake, place), grace)
+            return delta.vacuum(supply.lake, address(supply.lake, place), grace)
         from shardlake.sink.lake.iceberg import Iceberg
         from shardlake.sink.lake.iceberg_maintenance import expire
 
-        return expire(Iceberg(job.view, layout, job.lake, job.ledger.spec, ""), store, address(job.lake, ""), place, grace)
+        return expire(Iceberg(supply.view, layout, supply.lake, supply.ledger.spec, ""), store, address(supply.lake, ""), place, grace)
 
 
-def _orphans(job: Job, store: obstore.store.ObjectStore, before: datetime) -> int:
-    view, count = job.view, 0
-    prefixes = [f"raw/{job.feed}/", *(f"{view.lake.database}/{t.table}/" for t in view.lake.layouts if t.format == "parquet")]
+def _orphans(supply: Supply, store: obstore.store.ObjectStore, before: datetime) -> int:
+    view, count = supply.view, 0
+    prefixes = [f"raw/{supply.feed}/", *(f"{view.lake.database}/{t.table}/" for t in view.lake.layouts if t.format == "parquet")]
     try:
         for prefix in prefixes:
             for listed in obstore.list(store, prefix=prefix):
                 old = {str(f["path"]) for f in listed if f["last_modified"] < before and _OURS.search("/" + str(f["path"]))}
-                count += _unknown(job, store, old)
+                count += _unknown(supply, store, old)
     except OSError as error:
         raise LakeUnavailable(f"the lake cannot be listed ({type(error).__name__})", hint="Check the rights to it.") from None
     return count
 
 
-def _unknown(job: Job, store: obstore.store.ObjectStore, keys: set[str]) -> int:
-    with job.ledger.connection() as connection:
-        lost = keys - ledger.known(connection, job.view.name, job.feed, sorted(keys))
-        reading = ledger.open_windows(connection, job.feed)
+def _unknown(supply: Supply, store: obstore.store.ObjectStore, keys: set[str]) -> int:
+    with supply.ledger.connection() as connection:
+        lost = keys - ledger.known(connection, supply.view.name, supply.feed, sorted(keys))
+        reading = lake_raw.open_windows(connection, supply.feed)
     gone = [key for key in sorted(lost) if not ((found := _OURS.search(key)) and found[1] and int(found[1]) in reading)]
     remove(store, gone)
     return len(gone)

@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shardlake.quoting import ansi
+from shardlake.rows.judge import printed
+from shardlake.rows.spool import Split
 from shardlake.shape.chunk import Shaped, duck
 from shardlake.shape.query import ROW
 from shardlake.shape.values import Unread, in_zone, values
@@ -36,14 +38,6 @@ class LakeReject:
     column: str
     value: str | None
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """A chunk for the lake: typed rows, and unresolved ones as text. Both have `_op` and PLACE beside the columns."""
-
-    rows: pa.Table
-    unresolved: pa.Table
 
 
 def lake_schema(columns: tuple[TargetColumn, ...]) -> pa.Schema:
@@ -149,14 +143,14 @@ def _in_zone(columns: list[TargetColumn], rows: pa.Table, zone: str) -> tuple[pa
 
 
 def settle(
-    connection: Connection, view: View, columns: tuple[TargetColumn, ...], unresolved: pa.Table
+    connection: Connection, view: View, columns: tuple[TargetColumn, ...], unresolved: pa.Table, zone: str
 ) -> tuple[pa.Table, list[LakeReject]]:
-    """Typed rows of those that the judge has printed, and those that the lake alone cannot hold."""
+    """Typed rows of those that are typed from what Postgres prints, and those that the lake alone cannot hold."""
     own = [c for c in columns if c.name != "_shard"]
+    texts = printed(connection, columns, unresolved, zone).append_column(PLACE, unresolved.column(PLACE).cast(pa.string()))
     with connection.transaction(force_rollback=True):
-        nested = {c.name: exact_values(connection, c.name, c.lake, unresolved.column(c.name).to_pylist()) for c in own if c.lake}
-    texts = unresolved.select([*(c.name for c in own), "_op", PLACE])
-    return _held(view, own, texts.set_column(len(own) + 1, PLACE, texts.column(PLACE).cast(pa.string())), nested, lake_schema(columns))
+        nested = {c.name: exact_values(connection, c.name, c.lake, texts.column(c.name).to_pylist()) for c in own if c.lake}
+    return _held(view, own, texts, nested, lake_schema(columns))
 
 
 def _held(

@@ -51,8 +51,9 @@ def growth(connection: Connection, table: str) -> int | None:
     """
     row = connection.execute(
         "SELECT sum(pg_stat_get_xact_tuples_inserted(relid) - pg_stat_get_xact_tuples_deleted(relid))::bigint"
-        " FROM pg_partition_tree(%s::regclass) WHERE isleaf AND current_setting('track_counts')::boolean", (table,)
-    ).fetchone()  # fmt: skip
+        " FROM (SELECT %s::regclass AS relid UNION SELECT relid FROM pg_partition_tree(%s)) t WHERE current_setting('track_counts')::boolean",
+        (table, table),
+    ).fetchone()
     assert row is not None
     return None if row[0] is None else int(row[0])
 
@@ -63,12 +64,12 @@ def require_copied(place: Callable[[], str], table: str, *, sent: int, taken: in
         raise AccountingError(f"{place()}: COPY into {table} took {taken} rows of {sent} that were sent", hint=_hint(table))
 
 
-def require_all_seen(place: str, table: str, found: Verdicts, *, expected: int) -> None:
-    """Every staged row has a verdict, and no other. Raises AccountingError."""
-    if found.rows != expected:
+def require_all_seen(place: str, table: str, found: Verdicts, *, taken_out: int, expected: int) -> None:
+    """Every staged row has a verdict, and no other; `taken_out` were older than other staged rows. Raises AccountingError."""
+    if found.rows + taken_out != expected:
         raise AccountingError(
-            f"{place}: {table} holds {found.rows} rows ({found.new} new, {found.newer} newer, {found.unchanged} unchanged,"
-            f" {found.superseded} superseded, {found.gone} gone), and {expected} are left of those that were staged",
+            f"{place}: {table} held {found.rows + taken_out} rows ({found.new} new, {found.newer} newer, {found.unchanged} unchanged,"
+            f" {found.superseded + taken_out} superseded, {found.gone} gone), and {expected} were staged and not rejected",
             hint=REPORT,
         )
 
@@ -85,6 +86,12 @@ def require_written(place: str, table: str, found: Verdicts, *, grown: int | Non
         raise WriteDiffers(
             f"{place}: {table} grew by {grown} rows, and the merge inserted {found.inserted} and removed {removed}", hint=_hint(table)
         )
+
+
+def require_removed(place: str, table: str, *, removed: int, doomed: int) -> None:
+    """All rows went that the merge found gone from their source. Raises WriteDiffers."""
+    if removed != doomed:
+        raise WriteDiffers(f"{place}: the merge removed {removed} rows of {table}, and {doomed} were to be removed", hint=_hint(table))
 
 
 def require_grown(place: Callable[[], str], table: str, *, grown: int | None, copied: int) -> None:

@@ -17,8 +17,8 @@ from shardlake.failpoints import failpoint
 from shardlake.ledger.database import Warehouse
 from shardlake.ledger.sinks import Applied
 from shardlake.rows.window_rows import WindowRows
-from shardlake.sink.postgres import apply
 from shardlake.sink.postgres.accounting import REPORT, WriteDiffers, place_of
+from shardlake.sink.postgres.apply import Written, apply, of_units
 from shardlake.sink.postgres.books import Books
 from shardlake.sink.postgres.locks import locking, wait_for_turn
 from shardlake.sink.postgres.merge_sql import MergeSql
@@ -78,23 +78,18 @@ def _attempt(database: Warehouse, sql: MergeSql, staged: Staged | Stager, rows: 
 
 def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, rows: WindowRows, books: Books, again: bool) -> Applied:
     started = time.perf_counter()
-    gone = _in_turn(connection, sql)
+    _in_turn(connection, sql)
     if not again and (before := books.before(connection)):
         return before
-    if gone and isinstance(staged, Staged):
-        raise StagingLost(f"{sql.shard}: the staging table of window {sql.window_id} is gone", hint="It is staged again from raw.")
     if not again:
         sql = replace(sql, since=_since(books.read_since(connection), sql))
     failpoint("merge.started")
     if not isinstance(staged, Staged):
         staged = staged(connection)
         started += staged.seconds + rows.seconds
-    try:
-        with connection.transaction():
-            found = apply.apply(connection, sql, staged.rows, alone=False)
-    except WriteDiffers:
-        with connection.transaction():
-            found = apply.apply(connection, sql, staged.rows, alone=True)
+    elif connection.execute("SELECT to_regclass(%s)", (sql.staging,)).fetchone() == (None,):
+        raise StagingLost(f"{sql.shard}: the staging table of window {sql.window_id} is gone", hint="It is staged again from raw.")
+    found = _written(connection, sql, staged)
     failpoint("merge.cast")
     seconds = {"shape": rows.seconds, "stage": staged.seconds, "merge": time.perf_counter() - started}
     applied = Applied(
@@ -107,26 +102,35 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, rows:
     return applied
 
 
+def _written(connection: Connection, sql: MergeSql, staged: Staged) -> Written:
+    """What became of the staged rows; where others write the same keys meanwhile, a second look that shuts them out."""
+    if staged.direct and not staged.rows:  # all went direct; staging was made in this transaction, and nobody else has seen it
+        return Written()
+    try:
+        with connection.transaction():
+            return apply(connection, sql, staged.rows, alone=False)
+    except WriteDiffers:
+        with connection.transaction():
+            return apply(connection, sql, staged.rows, alone=True)
+
+
 def _turn(sql: MergeSql) -> str:
     """What this process's merges queue for before they take a session: without it those that wait would hold all of them."""
-    return f"units.{sql.into}" if apply.of_units(sql) else f"{sql.view.name}.{sql.shard}.{sql.window_id}"
+    return f"units.{sql.into}" if of_units(sql) else f"{sql.view.name}.{sql.shard}.{sql.window_id}"
 
 
-def _in_turn(connection: Connection, sql: MergeSql) -> bool:
+def _in_turn(connection: Connection, sql: MergeSql) -> None:
     """Set the transaction up, and wait for other merges of the view and shard: of its backfills for a regular run, and of its
-    regular run for them. Returns whether there is no staging table.
+    regular run for them.
 
     Neither would see what the other is about to write. A merge is a matter of seconds and has limits of its own, so the
     turn is waited for without one. Windows of backfills that are plain rows have no need of turns among themselves.
     """
-    row = connection.execute(
+    connection.execute(
         "SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true),"
-        " set_config('TimeZone', %s, true),"  # a datetime without a zone is in the source's
-        " to_regclass(%s) IS NULL", (sql.zone, sql.staging)
-    ).fetchone()  # fmt: skip
-    assert row is not None
-    wait_for_turn(connection, f"shardlake.merge.{sql.view.name}.{sql.shard}", shared=sql.of_backfill and not apply.of_units(sql))
-    return bool(row[3])
+        " set_config('TimeZone', %s, true)", (sql.zone,)  # a datetime without a zone is in the source's
+    )  # fmt: skip
+    wait_for_turn(connection, f"shardlake.merge.{sql.view.name}.{sql.shard}", shared=sql.of_backfill and not of_units(sql))
 
 
 def _since(found: list[tuple[str, str | None, str | None]], sql: MergeSql) -> tuple[tuple[str | None, str | None], ...]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from inspect import cleandoc
 
+from shardlake.ledger.sinks import WAREHOUSE
 from shardlake.quoting import ansi, ansi_list, postgres_text
 from shardlake.rows.cast import cast
 from shardlake.sink.postgres.names import staging
@@ -189,7 +190,7 @@ class MergeSql:
             f"WITH stale AS (DELETE FROM {self.staging} t USING units u WHERE {same_unit} AND ("
             f"{self._number(version, self._value(version, 't.'))} < u._seq OR (t._op IS NOT NULL) <> u._op"
             f" OR EXISTS (SELECT FROM {self.into} m WHERE {in_target} AND ({found} > {later} OR ({found} = {later} AND {kept})))"
-            f" OR EXISTS (SELECT FROM shardlake.tombstones d WHERE d.view = {postgres_text(self.view.name)} AND d.unit_key = jsonb_build_array({self._unit('u.')})"
+            f" OR EXISTS (SELECT FROM shardlake.tombstones d WHERE {self._tombstone()}"
             f" AND ({dead} > {later} OR ({dead} = {later} AND {kept})))) RETURNING t._op)\n"
             f"SELECT count(*), count(*) FILTER (WHERE {self._is_row('_op')}) FROM stale"
         )
@@ -204,22 +205,26 @@ class MergeSql:
         return f"DELETE FROM units u WHERE NOT EXISTS (SELECT FROM {self.staging} s WHERE {same})"
 
     def remove_gone(self) -> str:
-        """Target rows of the staged units that are not staged again."""
+        """Remove the target's rows of the staged units that are not staged again; returns how many there were, and how many went."""
         unit = " AND ".join(f"m.{ansi(k)} = u.{ansi(k)}" for k in self.view.unit_key)
         same = " AND ".join(f"m.{ansi(k)} = {self._value(k)}" for k in self.view.key)
-        return (
-            f"DELETE FROM {self.into} m USING units u WHERE {unit}"
-            f" AND NOT EXISTS (SELECT FROM {self.staging} s WHERE s._op IS NULL AND {same})"
-        )
+        return cleandoc(f"""
+            WITH gone AS MATERIALIZED (
+                SELECT m.ctid AS met, m.tableoid AS met_in FROM {self.into} m JOIN units u ON {unit}
+                WHERE NOT EXISTS (SELECT FROM {self.staging} s WHERE s._op IS NULL AND {same})
+            ), removed AS (
+                DELETE FROM {self.into} m USING gone g WHERE m.ctid = g.met AND m.tableoid = g.met_in RETURNING 1
+            )
+            SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM removed)""")
 
     def tombstones(self) -> str:
         """Remember the units that are gone, so that no older version brings them back; returns how many are gone, of how many that is
         news, and of how many it was known."""
-        same = f"d.view = {postgres_text(self.view.name)} AND d.unit_key = jsonb_build_array({self._unit('u.')})"
+        same = self._tombstone()
         return (
-            "WITH news AS (INSERT INTO shardlake.tombstones AS d (view, unit_key, version, shard)"
-            f" SELECT {postgres_text(self.view.name)}, jsonb_build_array({self._unit('u.')}), u._seq, {postgres_text(self.shard)} FROM units u WHERE u._op"
-            " ON CONFLICT (view, unit_key) DO UPDATE SET version = excluded.version, shard = excluded.shard"
+            "WITH news AS (INSERT INTO shardlake.tombstones AS d (view, sink, unit_key, version, shard)"
+            f" SELECT {postgres_text(self.view.name)}, {postgres_text(WAREHOUSE)}, jsonb_build_array({self._unit('u.')}), u._seq, {postgres_text(self.shard)} FROM units u WHERE u._op"
+            " ON CONFLICT (view, sink, unit_key) DO UPDATE SET version = excluded.version, shard = excluded.shard"
             " WHERE (d.version, d.shard) IS DISTINCT FROM (excluded.version, excluded.shard) RETURNING 1)\n"
             "SELECT count(*), (SELECT count(*) FROM news),"
             f" count(*) FILTER (WHERE EXISTS (SELECT FROM shardlake.tombstones d WHERE {same} AND (d.version, d.shard) = (u._seq, {postgres_text(self.shard)})))"
@@ -228,4 +233,9 @@ class MergeSql:
 
     def forget_tombstones(self) -> str:
         """Units that have rows again."""
-        return f"DELETE FROM shardlake.tombstones d USING units u WHERE d.view = {postgres_text(self.view.name)} AND NOT u._op AND d.unit_key = jsonb_build_array({self._unit('u.')})"
+        return f"DELETE FROM shardlake.tombstones d USING units u WHERE {self._tombstone()} AND NOT u._op"
+
+    def _tombstone(self) -> str:
+        """Whether `d` is of the unit `u`."""
+        unit = f"jsonb_build_array({self._unit('u.')})"
+        return f"d.view = {postgres_text(self.view.name)} AND d.sink = {postgres_text(WAREHOUSE)} AND d.unit_key = {unit}"

@@ -5,7 +5,9 @@ from uuid import UUID
 
 import psycopg
 
+from shardlake.errors import AccountingError
 from shardlake.failpoints import failpoint
+from shardlake.ledger.sinks import Brought
 from shardlake.quoting import ansi, ansi_list, postgres_text
 from shardlake.sink.postgres.locks import locking
 from shardlake.sink.postgres.names import target
@@ -41,8 +43,11 @@ def drop_leftovers(connection: Connection, view: View) -> None:
         connection.execute(f"DROP TABLE {ansi(view.warehouse.schema_name)}.{ansi(name)}")
 
 
-def swap(connection: Connection, view: View, run_id: UUID, columns: tuple[TargetColumn, ...], kept: list[str]) -> None:
-    """Put the new table in the target's place. The rows of the shards in `kept`, which did not arrive, stay as they are.
+def swap(
+    connection: Connection, view: View, run_id: UUID, columns: tuple[TargetColumn, ...], kept: list[str], brought: list[Brought]
+) -> None:
+    """Put the new table in the target's place. The rows of the shards in `kept`, which did not arrive, stay as they are;
+    `brought` is what the run's windows brought of the others.
 
     Rights go over to the new table. Where views of others stand on the target, rows are exchanged and the table stays.
     """
@@ -51,15 +56,14 @@ def swap(connection: Connection, view: View, run_id: UUID, columns: tuple[Target
     with locking(connection, view, old):
         if kept:
             connection.execute(f"DELETE FROM {new} WHERE _shard = ANY(%s)", (kept,))  # of a shard that failed in its midst
-            rest = ", ".join(f"{ansi(c.name)} = excluded.{ansi(c.name)}" for c in columns if c.name not in view.key)
-            otherwise = f"UPDATE SET {rest} WHERE excluded._shard > m._shard" if rest else "NOTHING"
-            connection.execute(
-                f"INSERT INTO {new} AS m ({names}) SELECT {names} FROM {old} WHERE _shard = ANY(%s) ON CONFLICT ({ansi_list(view.key)}) DO {otherwise}", (kept,)
-            )  # fmt: skip
+        _require_windows(connection, view, run_id, [b for b in brought if b.partition not in kept])
+        if kept:
+            _keep(connection, view, run_id, columns, kept)
         connection.execute(f"LOCK TABLE {old} IN ACCESS EXCLUSIVE MODE")
         if _has_dependents(connection, old):
             connection.execute(f"DELETE FROM {old}")
-            connection.execute(f"INSERT INTO {old} ({names}) SELECT {names} FROM {new}")
+            written = connection.execute(f"INSERT INTO {old} ({names}) SELECT {names} FROM {new}").rowcount
+            _require(view, run_id, old, written, _one(connection, f"SELECT count(*) FROM {new}"), "are in its new table")
             connection.execute(f"DROP TABLE {new}")
         else:
             for statement in _rights(connection, old, new, view.description):
@@ -68,6 +72,63 @@ def swap(connection: Connection, view: View, run_id: UUID, columns: tuple[Target
             connection.execute(f"ALTER TABLE {new} RENAME TO {ansi(view.warehouse.table_name)}")
         failpoint("swap.before_commit")
     failpoint("swap.committed")
+
+
+def _keep(connection: Connection, view: View, run_id: UUID, columns: tuple[TargetColumn, ...], kept: list[str]) -> None:
+    """Take the rows of shards that did not arrive over from the old table; a key that another shard has now is decided as in a merge."""
+    old, new, names = target(view), new_table(view, run_id), ansi_list(tuple(c.name for c in columns))
+    changed = [c.name for c in columns if c.name not in view.key]
+    same = " AND ".join(f"m.{ansi(k)} = o.{ansi(k)}" for k in view.key)
+    stronger = " AND m._shard > o._shard" if changed else ""
+    wanted = _one(
+        connection,
+        f"SELECT count(*) FROM {old} o WHERE o._shard = ANY(%s) AND NOT EXISTS (SELECT FROM {new} m WHERE {same}{stronger})",
+        kept,
+    )
+    otherwise = (
+        f"UPDATE SET {', '.join(f'{ansi(n)} = excluded.{ansi(n)}' for n in changed)} WHERE excluded._shard > m._shard"
+        if changed
+        else "NOTHING"
+    )
+    written = connection.execute(
+        f"INSERT INTO {new} AS m ({names}) SELECT {names} FROM {old} WHERE _shard = ANY(%s) ON CONFLICT ({ansi_list(view.key)}) DO {otherwise}",
+        (kept,),
+    ).rowcount
+    _require(view, run_id, new, written, wanted, f"of {', '.join(kept)} are to be kept")
+
+
+def _require_windows(connection: Connection, view: View, run_id: UUID, brought: list[Brought]) -> None:
+    """The new table holds what the run's windows brought into it, but for rows that gave way to another shard's. Raises AccountingError."""
+    new = new_table(view, run_id)
+    held = dict(connection.execute(f"SELECT _shard, count(*) FROM {new} GROUP BY 1").fetchall())
+    by_shard = {b.partition: b for b in brought}
+    rows = [
+        (shard, held.get(shard, 0), b.merged if b else 0, b.removed if b else 0, b.windows if b else "")
+        for shard in sorted({*held, *by_shard}) for b in (by_shard.get(shard),)
+    ]  # fmt: skip
+    if sum(row[1] for row in rows) != sum(row[2] - row[3] for row in rows):
+        shards = "; ".join(
+            f"{shard}: {held} rows, and {merged} were merged by windows {ids}" for shard, held, merged, _, ids in rows if held != merged
+        )
+        raise AccountingError(
+            f"{view.name}, run {run_id}: the new table {new} holds other rows than its windows merged ({shards};"
+            f" {sum(row[3] for row in rows)} gave way to another shard's)",
+            hint="Nothing was switched; the table is as it was. Look for a trigger or a rule on it that drops rows or adds some.",
+        )
+
+
+def _require(view: View, run_id: UUID, table: str, written: int, wanted: int, what: str) -> None:
+    if written != wanted:
+        raise AccountingError(
+            f"{view.name}, run {run_id}: the switch wrote {written} rows into {table}, and {wanted} {what}",
+            hint="Nothing was switched; the table is as it was. Look for a trigger or a rule on it that drops rows or adds some.",
+        )
+
+
+def _one(connection: Connection, statement: str, *values: object) -> int:
+    row = connection.execute(statement, values).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def _has_dependents(connection: Connection, table: str) -> bool:

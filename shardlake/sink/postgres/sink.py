@@ -7,8 +7,11 @@ from uuid import UUID
 
 import psycopg
 
+from shardlake.connection.kinds import Connection, expect
+from shardlake.connection.postgres import PostgresWarehouse
 from shardlake.errors import SourceFailed, StagingLost
-from shardlake.ledger.database import Warehouse
+from shardlake.ledger import sinks
+from shardlake.ledger.database import Warehouse, open_warehouse
 from shardlake.ledger.sinks import WAREHOUSE, Applied
 from shardlake.ledger.windows import Window
 from shardlake.rows.supply import Supply
@@ -19,10 +22,10 @@ from shardlake.sink.postgres.merge import Uncastable, merge
 from shardlake.sink.postgres.merge_sql import MergeSql
 from shardlake.sink.postgres.names import target
 from shardlake.sink.postgres.stage import DirectCopy, NoDirectCopy, Staged, can_copy_directly, drop_orphans, stage
-from shardlake.sink.postgres.target import ensure_target
+from shardlake.sink.postgres.target import ensure_target, plan_ddl, prepare_database
 from shardlake.view.columns import TargetColumn, target_columns, version_type
 
-Connection = psycopg.Connection[Any]
+Session = psycopg.Connection[Any]
 _NOT_DIRECT = (
     psycopg.errors.UniqueViolation,
     psycopg.errors.DataError,
@@ -40,9 +43,16 @@ class PostgresSink:
         self._supply, self._database, self._view = supply, database, supply.view
         self._replaces = supply.view.warehouse.write == "replace"
 
-    def prepare(self, window: Window, run_id: UUID) -> None:
+    @classmethod
+    def open(cls, connection: Connection, supply: Supply) -> "PostgresSink":
+        """The sink in the database of a connection; where the ledger lives there, too, both are written in one transaction."""
+        spec = expect(connection, PostgresWarehouse, f"{supply.view.name}: warehouse.connection")
+        return cls(supply, supply.ledger if supply.ledger.spec == spec else open_warehouse(spec, prepare_database))
+
+    def planned(self, columns: tuple[TargetColumn, ...]) -> list[str]:
         """See Sink."""
-        self._into(self._supply.columns(window), run_id)
+        with self._database.connection() as connection:
+            return plan_ddl(connection, self._view, columns)
 
     def apply(self, window: Window, run_id: UUID, *, again: bool = False) -> Applied:
         """See Sink. A partition's first window is copied straight in where it can be; what cannot goes by staging. Where a value
@@ -92,11 +102,13 @@ class PostgresSink:
         """See Sink: the new table in the old one's place."""
         columns = target_columns(self._view, version_type(""))
         self._into(columns, run_id)
+        with self._supply.ledger.connection() as connection:
+            brought = sinks.brought(connection, self._view.name, WAREHOUSE, run_id)
         with self._database.connection() as connection:
-            replace.swap(connection, self._view, run_id, columns, list(missing))
+            replace.swap(connection, self._view, run_id, columns, list(missing), brought)
 
     def clear(self, partitions: list[str]) -> None:
-        """Remove what runs that were killed have left. The caller holds the claims on the partitions."""
+        """See Sink."""
         with self._database.connection() as connection:
             drop_orphans(connection, self._supply.feed, partitions)
             if self._replaces and partitions:
@@ -106,7 +118,7 @@ class PostgresSink:
         """Whether the table holds no row of the partition yet: of what is replaced none, else where nothing comes before."""
         return window.extent.snapshot and (self._replaces or window.extent.start is None) and window.backfill is None
 
-    def _direct(self, window: Window, rows: WindowRows, direct: DirectCopy, connection: Connection) -> Staged:
+    def _direct(self, window: Window, rows: WindowRows, direct: DirectCopy, connection: Session) -> Staged:
         try:
             return stage(connection, self._view, window, rows, self._supply.passing(window, rows), direct)
         except _NOT_DIRECT:

@@ -1,5 +1,6 @@
 """The target table: created, given what is new, and never narrowed. Statements are planned first, then run."""
 
+from importlib import resources
 from typing import Any
 
 import psycopg
@@ -13,6 +14,19 @@ from shardlake.view.columns import TargetColumn
 from shardlake.view.view import View
 
 Connection = psycopg.Connection[Any]
+
+
+def prepare_database(connection: Connection) -> None:
+    """Give a database what a sink needs there, where the ledger lives elsewhere. Two processes at once: the second waits."""
+    try:
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('shardlake.migrate', 0))")
+            connection.execute(resources.files("shardlake.sink.postgres").joinpath("target.sql").read_text("utf-8"))
+    except psycopg.errors.InsufficientPrivilege:
+        raise AccessRefused(
+            "the warehouse's user may not create the schemas shardlake and shardlake_staging",
+            hint="Grant CREATE on the database, or create both and make the user their owner.",
+        ) from None
 
 
 def plan_ddl(connection: Connection, view: View, columns: tuple[TargetColumn, ...]) -> list[str]:

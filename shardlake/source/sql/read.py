@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shardlake.connection.address import Shard
+from shardlake.envelope import Envelope
 from shardlake.errors import ShardlakeError, SourceFailed
 from shardlake.failpoints import failpoint
 from shardlake.ledger.extent import Reading
-from shardlake.raw.files import Envelope, RawTarget, RawWriter
+from shardlake.raw.files import RawTarget, RawWriter
 from shardlake.source.sql.dialect import Dialect, dialect
 from shardlake.source.sql.position import position_of
 from shardlake.source.sql.select import CURSOR, Relation, chunk_sql, describe, tables, takes_nulls

@@ -9,9 +9,10 @@ from typing import cast
 from shardlake.connection.address import Shard
 from shardlake.connection.kinds import Connection
 from shardlake.connection.shards import Shards
+from shardlake.envelope import Envelope
 from shardlake.errors import SpecError
 from shardlake.ledger.extent import Extent, Json, Reading
-from shardlake.raw.files import Envelope, RawTarget
+from shardlake.raw.files import RawTarget
 from shardlake.source.door import Explanation, Plan, Sample
 from shardlake.source.sql import explain, plan, ranges, sample, slices
 from shardlake.source.sql.dialect import Kind, dialect

@@ -524,14 +524,14 @@ def test_a_backfill_that_broke_in_its_slices_leaves_nothing_when_it_is_given_up(
         again(w, step="1d")
     assert {status for _, status in unfinished(w)} == {"read"}
     (left,) = w.warehouse("SELECT backfill_id::text FROM shardlake.backfills")
-    gone = give_up(w.job().warehouse, "orders", left[0])
+    gone = give_up(w.job().ledger, "orders", left[0])
     assert (gone.done, gone.slices) == (0, 31)
     assert (unfinished(w), leftovers(w)) == ([], [])
     with pytest.raises(SpecError, match="there are: none"):
-        give_up(w.job().warehouse, "orders", left[0])
+        give_up(w.job().ledger, "orders", left[0])
 
 
 def test_a_backfill_that_is_under_way_is_not_given_up(world: WorldMaker) -> None:
     w = shop(world, ["shop_00"])
     with Backfill(w.job(), *JANUARY) as running, pytest.raises(WarehouseBusy, match="is running"):
-        give_up(w.job().warehouse, "orders", str(running.id))
+        give_up(w.job().ledger, "orders", str(running.id))

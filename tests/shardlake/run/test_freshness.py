@@ -132,7 +132,7 @@ def test_a_backfill_is_no_news_and_no_rate(past: World) -> None:
 def test_an_alarm_is_new_once_and_over_once(shop: World) -> None:
     late = Alarm("orders", "shop_01", "late", "shop_01 is staler than 10m")
     job = shop.job()
-    with job.warehouse.connection() as connection:
+    with job.ledger.connection() as connection:
         record(connection, ["orders"], [], [late])
         assert untold(connection) == ([late], [])  # until somebody was told
         assert untold(connection) == ([late], [])
@@ -153,10 +153,10 @@ def test_only_a_run_of_every_shard_makes_those_before_it_superfluous(shop: World
     before = datetime.now(UTC)
     assert shop.sync(shards=["shop_01"]).ok
     assert shop.sync(shards=["shop_01"]).ok
-    with shop.job().warehouse.connection() as connection:
+    with shop.job().ledger.connection() as connection:
         assert not completed_since(connection, "orders", 2, before)
     shop.must_sync()
-    with shop.job().warehouse.connection() as connection:
+    with shop.job().ledger.connection() as connection:
         assert completed_since(connection, "orders", 2, before)
         assert not completed_since(connection, "orders", 2, datetime.now(UTC))
 
@@ -168,7 +168,7 @@ def test_a_view_that_could_not_be_asked_keeps_its_alarms_and_one_that_is_gone_ha
     def open_now() -> list[tuple[str, str]]:
         return shop.warehouse("SELECT view, kind FROM shardlake.alarms WHERE ended_at IS NULL ORDER BY view, kind")
 
-    with shop.job().warehouse.connection() as connection:
+    with shop.job().ledger.connection() as connection:
         record(connection, ["orders", "removed", "other"], [], [late, gone])
         record(connection, ["other"], ["orders", "removed"], [unknown])
         assert open_now() == [("orders", "late"), ("orders", "unknown"), ("removed", "late")]

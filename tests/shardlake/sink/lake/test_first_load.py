@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from shardlake.raw import files as raw
+from shardlake.rows.spool import Spool
 from shardlake.sink.lake import commit
-from shardlake.sink.lake.spool import Spool
 from tests.breaking import broken_at
 from tests.shardlake.sink.lake.test_append import BY_CITY, BY_DAY, order, shop
 from tests.world import World, WorldMaker

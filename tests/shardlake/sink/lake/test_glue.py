@@ -136,8 +136,8 @@ def test_tables_of_open_formats_in_glue(world: WorldMaker, s3_emulator: str, tmp
     order(w, "shop_01", 2, city="Rome")
     w.must_sync()
     job = w.job()
-    assert compact(job, job.view.lake.layouts[0], closed=timedelta(0)).after == 1
-    assert sweep(job, grace=timedelta(0)).replaced > 1
+    assert compact(job.supply, job.view.lake.layouts[0], closed=timedelta(0)).after == 1
+    assert sweep(job.supply, grace=timedelta(0)).replaced > 1
     assert w.query("SELECT id, city FROM orders ORDER BY id") == [(1, "Oslo"), (2, "Rome")]
     assert glue.get_table(DatabaseName=database(w), Name="orders")["Table"]["Parameters"]["table_type"] == format_.upper()
 

@@ -29,7 +29,7 @@ NOW = timedelta(0)
 
 def compacted(w: World, table: str) -> tuple[int, int, int]:
     job = w.job()
-    found = compact(job, job.view.lake.layout(table), closed=NOW)
+    found = compact(job.supply, job.view.lake.layout(table), closed=NOW)
     return found.partitions, found.before, found.after
 
 
@@ -77,7 +77,7 @@ def test_a_compaction_that_was_broken_off_is_cleared_away_by_the_next_run(world:
     order(w, "shop_00", 1, 1, city="Rome")
     w.must_sync()
     job = w.job()
-    with job.warehouse.connection() as connection:
+    with job.ledger.connection() as connection:
         commit = ledger.open_commit(connection, uuid4(), "orders", "orders_by_city", [])
         key = "analytics/orders_by_city/city=Rome/c00000099/c00000099-000.parquet"
         ledger.record_files(connection, "orders", "orders_by_city", commit.commit_id, [LakeFile(key, ["Rome"], 1, 1)])
@@ -97,7 +97,7 @@ def test_a_partition_that_was_just_written_is_left_for_later(world: WorldMaker) 
         order(w, "shop_00", n, city="Rome")
         w.must_sync()
     job = w.job()
-    assert compact(job, job.view.lake.layout("orders_by_city")).partitions == 0
+    assert compact(job.supply, job.view.lake.layout("orders_by_city")).partitions == 0
 
 
 def test_delta_is_compacted_by_its_own_means(world: WorldMaker) -> None:
@@ -136,7 +136,7 @@ def test_a_partition_of_iceberg_that_was_just_written_is_left_for_later(world: W
         order(w, "shop_00", n)
         w.must_sync()
     job = w.job()
-    assert compact(job, job.view.lake.layout("orders")).partitions == 0
+    assert compact(job.supply, job.view.lake.layout("orders")).partitions == 0
 
 
 def test_a_compaction_of_iceberg_that_another_writer_overtakes_changes_nothing(world: WorldMaker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -266,7 +266,7 @@ def test_compaction_keeps_what_is_nested(world: WorldMaker, format_: str) -> Non
         put(w, n, document, None)
         w.must_sync()
     job = w.job()
-    assert compact(job, job.view.lake.layouts[0], closed=timedelta(0)).after == 1
+    assert compact(job.supply, job.view.lake.layouts[0], closed=timedelta(0)).after == 1
     assert w.query("SELECT id, items FROM orders ORDER BY id") == [
         (0, [{"sku": "a", "qty": 1, "price": Decimal("1.50")}, None]), (1, []), (2, None), (9, None),
     ]  # fmt: skip

@@ -146,7 +146,7 @@ def test_compaction_of_such_a_table_changes_nothing_of_it(world: WorldMaker) -> 
     w.must_sync()
     w.view["lake"] = {"layouts": [layout("city")]}
     job = w.job()
-    compact(job, job.view.lake.layouts[0], closed=NOW)
+    compact(job.supply, job.view.lake.layouts[0], closed=NOW)
     order(w, "shop_00", 2, city="Rome", status="changed")
     w.must_sync()
     agrees(w)

@@ -3,11 +3,14 @@
 Nothing depends on it: rows that are not here are made from raw.
 """
 
+import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from weakref import finalize
@@ -15,61 +18,121 @@ from weakref import finalize
 import pyarrow as pa
 
 from shardlake.shape.chunk import Shaped
-from shardlake.sink.lake.typed import Split
 
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A chunk as it is kept: typed rows, and others as text, which Postgres has yet to print. Both have `_op` and their place."""
+
+    rows: pa.Table
+    unresolved: pa.Table
+
+
+_PREFIX, _LOCK = "shardlake-scratch-", ".lock"
+_YOUNG = 60.0
+"""Seconds that a folder without a held lock is left alone."""
 MOST = 4 << 30
 """Bytes of a run's spool; windows past that are not kept."""
 
 
-def scratch() -> Path:
-    """A new temporary folder of this process. Those of processes that were killed are removed first."""
-    for left in Path(tempfile.gettempdir()).glob("shardlake-*-*"):
-        pid = left.name.split("-")[1]
-        if pid.isdigit() and not _alive(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"shardlake-{os.getpid()}-"))
+class Scratch:
+    """A new temporary folder, locked for as long as this object or its process lives: its name alone says nothing to another
+    container that shares the disk. Folders whose lock is free are of processes that were killed, and are removed first.
+    """
+
+    def __init__(self) -> None:
+        for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+            _remove_leftover(left)
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._lock = _locked(self.path)
+        self._end = finalize(self, _remove, self.path, self._lock)
+
+    def close(self) -> None:
+        """Remove the folder."""
+        self._end()
 
 
-def _alive(pid: int) -> bool:
+def _locked(folder: Path) -> int:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError:
+        folder.rmdir()
+        raise
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def _remove(folder: Path, lock: int) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        os.close(lock)
+
+
+def _remove_leftover(folder: Path) -> None:
+    """Remove a folder that nobody holds. One that was made just now may be about to be locked."""
+    with suppress(OSError):  # another process removes it, or it is another user's
+        if time.time() - folder.stat().st_mtime < _YOUNG:
+            return
+        if not (folder / _LOCK).exists():
+            folder.rmdir()
+        lock = os.open(folder / _LOCK, os.O_RDWR)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return
+        _remove(folder, lock)
 
 
 @contextmanager
 def scratched() -> Iterator[Path]:
     """A temporary folder that goes at the end."""
-    folder = scratch()
+    scratch = Scratch()
     try:
-        yield folder
+        yield scratch.path
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        scratch.close()
 
 
 class Spool:
-    """A run's spool, in a temporary folder that goes with it."""
+    """A run's spool. It keeps windows from `open` to `close`, which are for whoever runs the run to call: in another process of
+    the run, where nobody does, it keeps nothing.
+    """
 
     def __init__(self) -> None:
-        self._folder = scratch()
-        self._end = finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._scratch: Scratch | None = None
         self._sizes: dict[int, int] = {}
         self._making: dict[int, Lock] = {}
         self._lock = Lock()
 
+    @property
+    def _folder(self) -> Path:
+        assert self._scratch is not None
+        return self._scratch.path
+
+    def open(self) -> None:
+        """Make the folder."""
+        with self._lock:
+            self._scratch = self._scratch or Scratch()
+
     def close(self) -> None:
-        """Remove the folder."""
-        self._end()
+        """Remove the folder, and keep no more."""
+        with self._lock:
+            scratch, self._scratch = self._scratch, None
+            self._sizes.clear()
+        if scratch:
+            scratch.close()
+
+    def _full(self, window_id: int) -> bool:
+        """Whether a window is not to be kept: it is already, or there is no room."""
+        return self._scratch is None or window_id in self._sizes or sum(self._sizes.values()) >= MOST
 
     def keep(self, window_id: int, chunks: Iterator[Shaped], split: Callable[[Shaped, int], Split]) -> Iterator[Shaped]:
         """Pass chunks on, and keep them typed. A window that is not passed on to its end is not kept, nor one for which the disk
         has no room; one that was, is kept once.
         """
         with self._lock:
-            full = window_id in self._sizes or sum(self._sizes.values()) >= MOST
+            full = self._full(window_id)
         if full:
             yield from chunks
             return
@@ -109,7 +172,8 @@ class Spool:
         """Windows that nobody will ask for again; their room is free."""
         for window_id in window_ids:
             with self._lock:
-                self._sizes.pop(window_id, None)
+                if self._sizes.pop(window_id, None) is None:
+                    continue
             shutil.rmtree(self._folder / str(window_id), ignore_errors=True)
 
     def fill(self, window_ids: list[int], make: Callable[[int], Iterator[Split]]) -> None:
@@ -126,7 +190,7 @@ class Spool:
 
     def _make(self, window_id: int, make: Callable[[int], Iterator[Split]]) -> None:
         with self._lock:
-            if window_id in self._sizes or sum(self._sizes.values()) >= MOST:
+            if self._full(window_id):
                 return
         place = self._begin(window_id)
         size = sum(_keep(place, number, found) for number, found in enumerate(make(window_id)))

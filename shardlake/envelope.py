@@ -1,0 +1,17 @@
+"""The envelope: what every raw row carries, whatever it came from, and by which shape, sinks and ledger know it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Which columns of a raw row tell its `key`, its `version`, and (`op`: where it is not NULL) that it is deleted.
+
+    Versions order what is known of a key, whatever they come from; `version_kind` says what they are (`int`, `instant`, …).
+    Without a version what is read later counts.
+    """
+
+    key: tuple[str, ...]
+    version: str | None = None
+    version_kind: str | None = None
+    op: str | None = None
