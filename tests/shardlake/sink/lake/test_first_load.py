@@ -52,7 +52,7 @@ def most_kept(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def commits(w: World) -> dict[str, list[int]]:
     """The windows of each commit, by layout."""
     rows = w.warehouse(
-        "SELECT layout, count(*) FROM shardlake.lake_windows JOIN shardlake.lake_commits USING (view, layout, commit_id)"
+        "SELECT layout, count(*) FROM shardlake.sink_windows JOIN shardlake.lake_commits USING (view, commit_id)"
         " WHERE status = 'published' GROUP BY layout, commit_id ORDER BY layout, commit_id"
     )
     return {layout: [n for name, n in rows if name == layout] for layout in dict(rows)}
