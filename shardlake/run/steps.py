@@ -8,10 +8,10 @@ import time
 from dataclasses import dataclass
 from uuid import UUID
 
-from shardlake.errors import FileGone, WorkerDied
+from shardlake.errors import FileGone, ShardlakeError, WorkerDied
 from shardlake.failpoints import failpoint
 from shardlake.ledger import runs, sinks, windows
-from shardlake.ledger.extent import Reading
+from shardlake.ledger.extent import Extent, Reading
 from shardlake.ledger.sinks import WAREHOUSE, Applied
 from shardlake.ledger.windows import Window
 from shardlake.raw.files import RawTarget, folder_of
@@ -26,13 +26,15 @@ from shardlake.source.door import Plan, Rereads
 class Planned:
     """A partition's plan, and the window whose reading an earlier run left unfinished, which goes first.
 
-    `waiting` windows were read and are not in the warehouse yet: they come before what is read now.
+    `waiting` windows were read and are not in the warehouse yet: they come before what is read now, and also where the
+    source could not be planned, for the reason `error`.
     """
 
     plan: Plan
     unfinished: int | None
     waiting: tuple[int, ...]
     seconds: float
+    error: ShardlakeError | None = None
 
     def windows(self, window: Window | None) -> list[int]:
         """What is to be brought into the warehouse, in order: what waits, and the window that was read."""
@@ -61,7 +63,13 @@ def plan(job: Job, partition: str, *, full: bool = False) -> Planned:
         left = windows.unfinished(connection, job.feed, partition)
         replaces = job.view.warehouse.write == "replace"  # a whole load takes in nothing of the one before
         waiting = [] if replaces else sinks.pending(connection, job.view.name, WAREHOUSE, job.feed, partition, backfills=False)
-    found = job.source.plan(job.view, partition, position)
+    try:
+        found = job.source.plan(job.view, partition, position)
+    except ShardlakeError as error:
+        if not waiting:
+            raise
+        nothing = Plan(partition, Extent({}, position, position or {}), {}, anything=False)
+        return Planned(nothing, None, tuple(w.window_id for w in waiting), time.perf_counter() - started, error)
     return Planned(found, left.window_id if left else None, tuple(w.window_id for w in waiting), time.perf_counter() - started)
 
 
@@ -80,6 +88,8 @@ def pass_over(job: Job, planned: Planned) -> bool:
 def extract(job: Job, run_id: UUID, planned: Planned) -> Window | None:
     """Read the window into raw; the position moves with it. None where what was planned holds nothing."""
     found = planned.plan
+    if planned.error:
+        return None
     with job.ledger.connection() as connection:
         window = windows.unfinished(connection, job.feed, found.partition)  # an earlier run's, or of a try before this one
         if window is None:
