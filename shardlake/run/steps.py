@@ -6,6 +6,7 @@ names and counts; rows go through raw files. Each step can run again: it finds i
 
 import time
 from dataclasses import dataclass
+from threading import Lock
 from uuid import UUID
 
 from shardlake.errors import FileGone, ShardlakeError, WorkerDied
@@ -20,6 +21,9 @@ from shardlake.run.job import Job
 from shardlake.sink.lake import commit as lake
 from shardlake.sink.lake.commit import Written
 from shardlake.source.door import Plan, Rereads
+
+_READING_AGAIN = Lock()
+"""Sinks that lack the same windows are brought up to date at the same time: one of them has a window read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,8 @@ def _read(job: Job, window: Window, found: Plan, attempt: int, contract: dict[st
     as_null = columns_as_null(job.view, found.schema, contract)
     for smaller in (1, 8, 64):
         try:
-            return job.source.read(job.view, window.partition, window.extent, raw, as_null=as_null, smaller=smaller)
+            extent = found.extent if window.read else window.extent
+            return job.source.read(job.view, window.partition, extent, raw, as_null=as_null, smaller=smaller)
         except WorkerDied:
             if smaller == 64:
                 raise
@@ -141,10 +146,14 @@ def read_again(job: Job, window: Window) -> Window:
             f"{window.partition}: raw of window {window.window_id} is gone, and {job.view.source.connection} cannot read it again",
             hint="Run with --full: it reads all that there is.",
         )
-    with job.ledger.connection() as connection:
-        windows.raw_is_gone(connection, window.window_id)
-        window = windows.load(connection, window.window_id)
-    return read_window(job, window, job.source.again(job.view, window.partition, window.extent))
+    with _READING_AGAIN:
+        with job.ledger.connection() as connection:
+            now = windows.load(connection, window.window_id)
+            if now.attempt != window.attempt and not now.raw_removed:
+                return now  # another sink's thread has read it
+            windows.raw_is_gone(connection, window.window_id)
+            now = windows.load(connection, window.window_id)
+        return read_window(job, now, job.source.again(job.view, now.partition, now.extent))
 
 
 def apply(job: Job, run_id: UUID, window_id: int, *, replay: bool = False) -> Outcome:
@@ -175,12 +184,24 @@ def switch(job: Job, run_id: UUID, arrived: list[str]) -> None:
 
 def write(job: Job, run_id: UUID, table: str, *, full: bool = False) -> list[Written]:
     """Write every window that a layout does not hold yet, whoever read it, commit by commit; with `full` only as long as a
-    whole commit's worth of them waits, as a run does that has more to read. Raises ShardlakeError.
+    whole commit's worth of them waits, as a run does that has more to read. Those of which raw is gone are read again first.
+    Raises ShardlakeError.
     """
     found: list[Written] = []
     layout = job.view.lake.layout(table)
     while not full or lake.due(job.supply, layout):
-        written = lake.write(job.supply, run_id, layout)
+        gone = [] if full else lake.removed(job.supply, run_id, layout)
+        for window_id in gone:
+            read_again(job, job.supply.window(window_id))
+        try:
+            written = lake.write(job.supply, run_id, layout)
+        except FileGone:
+            gone = lake.lost(job.supply, run_id, layout)
+            if not gone:
+                raise
+            for window_id in gone:
+                read_again(job, job.supply.window(window_id))
+            continue
         if written:
             found.append(written)
         if not written or not written.more:

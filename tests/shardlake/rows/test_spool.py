@@ -76,7 +76,7 @@ def test_a_folder_of_a_moment_ago_and_what_is_not_ours_are_left_alone(disk: Path
 def test_a_spool_that_nobody_has_opened_keeps_nothing_and_leaves_nothing(disk: Path) -> None:
     spool = Spool()
     spool.fill([1], lambda window_id: pytest.fail(f"window {window_id} was made"))
-    assert (spool.files(1), spool.held([1])) == (None, 0)
+    assert (spool.kept(1), spool.held([1])) == (None, 0)
     spool.drop([1])
     assert list(disk.iterdir()) == []
     spool.open()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shardlake.raw import files as raw
-from shardlake.rows.spool import Spool
+from shardlake.rows.spool import Made, Spool
 from shardlake.sink.lake import commit
 from tests.breaking import broken_at
 from tests.shardlake.sink.lake.test_append import BY_CITY, BY_DAY, order, shop
@@ -135,10 +135,12 @@ def test_a_window_that_is_kept_and_made_of_raw_at_once_is_kept_once() -> None:
     kept, made = spool._begin(7), spool._begin(7)
     (kept / "000000.rows").write_text("kept")
     (made / "000000.rows").write_text("made")
-    spool._end_of(7, made, 4)
-    spool._end_of(7, kept, 4)
-    files = spool.files(7)
-    assert files is not None
+    spool._end_of(7, made, 4, Made(rows=1))
+    spool._end_of(7, kept, 4, Made(rows=2))
+    found = spool.kept(7)
+    assert found is not None
+    assert found.made == Made(rows=1)
+    files = found.paths
     assert [file.read_text() for file in files] == ["made"]
     assert spool.held([7]) == 4
     assert len(list(files[0].parent.parent.iterdir())) == 1
