@@ -131,6 +131,7 @@ def test_a_table_that_is_replaced_as_a_whole_waits_for_the_end(world: WorldMaker
 
 def test_a_window_that_is_kept_and_made_of_raw_at_once_is_kept_once() -> None:
     spool = Spool()
+    spool.open()
     kept, made = spool._begin(7), spool._begin(7)
     (kept / "000000.rows").write_text("kept")
     (made / "000000.rows").write_text("made")
