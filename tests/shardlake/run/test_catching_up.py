@@ -137,6 +137,7 @@ def test_the_status_says_which_sink_lacks_what(world: WorldMaker) -> None:
 def test_a_backfills_window_that_waits_holds_nothing_and_no_run_takes_it(world: WorldMaker) -> None:
     w = shop(world)
     w.must_sync()
+    w.on_all("INSERT INTO orders VALUES (ascii(right(database(), 1)), 'late', 1, '2026-01-03', NULL)")
     with Backfill(w.job(), "2026-01-01", "2026-01-05", step="4d") as run:
         assert [read_slice_window(run.job, part) is not None for part in run.parts] == [True, True]
     job = w.job()
