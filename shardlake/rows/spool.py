@@ -43,9 +43,12 @@ class Scratch:
     def __init__(self) -> None:
         for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
             _remove_leftover(left)
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        self._lock = _locked(self.path)
-        self._end = finalize(self, _remove, self.path, self._lock)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        lock = _locked(folder)
+        self._end = finalize(self, _remove, folder, lock)
+        self.path = folder / "files"
+        """Where files may be put: the lock lies beside it."""
+        self.path.mkdir()
 
     def close(self) -> None:
         """Remove the folder."""
