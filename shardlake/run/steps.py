@@ -121,9 +121,15 @@ def read_window(job: Job, window: Window, found: Plan) -> Window:
     seconds = {"extract": round(time.perf_counter() - started - raw, 4), "raw": round(raw, 4)}
     with job.ledger.connection() as connection:
         done = Reading(reading.files, reading.position, reading.more, reading.ends_snapshot, seconds)
-        windows.record_read(connection, window, attempt, done, found.extent.held_by, found.extent.shown)
+        windows.record_read(connection, window, attempt, done, found.extent.held_by, _shown(window, reading, found))
         failpoint("extract.recorded")
         return windows.load(connection, window.window_id)
+
+
+def _shown(window: Window, reading: Reading, found: Plan) -> str | None:
+    """The position behind a window for people: its own end, which is not that of `found` where an earlier run planned it."""
+    end = window.extent.to_version or found.extent.shown
+    return end if reading.position is None or window.extent.to_version is None else f"scanning to {end}"
 
 
 def _read(job: Job, window: Window, found: Plan, attempt: int, contract: dict[str, str] | None) -> Reading:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from shardlake.ledger.status import status
+from shardlake.run.backfill import Backfill
+from shardlake.run.backfill_slice import read_slice_window
 from tests.audit import leftovers, unfinished
 from tests.breaking import broken_at
 from tests.world import ORDERS_TABLE, World, WorldMaker, orders_view
@@ -130,3 +132,16 @@ def test_the_status_says_which_sink_lacks_what(world: WorldMaker) -> None:
     for line in lines:
         assert line.lag is not None
         assert abs(now - line.lag - whole[line.shard]).total_seconds() < 2
+
+
+def test_a_backfills_window_that_waits_holds_nothing_and_no_run_takes_it(world: WorldMaker) -> None:
+    w = shop(world)
+    w.must_sync()
+    w.on_all("INSERT INTO orders VALUES (ascii(right(database(), 1)), 'late', 1, '2026-01-03', NULL)")
+    with Backfill(w.job(), "2026-01-01", "2026-01-05", step="4d") as run:
+        assert [read_slice_window(run.job, part) is not None for part in run.parts] == [True, True]
+    job = w.job()
+    with job.ledger.connection() as connection:
+        assert [line.held_by for line in status(connection, "orders", job.feed, w.shards, job.sinks, None)] == [None, None]
+    assert w.must_sync().totals().windows == 0
+    assert unfinished(w) == [("shop_00", "read"), ("shop_01", "read")]

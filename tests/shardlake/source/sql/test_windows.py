@@ -427,6 +427,8 @@ def test_a_first_load_closes_windows_early_and_commits_as_it_goes(world: WorldMa
     with broken_at("merge.started", passage=3), pytest.raises(RuntimeError, match=r"merge\.started"):
         w.sync()
     assert w.target("count(*), max(id)") == [(200, 200)]
+    ((upper,),) = set(w.windows("upper"))
+    assert w.warehouse("SELECT shown, complete_to FROM shardlake.positions") == [(f"scanning to {upper}", None)]
     put(w, "shop_00", 50, "behind the scan", now(w))
     put(w, "shop_00", 320, "before the scan", now(w))
     assert w.must_sync().shards["shop_00"].windows == 3  # and what has changed meanwhile, in a window of its own
@@ -451,6 +453,7 @@ def test_a_window_that_was_left_is_finished_before_a_new_one(world: WorldMaker, 
         w.sync()
     assert len(unfinished(w)) == 1
     bound = w.windows("upper")
+    assert w.warehouse("SELECT shown FROM shardlake.positions") == ([] if place == "window.opened" else bound)
     put(w, "shop_00", 2, "second", now(w))
     report = w.must_sync()
     assert (report.shards["shop_00"].windows, counted(report)) == (2, (2, 2, 0, 0))
