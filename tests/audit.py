@@ -18,6 +18,15 @@ _UNEQUAL = """
         AND least(s.shaped, s.shape_rejected, s.view_rows, s.merged, s.unchanged, s.superseded, s.rejected, s.removed) >= 0
         AND (f.rows = w.raw_rows OR w.raw_removed_at IS NOT NULL) AND r.of_shape = s.shape_rejected AND r.of_merge = s.rejected)
 """
+_UNEQUAL_IN_A_LAYOUT = """
+    SELECT w.window_id, s.sink, w.raw_rows, s.raw_rows, s.shaped, s.shape_rejected, s.view_rows, s.merged, s.unchanged, s.superseded, s.rejected, of_lake
+    FROM shardlake.windows w JOIN shardlake.sink_windows s USING (window_id)
+    CROSS JOIN LATERAL (SELECT count(*) AS of_lake FROM shardlake.rejects WHERE window_id = w.window_id AND view = s.view
+                        AND stage = 'lake' AND 'lake.' || layout = s.sink) r
+    WHERE s.applied_at IS NOT NULL AND s.sink LIKE 'lake.%' AND NOT coalesce(
+        w.raw_rows = s.raw_rows AND s.raw_rows = s.shaped + s.shape_rejected AND s.view_rows = s.merged + s.unchanged + s.superseded + s.rejected
+        AND least(s.shaped, s.shape_rejected, s.view_rows, s.merged, s.unchanged, s.superseded, s.rejected) >= 0 AND of_lake <= s.rejected, false)
+"""
 _REJECTED_UNAPPLIED = """
     SELECT w.window_id FROM shardlake.windows w JOIN shardlake.rejects r USING (window_id)
     WHERE r.stage <> 'lake' AND NOT EXISTS (SELECT FROM shardlake.sink_windows s WHERE s.window_id = w.window_id AND s.view = r.view AND s.applied_at IS NOT NULL)
@@ -40,6 +49,7 @@ def audit(world: World) -> None:
     if world.warehouse("SELECT to_regclass('shardlake.windows')::text") == [(None,)]:
         return
     assert world.warehouse(_UNEQUAL) == []
+    assert world.warehouse(_UNEQUAL_IN_A_LAYOUT) == []
     assert world.warehouse(_REJECTED_UNAPPLIED) == []
     assert world.warehouse(_UNWRITTEN) == []
     for key, rows in [] if world.lake else world.warehouse("SELECT key, rows FROM shardlake.files"):

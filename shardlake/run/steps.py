@@ -196,17 +196,16 @@ def write(job: Job, run_id: UUID, table: str, *, full: bool = False) -> list[Wri
     found: list[Written] = []
     layout = job.view.lake.layout(table)
     while not full or lake.due(job.supply, layout):
-        gone = [] if full else lake.removed(job.supply, run_id, layout)
-        for window_id in gone:
-            read_again(job, job.supply.window(window_id))
+        for window in [] if full else lake.removed(job.supply, run_id, layout):
+            read_again(job, window)
         try:
             written = lake.write(job.supply, run_id, layout)
         except FileGone:
             gone = lake.lost(job.supply, run_id, layout)
             if not gone:
                 raise
-            for window_id in gone:
-                read_again(job, job.supply.window(window_id))
+            for window in gone:
+                read_again(job, window)
             continue
         if written:
             found.append(written)

@@ -25,6 +25,7 @@ from shardlake.ledger import windows
 from shardlake.ledger.extent import RawFile
 from shardlake.ledger.lake import Commit, Counts, LakeFile
 from shardlake.ledger.sinks import Pending, layout_sink, pending
+from shardlake.ledger.windows import Window
 from shardlake.raw.files import read_chunk
 from shardlake.raw.store import address, open_store, remove
 from shardlake.rows.spool import MOST, scratched
@@ -84,20 +85,21 @@ def due(supply: Supply, layout: Layout) -> bool:
     return sum(w.raw_bytes for w in waiting) >= LARGEST or spooled >= SPOOLED
 
 
-def removed(supply: Supply, run_id: UUID, layout: Layout) -> list[int]:
+def removed(supply: Supply, run_id: UUID, layout: Layout) -> list[Window]:
     """The windows that the layout lacks and of which raw is gone, oldest first."""
     with supply.ledger.connection() as connection:
-        return [w.window_id for w in _lacking(connection, supply, run_id, layout) if w.removed]
+        found = [windows.load(connection, w.window_id) for w in _lacking(connection, supply, run_id, layout) if w.removed]
+    return [w for w in found if w.raw_removed]
 
 
-def lost(supply: Supply, run_id: UUID, layout: Layout) -> list[int]:
+def lost(supply: Supply, run_id: UUID, layout: Layout) -> list[Window]:
     """The windows of which the ledger knows raw files that are not where it says, of those that the layout lacks. Looks at each."""
     store = open_store(supply.lake)
     with supply.ledger.connection() as connection:
         commit = ledger.unfinished(connection, supply.view.name, layout.table)
         waiting = {w.window_id for w in (*_lacking(connection, supply, run_id, layout), *(commit.windows if commit else ()))}
         found = [windows.load(connection, window_id) for window_id in sorted(waiting)]
-    return [w.window_id for w in found if w.raw_removed or not all(_sound(store, file) for file in w.files)]
+    return [w for w in found if w.raw_removed or not all(_sound(store, file) for file in w.files)]
 
 
 def _sound(store: ObjectStore, file: RawFile) -> bool:
