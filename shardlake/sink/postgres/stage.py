@@ -65,7 +65,7 @@ def staging_columns(view: View) -> tuple[str, ...]:
 
 def can_copy_directly(view: View) -> bool:
     """Whether its values can be sent as they are: arrays, units and a few rare types need the merge's statements."""
-    return not (view.explode or (view.deletes and view.deletes.mode == "apply")) and all(can_encode(c.type) for c in view.columns.values())
+    return not view.in_units and all(can_encode(c.type) for c in view.columns.values())
 
 
 def stage(
