@@ -15,12 +15,15 @@ import yaml
 from shardlake import kinds
 from shardlake.connection.connection_file import load_connection
 from shardlake.connection.kinds import Connection
+from shardlake.connection.postgres import PostgresWarehouse
 from shardlake.kinds import Kind
+from shardlake.ledger.database import open_warehouse
 from shardlake.ledger.status import ShardStatus, status
 from shardlake.run.job import Job, open_job
 from shardlake.run.report import RunReport
 from shardlake.run.sync import sync
 from shardlake.settings import connections_file, views_folder
+from shardlake.sink.postgres.target import prepare_database
 from shardlake.view.view_file import load_view
 from tests.world import ROOT, World
 
@@ -50,7 +53,25 @@ class Doors(World):
     def connections(self) -> dict[str, dict[str, Any]]:
         """See World."""
         landing = {"folder": str(self.folder / "landing"), "key": ["id"], "version": "seq"}
-        return {**super().connections(), "json-lines/landing": landing, "sqlite-file/main": {"path": str(self.folder / "target.sqlite")}}
+        here = {"json-lines/landing": landing, "sqlite-file/main": {"path": str(self.folder / "target.sqlite")}}
+        found = super().connections() | here
+        main = found[LEDGER]
+        return {**found, "postgres-warehouse/apart": {**main, "url": f"{main['url']}_apart"}}
+
+    def create_apart(self) -> None:
+        """A second Postgres database, for a warehouse that has no ledger."""
+        self.warehouse_server.execute(f'CREATE DATABASE "{self.warehouse_database}_apart"')
+
+    def apart(self, statement: str) -> list[tuple[Any, ...]]:
+        """Rows of that one."""
+        return self.warehouse_server.execute(statement, database=f"{self.warehouse_database}_apart")  # type: ignore[return-value]
+
+    def close(self) -> None:
+        """See World."""
+        super().close()
+        apart = self.connect("postgres-warehouse/apart")
+        assert isinstance(apart, PostgresWarehouse)
+        open_warehouse(apart, prepare_database).close()
 
     def connect(self, reference: str) -> Connection:
         """See World."""
@@ -121,7 +142,7 @@ class Doors(World):
 def _run(name: str) -> None:
     file = connections_file()
     assert file
-    report = sync(load_view(Path(views_folder(), name)), partial(load_connection, file), ledger=LEDGER)
+    report = sync(load_view(Path(views_folder(), name)), partial(load_connection, file), ledger=LEDGER, threads=1)
     print(json.dumps(report.as_json()))
     sys.exit(0 if report.ok else 1)
 

@@ -118,6 +118,23 @@ def test_a_run_that_is_killed_is_made_good_by_the_next(doors: Make, failpoint: s
     assert w.rejects() == [("north", {"id": "4"}, "amount", "N/A", "is not numeric(12,2)")]
 
 
+@pytest.mark.parametrize("failpoint", ["stage.copied", "merge.before_commit", "merge.committed", "merge.recorded"])
+def test_a_run_into_a_postgres_without_a_ledger_that_is_killed_is_made_good_by_the_next(doors: Make, failpoint: str) -> None:
+    w = landed(doors, view={**VIEW, "warehouse": {"connection": "postgres-warehouse/apart", "table": "analytics.orders"}})
+    w.land("north", "03.jsonl", order(4, 1, amount="N/A"))
+    w.create_apart()
+    ended = w.process("run", "orders", SHARDLAKE_FAILPOINT=f"{failpoint}=kill@2")
+    assert (ended.returncode, ended.stdout) == (-signal.SIGKILL, ""), ended.stderr
+    written = w.warehouse("SELECT count(*) FROM shardlake.sink_windows")
+    assert (w.apart("SELECT count(*) FROM shardlake.applied_windows") > written) == (failpoint == "merge.committed")
+    w.must_sync()
+    assert w.apart("SELECT _shard, id, status, amount::text, customer FROM analytics.orders ORDER BY 1, 2") == LANDED
+    assert [row[1:3] for row in w.counts()] == [(2, 2), (1, 1), (1, 1), (1, 1)]
+    assert w.rejects() == [("north", {"id": "4"}, "amount", "N/A", "is not numeric(12,2)")]
+    assert unfinished(w) == []
+    assert w.apart("SELECT tablename FROM pg_tables WHERE schemaname = 'shardlake_staging'") == []
+
+
 def test_a_mended_view_is_replayed_from_raw_and_the_source_is_not_asked(doors: Make) -> None:
     w = landed(doors)
     w.must_sync()
@@ -210,6 +227,18 @@ def test_two_views_on_one_folder_take_their_rows_from_one_reading(doors: Make) -
     ]
 
 
+def test_a_view_that_is_read_anew_leaves_the_others_on_its_feed_as_they_are(doors: Make) -> None:
+    w = landed(doors)
+    sums = {**VIEW, "name": "sums", "warehouse": {"connection": LEDGER, "table": "analytics.sums"}}
+    for view in (VIEW, sums):
+        w.view = view
+        w.must_sync()
+    assert [(s.merged, s.unchanged, s.superseded) for s in w.must_sync(full=True).shards.values()] == [(0, 2, 1), (0, 1, 0)]
+    w.view = VIEW
+    assert [(s.merged, s.unchanged, s.superseded) for s in w.must_sync().shards.values()] == [(0, 2, 1), (0, 1, 0)]
+    assert w.rows() == LANDED
+
+
 def test_the_same_folder_fills_postgres_and_what_is_deleted_leaves_it(doors: Make) -> None:
     w = landed(doors, view={**VIEW, "warehouse": {"connection": LEDGER, "table": "analytics.orders"}})
     w.must_sync()
@@ -227,9 +256,11 @@ def test_the_lakes_layouts_stand_beside_a_sqlite_file(doors: Make) -> None:
     w.land("south", "02.jsonl", order(1, 9, deleted=True), order(2, 1))
     w.must_sync()
     assert w.rows() == [*LANDED[:2], ("south", 2, "new", "1.50", "Ünal")]
-    for layout in layouts:
-        found = w.query(f"SELECT _shard, id, status, amount::text, customer FROM {layout['table']} ORDER BY 1, 2")
-        assert found == w.rows(), layout
+    for table in ("lake_parquet_latest", "lake_delta", "lake_iceberg"):
+        assert w.query(f"SELECT _shard, id, status, amount::text, customer FROM analytics.{table} ORDER BY 1, 2") == w.rows(), table
+    assert w.query("SELECT shard, id, _version, _op FROM raw.json_lines__landing ORDER BY _version DESC LIMIT 1") == [
+        ("south", "1", 9, "d")
+    ]
 
 
 def test_rows_of_mysql_shards_come_into_a_sqlite_file(doors: Make, mariadb: MariaDB) -> None:
@@ -286,7 +317,7 @@ def test_a_sink_that_loses_a_row_commits_nothing_and_says_where(doors: Make, mon
         return honest(self, db, partition, columns, (replace(chunk, rows=chunk.rows.slice(0, 1)) for chunk in chunks))
 
     monkeypatch.setattr(SqliteSink, "_merge", losing)
-    report = w.sync()
+    report = w.sync(threads=1)
     assert report.shards["north"].error == (
         "orders, north, window 1: rows do not add up: read 2, shaped 2, rejected in shape 0; view rows 2, merged 1, unchanged 0, superseded 0,"
         " rejected 0. Nothing was committed. Run it again; if it comes back, please report it."
@@ -298,7 +329,7 @@ def test_a_sink_that_loses_a_row_commits_nothing_and_says_where(doors: Make, mon
 def test_a_sink_that_has_not_gone_through_its_rows_commits_nothing(doors: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     w = landed(doors)
     monkeypatch.setattr(SqliteSink, "_merge", lambda *_: {"merged": 0, "unchanged": 0, "superseded": 0, "removed": 0})
-    report = w.sync()
+    report = w.sync(threads=1)
     assert report.shards["north"].error == "orders, north, window 1: its rows were not gone through to their end. Nothing was committed."
     assert w.warehouse("SELECT count(*) FROM shardlake.sink_windows") == [(0,)]
 

@@ -80,6 +80,7 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, rows:
     started = time.perf_counter()
     _in_turn(connection, sql)
     if not again and (before := books.before(connection)):
+        drop_staging(connection, sql.window_id)
         return before
     if not again:
         sql = replace(sql, since=_since(books.read_since(connection), sql))
