@@ -39,11 +39,14 @@ class LakeFile:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What became of rows: `view_rows` came in, and were each merged, unchanged, superseded or rejected; `removed` rows of the table went.
+    """What became of rows: of `raw_rows`, `shaped` gave view rows and `shape_rejected` rejects; `view_rows` came in, and were each merged, unchanged, superseded or rejected; `removed` rows of the table went.
 
     Every figure is counted by itself, so that they are a check on each other.
     """
 
+    raw_rows: int = 0
+    shaped: int = 0
+    shape_rejected: int = 0
     view_rows: int = 0
     merged: int = 0
     unchanged: int = 0
@@ -73,11 +76,11 @@ class Counts:
 def held(connection: Connection, view: str, layout: str, window_ids: list[int]) -> tuple[list[Pending], list[int]]:
     """Of some windows those that the layout holds, oldest first; and those of them of which raw is gone."""
     rows = connection.execute(
-        "SELECT w.window_id, w.partition, coalesce(w.raw_bytes, 0), w.raw_removed_at IS NOT NULL FROM shardlake.sink_windows s"
+        "SELECT w.window_id, w.partition, coalesce(w.raw_rows, 0), coalesce(w.raw_bytes, 0), w.raw_removed_at IS NOT NULL FROM shardlake.sink_windows s"
         " JOIN shardlake.windows w USING (window_id) WHERE s.view = %s AND s.sink = %s AND s.window_id = ANY(%s) AND s.applied_at IS NOT NULL"
         " ORDER BY w.window_id", (view, layout_sink(layout), window_ids)
     ).fetchall()  # fmt: skip
-    return [Pending(*row[:3]) for row in rows if not row[3]], [row[0] for row in rows if row[3]]
+    return [Pending(*row[:4]) for row in rows if not row[4]], [row[0] for row in rows if row[4]]
 
 
 def in_all(connection: Connection, view: str, layouts: list[str], commit: Commit) -> list[int]:
@@ -99,7 +102,8 @@ def unfinished(connection: Connection, view: str, layout: str) -> Commit | None:
         return None
     with connection.cursor(row_factory=class_row(Pending)) as cursor:
         windows = cursor.execute(
-            "SELECT w.window_id, w.partition, w.raw_bytes, w.raw_removed_at IS NOT NULL AS removed FROM shardlake.windows w WHERE w.window_id = ANY(%s)"
+            "SELECT w.window_id, w.partition, coalesce(w.raw_rows, 0) AS raw_rows, coalesce(w.raw_bytes, 0) AS raw_bytes,"
+            " w.raw_removed_at IS NOT NULL AS removed FROM shardlake.windows w WHERE w.window_id = ANY(%s)"
             " OR w.window_id IN (SELECT window_id FROM shardlake.sink_windows WHERE commit_id = %s) ORDER BY w.window_id", (row[1], row[0])
         ).fetchall()  # fmt: skip
     return Commit(row[0], tuple(windows), row[1] is not None)
@@ -161,7 +165,8 @@ def publish(
             (counts.view_rows, counts.written, counts.skipped, counts.rejected, round(seconds, 4), Jsonb(list(columns)), commit_id),
         )
         cursor.executemany(
-            "UPDATE shardlake.sink_windows s SET applied_at = now(), view_rows = %s, merged = %s, unchanged = %s, superseded = %s, rejected = %s, removed = %s"
+            "UPDATE shardlake.sink_windows s SET applied_at = now(), raw_rows = %s, shaped = %s, shape_rejected = %s, view_rows = %s, merged = %s,"
+            " unchanged = %s, superseded = %s, rejected = %s, removed = %s"
             " FROM shardlake.lake_commits c WHERE c.commit_id = %s AND s.view = c.view AND s.sink = 'lake.' || c.layout AND s.window_id = %s",
             [(*astuple(found), commit_id, window_id) for window_id, found in (windows or {}).items()],
         )

@@ -67,6 +67,7 @@ class Pending:
 
     window_id: int
     partition: str
+    raw_rows: int
     raw_bytes: int
     removed: bool = False
 
@@ -128,7 +129,7 @@ def pending(
     own += ("" if empty else " AND w.raw_rows > 0") + ("" if backfills else " AND w.backfill_id IS NULL")
     with connection.cursor(row_factory=class_row(Pending)) as cursor:
         return cursor.execute(
-            "SELECT w.window_id, w.partition, w.raw_bytes, w.raw_removed_at IS NOT NULL AS removed FROM shardlake.windows w"
+            "SELECT w.window_id, w.partition, coalesce(w.raw_rows, 0) AS raw_rows, coalesce(w.raw_bytes, 0) AS raw_bytes, w.raw_removed_at IS NOT NULL AS removed FROM shardlake.windows w"
             f" WHERE w.feed = %(feed)s AND {_LACKS}{own} ORDER BY w.window_id",
             {"view": view, "sink": sink, "feed": feed, "partition": partition, "run": of_run},
         ).fetchall()

@@ -124,11 +124,12 @@ def record_read(connection: Connection, window: Window, attempt: int, reading: R
     end = reading.position or window.extent.end
     with connection.transaction():
         row = connection.execute(
-            "UPDATE shardlake.windows SET status = 'read', read_at = now(), end_position = %s, more = %s, ends_snapshot = %s, raw_rows = %s,"
+            "UPDATE shardlake.windows SET status = 'read', read_at = now(), end_position = %s, raw_rows = %s,"
+            " more = CASE status WHEN 'open' THEN %s ELSE more END, ends_snapshot = CASE status WHEN 'open' THEN %s ELSE ends_snapshot END,"
             " raw_bytes = %s, seconds = seconds || %s, raw_removed_at = NULL, complete_to = CASE WHEN %s THEN NULL ELSE complete_to END"
             " WHERE window_id = %s AND attempt = %s AND (status = 'open' OR raw_removed_at IS NOT NULL) RETURNING complete_to",
             (
-                Jsonb(end), reading.more, reading.ends_snapshot, sum(f.rows for f in reading.files), sum(f.bytes for f in reading.files),
+                Jsonb(end), sum(f.rows for f in reading.files), reading.more, reading.ends_snapshot, sum(f.bytes for f in reading.files),
                 Jsonb(dict(reading.seconds)), reading.position is not None, window.window_id, attempt,
             ),
         ).fetchone()  # fmt: skip

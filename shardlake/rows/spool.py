@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from threading import Lock
 from weakref import finalize
@@ -21,11 +21,37 @@ from shardlake.shape.chunk import Shaped
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """What became of raw rows before they came to a sink: `shaped` gave the `rows` that came and those that the judge `rejected`."""
+
+    shaped: int = 0
+    shape_rejected: int = 0
+    rejected: int = 0
+    rows: int = 0
+
+    @classmethod
+    def of(cls, chunk: Shaped) -> "Made":
+        """A chunk's."""
+        return cls(chunk.shaped, len(chunk.rejects), len(chunk.judged), chunk.rows.num_rows)
+
+    def __add__(self, other: "Made") -> "Made":
+        return Made(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
     """A chunk as it is kept: typed rows, and others as text, which Postgres has yet to print. Both have `_op` and their place."""
 
     rows: pa.Table
     unresolved: pa.Table
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A window on the local disk: the files of its chunks (`….rows` are typed, `….unresolved` are text), and what they were made of."""
+
+    paths: list[Path]
+    made: Made
 
 
 _PREFIX, _LOCK = "shardlake-scratch-", ".lock"
@@ -43,9 +69,12 @@ class Scratch:
     def __init__(self) -> None:
         for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
             _remove_leftover(left)
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        self._lock = _locked(self.path)
-        self._end = finalize(self, _remove, self.path, self._lock)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        lock = _locked(folder)
+        self._end = finalize(self, _remove, folder, lock)
+        self.path = folder / "files"
+        """Where files may be put: the lock lies beside it."""
+        self.path.mkdir()
 
     def close(self) -> None:
         """Remove the folder."""
@@ -102,6 +131,7 @@ class Spool:
     def __init__(self) -> None:
         self._scratch: Scratch | None = None
         self._sizes: dict[int, int] = {}
+        self._made: dict[int, Made] = {}
         self._making: dict[int, Lock] = {}
         self._lock = Lock()
 
@@ -120,6 +150,7 @@ class Spool:
         with self._lock:
             scratch, self._scratch = self._scratch, None
             self._sizes.clear()
+            self._made.clear()
         if scratch:
             scratch.close()
 
@@ -138,6 +169,7 @@ class Spool:
             return
         place = self._begin(window_id)
         base = size = 0
+        made = Made()
         kept = False
         try:
             for number, chunk in enumerate(chunks):
@@ -149,19 +181,19 @@ class Spool:
                     yield from chunks
                     return
                 base += chunk.shaped + len(chunk.rejects)
+                made += Made.of(chunk)
                 yield chunk
-            self._end_of(window_id, place, size)
+            self._end_of(window_id, place, size, made)
             kept = True
         finally:
             if not kept:  # broken off, by whom it was passed on to or by what it came from
                 shutil.rmtree(place, ignore_errors=True)
 
-    def files(self, window_id: int) -> list[Path] | None:
-        """The kept chunks of a window: `….rows` are typed, `….unresolved` are text. None where the window is not kept."""
+    def kept(self, window_id: int) -> Kept | None:
+        """A window as it is kept; None where it is not."""
         with self._lock:
-            if window_id not in self._sizes:
-                return None
-        return sorted((self._folder / str(window_id)).iterdir())
+            made = self._made.get(window_id)
+        return None if made is None else Kept(sorted((self._folder / str(window_id)).iterdir()), made)
 
     def held(self, window_ids: list[int]) -> int:
         """Bytes that are kept of windows."""
@@ -174,9 +206,10 @@ class Spool:
             with self._lock:
                 if self._sizes.pop(window_id, None) is None:
                     continue
+                del self._made[window_id]
             shutil.rmtree(self._folder / str(window_id), ignore_errors=True)
 
-    def fill(self, window_ids: list[int], make: Callable[[int], Iterator[Split]]) -> None:
+    def fill(self, window_ids: list[int], make: Callable[[int], Iterator[tuple[Split, Made]]]) -> None:
         """Keep windows that are not kept yet, each made once: layouts that are written at the same time share the work."""
         for wait in (False, True):
             for window_id in window_ids:
@@ -188,25 +221,28 @@ class Spool:
                     finally:
                         making.release()
 
-    def _make(self, window_id: int, make: Callable[[int], Iterator[Split]]) -> None:
+    def _make(self, window_id: int, make: Callable[[int], Iterator[tuple[Split, Made]]]) -> None:
         with self._lock:
             if self._full(window_id):
                 return
         place = self._begin(window_id)
-        size = sum(_keep(place, number, found) for number, found in enumerate(make(window_id)))
-        self._end_of(window_id, place, size)
+        size, total = 0, Made()
+        for number, (found, made) in enumerate(make(window_id)):
+            size += _keep(place, number, found)
+            total += made
+        self._end_of(window_id, place, size, total)
 
     def _begin(self, window_id: int) -> Path:
         """A folder of its own: a window may be passed on to the warehouse while a layout makes it of raw."""
         return Path(tempfile.mkdtemp(prefix=f"{window_id}.", suffix=".part", dir=self._folder))
 
-    def _end_of(self, window_id: int, place: Path, size: int) -> None:
+    def _end_of(self, window_id: int, place: Path, size: int, made: Made) -> None:
         with self._lock:
             if window_id in self._sizes:  # another was faster, with the same rows
                 shutil.rmtree(place, ignore_errors=True)
                 return
             place.replace(self._folder / str(window_id))
-            self._sizes[window_id] = size
+            self._sizes[window_id], self._made[window_id] = size, made
 
 
 def write_chunk(place: Path, stem: str, found: Split) -> list[Path]:

@@ -114,6 +114,9 @@ class Run:
         shard = self.report.shards[planned.plan.partition]
         for outcome in outcomes:
             shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied.counts(), outcome.seconds)
+        if planned.error:  # what had been read is in; the source is still to be mended
+            shard.failed(planned.error)
+            return False
         return planned.unfinished is not None or (bool(outcomes) and outcomes[-1].more)
 
     def finish(self) -> None:
@@ -166,7 +169,7 @@ class Run:
 
     def _check_drift(self, planned: dict[str, Planned]) -> None:
         """Fail the shards whose columns are not like the others', before anything of them moves."""
-        view, kinds = self.job.view, {name: p.plan.schema for name, p in planned.items()}
+        view, kinds = self.job.view, {name: p.plan.schema for name, p in planned.items() if not p.error}
         with self.job.ledger.connection() as connection:
             contract = runs.contract(connection, self.job.feed)
             odd = drift(view, kinds, contract)

@@ -6,12 +6,13 @@ names and counts; rows go through raw files. Each step can run again: it finds i
 
 import time
 from dataclasses import dataclass
+from threading import Lock
 from uuid import UUID
 
-from shardlake.errors import FileGone, WorkerDied
+from shardlake.errors import FileGone, ShardlakeError, WorkerDied
 from shardlake.failpoints import failpoint
 from shardlake.ledger import runs, sinks, windows
-from shardlake.ledger.extent import Reading
+from shardlake.ledger.extent import Extent, Reading
 from shardlake.ledger.sinks import WAREHOUSE, Applied
 from shardlake.ledger.windows import Window
 from shardlake.raw.files import RawTarget, folder_of
@@ -21,18 +22,23 @@ from shardlake.sink.lake import commit as lake
 from shardlake.sink.lake.commit import Written
 from shardlake.source.door import Plan, Rereads
 
+_READING_AGAIN = Lock()
+"""Sinks that lack the same windows are brought up to date at the same time: one of them has a window read again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A partition's plan, and the window whose reading an earlier run left unfinished, which goes first.
 
-    `waiting` windows were read and are not in the warehouse yet: they come before what is read now.
+    `waiting` windows were read and are not in the warehouse yet: they come before what is read now, and also where the
+    source could not be planned, for the reason `error`.
     """
 
     plan: Plan
     unfinished: int | None
     waiting: tuple[int, ...]
     seconds: float
+    error: ShardlakeError | None = None
 
     def windows(self, window: Window | None) -> list[int]:
         """What is to be brought into the warehouse, in order: what waits, and the window that was read."""
@@ -61,7 +67,13 @@ def plan(job: Job, partition: str, *, full: bool = False) -> Planned:
         left = windows.unfinished(connection, job.feed, partition)
         replaces = job.view.warehouse.write == "replace"  # a whole load takes in nothing of the one before
         waiting = [] if replaces else sinks.pending(connection, job.view.name, WAREHOUSE, job.feed, partition, backfills=False)
-    found = job.source.plan(job.view, partition, position)
+    try:
+        found = job.source.plan(job.view, partition, position)
+    except ShardlakeError as error:
+        if not waiting:
+            raise
+        nothing = Plan(partition, Extent({}, position, position or {}), {}, anything=False)
+        return Planned(nothing, None, tuple(w.window_id for w in waiting), time.perf_counter() - started, error)
     return Planned(found, left.window_id if left else None, tuple(w.window_id for w in waiting), time.perf_counter() - started)
 
 
@@ -80,6 +92,8 @@ def pass_over(job: Job, planned: Planned) -> bool:
 def extract(job: Job, run_id: UUID, planned: Planned) -> Window | None:
     """Read the window into raw; the position moves with it. None where what was planned holds nothing."""
     found = planned.plan
+    if planned.error:
+        return None
     with job.ledger.connection() as connection:
         window = windows.unfinished(connection, job.feed, found.partition)  # an earlier run's, or of a try before this one
         if window is None:
@@ -107,9 +121,15 @@ def read_window(job: Job, window: Window, found: Plan) -> Window:
     seconds = {"extract": round(time.perf_counter() - started - raw, 4), "raw": round(raw, 4)}
     with job.ledger.connection() as connection:
         done = Reading(reading.files, reading.position, reading.more, reading.ends_snapshot, seconds)
-        windows.record_read(connection, window, attempt, done, found.extent.held_by, found.extent.shown)
+        windows.record_read(connection, window, attempt, done, found.extent.held_by, _shown(window, reading, found))
         failpoint("extract.recorded")
         return windows.load(connection, window.window_id)
+
+
+def _shown(window: Window, reading: Reading, found: Plan) -> str | None:
+    """The position behind a window for people: its own end, which is not that of `found` where an earlier run planned it."""
+    end = window.extent.to_version or found.extent.shown
+    return end if reading.position is None or window.extent.to_version is None else f"scanning to {end}"
 
 
 def _read(job: Job, window: Window, found: Plan, attempt: int, contract: dict[str, str] | None) -> Reading:
@@ -117,7 +137,8 @@ def _read(job: Job, window: Window, found: Plan, attempt: int, contract: dict[st
     as_null = columns_as_null(job.view, found.schema, contract)
     for smaller in (1, 8, 64):
         try:
-            return job.source.read(job.view, window.partition, window.extent, raw, as_null=as_null, smaller=smaller)
+            extent = found.extent if window.read else window.extent
+            return job.source.read(job.view, window.partition, extent, raw, as_null=as_null, smaller=smaller)
         except WorkerDied:
             if smaller == 64:
                 raise
@@ -131,10 +152,14 @@ def read_again(job: Job, window: Window) -> Window:
             f"{window.partition}: raw of window {window.window_id} is gone, and {job.view.source.connection} cannot read it again",
             hint="Run with --full: it reads all that there is.",
         )
-    with job.ledger.connection() as connection:
-        windows.raw_is_gone(connection, window.window_id)
-        window = windows.load(connection, window.window_id)
-    return read_window(job, window, job.source.again(job.view, window.partition, window.extent))
+    with _READING_AGAIN:
+        with job.ledger.connection() as connection:
+            now = windows.load(connection, window.window_id)
+            if now.attempt != window.attempt and not now.raw_removed:
+                return now  # another sink's thread has read it
+            windows.raw_is_gone(connection, window.window_id)
+            now = windows.load(connection, window.window_id)
+        return read_window(job, now, job.source.again(job.view, now.partition, now.extent))
 
 
 def apply(job: Job, run_id: UUID, window_id: int, *, replay: bool = False) -> Outcome:
@@ -165,12 +190,24 @@ def switch(job: Job, run_id: UUID, arrived: list[str]) -> None:
 
 def write(job: Job, run_id: UUID, table: str, *, full: bool = False) -> list[Written]:
     """Write every window that a layout does not hold yet, whoever read it, commit by commit; with `full` only as long as a
-    whole commit's worth of them waits, as a run does that has more to read. Raises ShardlakeError.
+    whole commit's worth of them waits, as a run does that has more to read. Those of which raw is gone are read again first.
+    Raises ShardlakeError.
     """
     found: list[Written] = []
     layout = job.view.lake.layout(table)
     while not full or lake.due(job.supply, layout):
-        written = lake.write(job.supply, run_id, layout)
+        gone = [] if full else lake.removed(job.supply, run_id, layout)
+        for window_id in gone:
+            read_again(job, job.supply.window(window_id))
+        try:
+            written = lake.write(job.supply, run_id, layout)
+        except FileGone:
+            gone = lake.lost(job.supply, run_id, layout)
+            if not gone:
+                raise
+            for window_id in gone:
+                read_again(job, job.supply.window(window_id))
+            continue
         if written:
             found.append(written)
         if not written or not written.more:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.fleet import Fleet, fleet
+from tests.world import WINDOWS
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def test_a_worker_that_is_killed_in_mid_run(it: Fleet) -> None:
     before = rows(it)
     with it.held("analytics.orders"):
         run = it.start("sync-view/orders", full=True)
-        assert it.until(lambda: it.warehouse("SELECT 1 FROM shardlake.windows WHERE status = 'extracted'"))
+        assert it.until(lambda: it.warehouse(f"SELECT 1 FROM {WINDOWS} WHERE state = 'read'"))
         worker = psutil.Process(it.worker.pid)
         family = [*worker.children(recursive=True), worker]
         for process in family:
@@ -111,7 +112,7 @@ def test_a_worker_that_is_killed_in_mid_run(it: Fleet) -> None:
     it.worker.start()
     assert it.ended(it.start("sync-view/orders")) == ("Completed", "3/3 shards merged")
     assert rows(it) == before
-    assert it.warehouse("SELECT count(*) FROM shardlake.windows WHERE status IN ('open', 'extracted')") == [(0,)]
+    assert it.warehouse(f"SELECT count(*) FROM {WINDOWS} WHERE state IN ('open', 'read')") == [(0,)]
     assert it.until(lambda: [r for r in it.runs("check-freshness/check-freshness") if r["state_type"] in ("COMPLETED", "FAILED")])
 
 
@@ -190,7 +191,7 @@ def test_silence_is_an_alarm(it: Fleet) -> None:
     it.warehouse(
         "INSERT INTO shardlake.watched VALUES ('orders', now() - interval '1 hour') ON CONFLICT (view) DO UPDATE SET since = excluded.since"
     )
-    it.warehouse("UPDATE shardlake.watermarks SET moved_at = now() - interval '10 minutes'")
+    it.warehouse("UPDATE shardlake.positions SET complete_to = now() - interval '10 minutes'")
     it.warehouse(
         "UPDATE shardlake.runs SET started_at = now() - interval '21 minutes', ended_at = now() - interval '20 minutes' WHERE view = 'orders'"
     )

@@ -62,12 +62,12 @@ def active(slots: httpx.Client) -> int | None:
 def test_the_flow_reads_the_range_and_shows_progress_and_a_table(world: WorldMaker, prefect_api: PrefectApi, slots: httpx.Client) -> None:
     w = shop(world, connection_changes={"max_connections": 3})
     w.must_sync()
-    marks = w.warehouse("SELECT * FROM shardlake.watermarks ORDER BY shard")
+    marks = w.warehouse("SELECT * FROM shardlake.positions ORDER BY partition")
     w.warehouse("DELETE FROM analytics.orders WHERE updated_at < '2026-01-15'")
     state = run(prefect_api, w, step="7d", shards=["shop_00", "shop_01"])
     assert (state.type.value, state.message) == ("COMPLETED", "10/10 slices merged")
     assert len(w.target()) == 62
-    assert w.warehouse("SELECT * FROM shardlake.watermarks ORDER BY shard") == marks
+    assert w.warehouse("SELECT * FROM shardlake.positions ORDER BY partition") == marks
     found = prefect_api.flow_run(state)
     assert found["name"] == "orders (shop_00, shop_01) from 2026-01-01 to 2026-02-01"
     artifacts = prefect_api.artifacts(found["id"])

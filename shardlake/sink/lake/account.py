@@ -13,6 +13,7 @@ import polars as pl
 
 from shardlake.errors import AccountingError
 from shardlake.ledger.lake import Counts
+from shardlake.rows.spool import Made
 from shardlake.sink.lake.partition import unfit
 from shardlake.sink.lake.typed import LakeReject
 from shardlake.view.view import View
@@ -42,15 +43,22 @@ class Rejects:
 
 @dataclass(slots=True)
 class Tally:
-    """What a window's rows came to. `rejected` are those that the warehouse rejects as well, and the lake's own."""
+    """What a window's rows came to. `rejected` are those that every sink rejects, and the lake's own; `taken` rows reached the layout."""
 
     rejects: Rejects
-    view_rows: int = 0
+    raw_rows: int = 0
+    made: Made = field(default_factory=Made)
+    taken: int = 0
     merged: int = 0
     unchanged: int = 0
     superseded: int = 0
     rejected: int = 0
     removed: int = 0
+
+    def came(self, raw_rows: int, made: Made) -> None:
+        """What the window's files hold, and what was made of it for every sink."""
+        self.raw_rows, self.made = raw_rows, made
+        self.rejected += made.rejected
 
     def reject(self, window_id: int, shard: str, found: list[LakeReject]) -> None:
         """Rows that the lake cannot hold."""
@@ -59,7 +67,8 @@ class Tally:
 
     def counts(self) -> Counts:
         """The figures alone."""
-        return Counts(self.view_rows, self.merged, self.unchanged, self.superseded, self.rejected, self.removed)
+        came, verdicts = self.made, (self.merged, self.unchanged, self.superseded, self.rejected)
+        return Counts(self.raw_rows, came.shaped, came.shape_rejected, came.rows + came.rejected, *verdicts, self.removed)
 
 
 @dataclass(slots=True)
@@ -96,7 +105,14 @@ class Account:
 
     def require(self) -> None:
         """Raise AccountingError where the rows of a window came to more or fewer than came in."""
+        for window_id, tally in self.tallies.items():
+            require_same(f"{self.name}, window {window_id}", {"rows taken from the local disk": (tally.made.rows, tally.taken)})
         for window_id, c in sorted(self.windows().items()):
+            if c.raw_rows != c.shaped + c.shape_rejected:
+                raise AccountingError(
+                    f"{self.name}, window {window_id}: its files hold {c.raw_rows} rows; shape made view rows of {c.shaped} and rejects of {c.shape_rejected}",
+                    hint=HINT,
+                )
             if not c.adds_up:
                 raise AccountingError(
                     f"{self.name}, window {window_id}: rows do not add up: {c.view_rows} came in;"

@@ -95,7 +95,9 @@ def compact(supply: Supply, layout: Layout, *, closed: timedelta = CLOSED) -> Co
         with connection.transaction():
             if layout.partition_by:
                 move_partitions(supply.lake, table, moved)
-            ledger.publish(connection, commit.commit_id, Counts(rows, merged=rows), schema.names, 0.0, replaces=[f.key for f in old])
+            ledger.publish(
+                connection, commit.commit_id, Counts(view_rows=rows, merged=rows), schema.names, 0.0, replaces=[f.key for f in old]
+            )
     return Compacted(layout.table, len(waiting), len(old), len(new))
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from shardlake.ledger.lake import Commit
 from shardlake.ledger.sinks import Pending
-from shardlake.rows.spool import Split, read_table, write_chunk, write_table
+from shardlake.rows.spool import Kept, Made, Split, read_table, write_chunk, write_table
 from shardlake.rows.supply import Supply
 from shardlake.sink.lake.account import Account, Tally
 from shardlake.sink.lake.arrow import frame_of
@@ -44,12 +44,12 @@ def chunks(supply: Supply, commit: Commit, account: Account, folder: Path) -> It
         supply.spool.fill([w.window_id for w in commit.windows], lambda window_id: _made(supply, window_id))
     for window in commit.windows:
         tally = account.of(window.window_id)
-        kept = supply.spool.files(window.window_id) if supply.spool else None
-        paths = kept if kept is not None else _written(supply, window.window_id, folder)
-        for path in paths:
+        kept = (supply.spool.kept(window.window_id) if supply.spool else None) or _written(supply, window.window_id, folder)
+        tally.came(window.raw_rows, kept.made)
+        for path in kept.paths:
             table = read_table(path)
+            tally.taken += table.num_rows
             if path.suffix == ".rows":
-                tally.view_rows += table.num_rows
                 yield Chunk(path, table.num_rows, window.partition, window.window_id)
                 continue
             settled = _settled(supply, window, table, tally)
@@ -59,26 +59,27 @@ def chunks(supply: Supply, commit: Commit, account: Account, folder: Path) -> It
                 yield Chunk(place, settled.num_rows, window.partition, window.window_id)
 
 
-def _made(supply: Supply, window_id: int) -> Iterator[Split]:
-    """A window's rows, made of raw. A source column that raw does not hold is NULL."""
+def _made(supply: Supply, window_id: int) -> Iterator[tuple[Split, Made]]:
+    """A window's rows, made of raw, and what became of them on the way. A source column that raw does not hold is NULL."""
     window, base = supply.window(window_id), 0
     columns = supply.columns(window)
     for shaped in supply.rows(window, lacking_is_null=True):
-        yield split(columns, shaped, base, supply.zone)
+        yield split(columns, shaped, base, supply.zone), Made.of(shaped)
         base += shaped.shaped + len(shaped.rejects)
 
 
-def _written(supply: Supply, window_id: int, folder: Path) -> Iterator[Path]:
+def _written(supply: Supply, window_id: int, folder: Path) -> Kept:
     """A window that the spool has no room for, in the commit's own folder."""
-    for number, made in enumerate(_made(supply, window_id)):
-        yield from write_chunk(folder, f"{window_id}-{number:06d}", made)
+    kept = Kept([], Made())
+    for number, (found, made) in enumerate(_made(supply, window_id)):
+        kept = Kept([*kept.paths, *write_chunk(folder, f"{window_id}-{number:06d}", found)], kept.made + made)
+    return kept
 
 
 def _settled(supply: Supply, window: Pending, unresolved: pa.Table, tally: Tally) -> pa.Table:
     columns = supply.columns(supply.window(window.window_id))
     with supply.ledger.connection() as connection:
         settled, rejects = settle(connection, supply.view, columns, unresolved, supply.zone)
-    tally.view_rows += unresolved.num_rows
     tally.reject(window.window_id, window.partition, rejects)
     return settled
 

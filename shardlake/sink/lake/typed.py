@@ -147,8 +147,10 @@ def settle(
 ) -> tuple[pa.Table, list[LakeReject]]:
     """Typed rows of those that are typed from what Postgres prints, and those that the lake alone cannot hold."""
     own = [c for c in columns if c.name != "_shard"]
+    unresolved = unresolved.sort_by(PLACE)
     texts = printed(connection, columns, unresolved, zone).append_column(PLACE, unresolved.column(PLACE).cast(pa.string()))
     with connection.transaction(force_rollback=True):
+        connection.execute("SELECT set_config('TimeZone', %s, true)", (zone,))
         nested = {c.name: exact_values(connection, c.name, c.lake, texts.column(c.name).to_pylist()) for c in own if c.lake}
     return _held(view, own, texts, nested, lake_schema(columns))
 

@@ -10,7 +10,7 @@ from shardlake.errors import ContractError, SourceUnavailable, WatermarkRefused
 from shardlake.ledger.extent import Extent
 from shardlake.source.door import Plan
 from shardlake.source.sql.dialect import Clock, Dialect, Kind, dialect
-from shardlake.source.sql.position import plan_of, position_of, window_of
+from shardlake.source.sql.position import mark_of, plan_of, position_of, window_of
 from shardlake.source.sql.select import Relation, bind, chunk_sql, cursor_expression, describe, tables, takes_nulls
 from shardlake.source.sql.window import Watermark, Window, next_window, upper_bound
 from shardlake.view.view import View
@@ -41,12 +41,19 @@ def plan_window(view: View, shard: Shard, mark: Watermark | None) -> Plan:
 
 
 def plan_again(view: View, shard: Shard, extent: Extent) -> Plan:
-    """A window that is given, with the kinds of the shard's columns and whether it holds a row. Raises as `plan_window` does."""
+    """A window that is given, with the kinds of the shard's columns and whether it holds a row; one that was closed early, up to
+    where it was. Raises as `plan_window` does.
+    """
+    reached = mark_of(extent.end)
+    window = window_of(extent.plan)
+    if reached and reached.in_scan:
+        window = replace(window, until=reached.after)
+        extent = replace(extent, plan=plan_of(window))
     speaker = dialect(shard.dialect)
     with speaker.connect(shard) as connection:
         try:
             relation = describe(view, speaker, connection, shard.name)
-            anything, _, _ = _probe(view, speaker, connection, relation, window_of(extent.plan), None)
+            anything, _, _ = _probe(view, speaker, connection, relation, window, None)
             return Plan(shard.name, extent, relation.kinds(), anything)
         except speaker.errors as error:
             raise speaker.failure(error, shard) from None

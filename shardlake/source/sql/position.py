@@ -44,6 +44,7 @@ def plan_of(window: Window) -> Json:
     """A window as the ledger keeps it."""
     found: dict[str, Any] = {"kind": window.kind, "lower": window.lower, "upper": window.upper, "order": window.order}
     found |= {"after": list(window.after) if window.after is not None else None, "ranged": window.ranged, "nulls": window.nulls}
+    found |= {"until": list(window.until)} if window.until is not None else {}
     return {**found, "complete_to": window.complete_to} if window.complete_to else found
 
 
@@ -51,7 +52,7 @@ def window_of(plan: Json) -> Window:
     """A window that the ledger has kept. Windows of older ledgers do not say whether they take rows without a cursor: they do."""
     return Window(
         plan["kind"], plan["lower"], plan["upper"], plan["order"], _tuple(plan.get("after")), ranged=plan.get("ranged", False),
-        nulls=plan.get("nulls", True), complete_to=plan.get("complete_to"),
+        nulls=plan.get("nulls", True), complete_to=plan.get("complete_to"), until=_tuple(plan.get("until")),
     )  # fmt: skip
 
 

@@ -67,7 +67,7 @@ def extract(request: Request) -> Reading:
     raw = request.raw.writer(relation.kinds(), envelope_of(request.view, relation.kinds()))
     reader = _Reader(request, speaker, relation, session, raw, limit)
     until = reader.read(nulls=False)
-    if until is None and takes_nulls(request.view, relation, request.window, speaker):
+    if until is None and request.window.until is None and takes_nulls(request.view, relation, request.window, speaker):
         reader.read(nulls=True)
     window = request.window
     return Reading(
@@ -115,7 +115,7 @@ class _Reader:
                 return None
             after = self._last(table, by_cursor=request.window.order == "cursor" and not nulls)
             self.limit = min(limit * _GROWTH, _limit(request.chunk_bytes, max(table.nbytes, 1) / table.num_rows))
-            if size >= tables(request.view).window and not nulls:
+            if size >= tables(request.view).window and not nulls and request.window.until is None:
                 return after
 
     def _chunk(self, sql: str) -> pa.Table:

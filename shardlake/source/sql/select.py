@@ -131,11 +131,14 @@ def chunk_sql(
         selected.append(f"{dialect.safe(kind, cursor)} AS {dialect.quote(CURSOR)}")
     by_cursor = window.order == "cursor" and not nulls
     where = _bounds(dialect, window, cursor, nulls, nullable_cursor(view, relation))
-    if after is not None:
-        steps = [(cursor, window.kind)] if by_cursor else []
-        steps += [(name, column.kind) for name, column in keys]
-        literals = [(str(expression), dialect.literal(kind, value)) for (expression, kind), value in zip(steps, after, strict=True) if kind]
-        where.append(_beyond(literals))
+    steps = [(cursor, window.kind)] if by_cursor else []
+    steps += [(name, column.kind) for name, column in keys]
+    for place, bound in ((after, _beyond), (None if nulls else window.until, _up_to)):
+        if place is not None:
+            literals = [
+                (str(expression), dialect.literal(kind, value)) for (expression, kind), value in zip(steps, place, strict=True) if kind
+            ]
+            where.append(bound(literals))
     order = ([str(cursor)] if by_cursor else []) + [n + (dialect.nulls_first() if c.nullable else "") for n, c in keys]
     condition = f" WHERE {' AND '.join(where)}" if where else ""
     return f"SELECT {', '.join(selected)} FROM {text}{condition} ORDER BY {', '.join(order)} LIMIT {limit}"
@@ -160,3 +163,11 @@ def _beyond(steps: list[tuple[str, str]]) -> str:
     if len(steps) == 1:
         return f"{first} > {value}"
     return f"({first} > {value} OR ({first} = {value} AND {_beyond(steps[1:])}))"
+
+
+def _up_to(steps: list[tuple[str, str]]) -> str:
+    """`(a, b) <= (x, y)`, with a range of the index; a key that is NULL comes first."""
+    first, value = steps[0]
+    if len(steps) == 1:
+        return f"({first} <= {value} OR {first} IS NULL)"
+    return f"(({first} <= {value} OR {first} IS NULL) AND ({first} < {value} OR {first} IS NULL OR {_up_to(steps[1:])}))"

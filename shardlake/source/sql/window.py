@@ -46,6 +46,7 @@ class Window:
 
     A `ranged` window leaves out the rows that have no cursor; of the others in cursor order those with `nulls` take them in.
     `complete_to` is the source's time up to which every row has been read when the window, or the scan that it is of, ends.
+    One that was closed early and is read again ends at `until`, the last row's place, and is not closed before.
     """
 
     kind: Kind | None
@@ -56,6 +57,7 @@ class Window:
     ranged: bool = False
     nulls: bool = True
     complete_to: str | None = None
+    until: Position | None = None
 
     @property
     def is_snapshot(self) -> bool:
@@ -67,7 +69,7 @@ def next_window(kind: Kind, mark: Watermark | None, upper: str, lookback: timede
     """The window after `mark`, up to `upper`. Raises WatermarkRefused where the mark cannot be right.
 
     >>> next_window("int", Watermark("int", "90"), "120", 5, "UTC")
-    Window(kind='int', lower='85', upper='120', order='cursor', after=None, ranged=False, nulls=True, complete_to=None)
+    Window(kind='int', lower='85', upper='120', order='cursor', after=None, ranged=False, nulls=True, complete_to=None, until=None)
     """
     if isinstance(lookback, int) and kind not in ("int", "decimal"):
         raise SpecError(f"source.lookback: {lookback} is a number, and the cursor is a {kind}", hint="Write a time, as in 5m.")

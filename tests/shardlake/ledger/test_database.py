@@ -6,8 +6,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from shardlake.connection.connection import Connection, PostgresWarehouse
 
+from shardlake.connection.kinds import Connection
+from shardlake.connection.postgres import PostgresWarehouse
 from shardlake.ledger.database import Warehouse, open_warehouse
 from shardlake.parallelism import of_machine
 from shardlake.run.sync import sync

@@ -73,7 +73,7 @@ def seen(w: World, table: str = "orders") -> list[tuple[Any, ...]]:
 def counts(w: World) -> list[tuple[Any, ...]]:
     """The counts of every window that a published commit holds."""
     return w.warehouse(
-        "SELECT window_id, l.view_rows, merged, unchanged, superseded, l.rejected, removed FROM shardlake.lake_windows l"
+        "SELECT window_id, l.view_rows, merged, unchanged, superseded, l.rejected, removed FROM shardlake.sink_windows l"
         " JOIN shardlake.lake_commits c USING (commit_id) WHERE c.status = 'published' ORDER BY 1"
     )
 
@@ -212,8 +212,8 @@ def test_every_row_of_a_window_has_its_verdict(world: WorldMaker, kind: str) -> 
     order(w, "shop_01", 5, 2, city="Rome")
     w.must_sync()
     found = w.warehouse(
-        "SELECT w.shard, l.view_rows, l.merged, l.unchanged, l.superseded, l.rejected, l.removed"
-        " FROM shardlake.lake_windows l JOIN shardlake.windows w USING (window_id) ORDER BY l.commit_id, w.shard"
+        "SELECT w.partition, l.view_rows, l.merged, l.unchanged, l.superseded, l.rejected, l.removed"
+        " FROM shardlake.sink_windows l JOIN shardlake.windows w USING (window_id) WHERE l.sink LIKE 'lake.%' ORDER BY l.commit_id, w.partition"
     )
     assert found == [
         ("shop_00", 4, 4, 0, 0, 0, 0),
@@ -222,7 +222,8 @@ def test_every_row_of_a_window_has_its_verdict(world: WorldMaker, kind: str) -> 
         ("shop_01", 3, 1, 0, 2, 0, 0),
     ]
     of_warehouse = w.warehouse(
-        "SELECT shard, view_rows, merged, unchanged, superseded, rejected, removed FROM shardlake.windows ORDER BY window_id"
+        "SELECT w.partition, s.view_rows, s.merged, s.unchanged, s.superseded, s.rejected, s.removed FROM shardlake.sink_windows s"
+        " JOIN shardlake.windows w USING (window_id) WHERE s.sink = 'warehouse' ORDER BY window_id"
     )
     assert sorted(of_warehouse) == sorted(found)  # two sinks, counted apart
 
@@ -232,7 +233,7 @@ def test_the_ledger_refuses_a_window_whose_rows_do_not_add_up(world: WorldMaker)
     order(w, "shop_00", 1, 1)
     w.must_sync()
     with pytest.raises(psycopg.errors.CheckViolation):
-        w.warehouse("UPDATE shardlake.lake_windows SET merged = merged - 1")
+        w.warehouse("UPDATE shardlake.sink_windows SET merged = merged - 1 WHERE sink LIKE 'lake.%'")
 
 
 def test_a_commits_rejects_are_held_on_the_disk_whatever_their_number() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shardlake.raw import files as raw
-from shardlake.rows.spool import Spool
+from shardlake.rows.spool import Made, Spool
 from shardlake.sink.lake import commit
 from tests.breaking import broken_at
 from tests.shardlake.sink.lake.test_append import BY_CITY, BY_DAY, order, shop
@@ -52,7 +52,7 @@ def most_kept(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def commits(w: World) -> dict[str, list[int]]:
     """The windows of each commit, by layout."""
     rows = w.warehouse(
-        "SELECT layout, count(*) FROM shardlake.lake_windows JOIN shardlake.lake_commits USING (view, layout, commit_id)"
+        "SELECT layout, count(*) FROM shardlake.sink_windows JOIN shardlake.lake_commits USING (view, commit_id)"
         " WHERE status = 'published' GROUP BY layout, commit_id ORDER BY layout, commit_id"
     )
     return {layout: [n for name, n in rows if name == layout] for layout in dict(rows)}
@@ -131,13 +131,16 @@ def test_a_table_that_is_replaced_as_a_whole_waits_for_the_end(world: WorldMaker
 
 def test_a_window_that_is_kept_and_made_of_raw_at_once_is_kept_once() -> None:
     spool = Spool()
+    spool.open()
     kept, made = spool._begin(7), spool._begin(7)
     (kept / "000000.rows").write_text("kept")
     (made / "000000.rows").write_text("made")
-    spool._end_of(7, made, 4)
-    spool._end_of(7, kept, 4)
-    files = spool.files(7)
-    assert files is not None
+    spool._end_of(7, made, 4, Made(rows=1))
+    spool._end_of(7, kept, 4, Made(rows=2))
+    found = spool.kept(7)
+    assert found is not None
+    assert found.made == Made(rows=1)
+    files = found.paths
     assert [file.read_text() for file in files] == ["made"]
     assert spool.held([7]) == 4
     assert len(list(files[0].parent.parent.iterdir())) == 1

@@ -194,7 +194,7 @@ def test_raw_is_a_table_and_goes_after_its_retention_when_every_layout_has_it(wo
     w.must_sync()
     assert w.query("SELECT id, shard, payload FROM raw.orders") == [(1, "shop_00", '{"city": "Rome"}')]
     assert sweep(w.job()).raw == 0
-    w.warehouse("UPDATE shardlake.windows SET merged_at = merged_at - interval '2 hours'")
+    w.warehouse("UPDATE shardlake.windows SET read_at = read_at - interval '2 hours'")
     w.view["lake"] = {**w.view["lake"], "layouts": [BY_DAY, BY_CITY]}  # one that does not hold it yet
     assert sweep(w.job()).raw == 0
     w.must_sync()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from contextlib import closing
@@ -227,6 +228,141 @@ def test_a_number_that_a_transaction_still_holds_is_waited_for(world: WorldMaker
     assert w.target("id, status") == [(1, "a"), (2, "late"), (3, "committed meanwhile")]
 
 
+# --- rows that no window takes, and what holds a window back ---------------------------------------------------------
+FUTURE = "a cursor in the future (updated_at)"
+
+
+def status(w: World) -> dict[str, Any]:
+    """What `shardlake status --json` says of shop_00."""
+    done = w.command("status", "--json")
+    assert done.stderr == ""
+    found: dict[str, Any] = json.loads(done.stdout)["shards"][0]
+    return found
+
+
+@BOTH
+def test_rows_whose_cursor_lies_in_the_future_are_counted_noted_and_shown_until_they_are_mended(world: WorldMaker, source: str) -> None:
+    w = shop(world, source)
+    put(w, "shop_00", 1, "now", "2026-01-01")
+    put(w, "shop_00", 2, "far", "9999-12-31")
+    put(w, "shop_00", 3, "farthest", "9999-12-31 23:59:59.999999" if source == "mysql" else "infinity")
+    put(w, "shop_00", 4, "will come by itself", now(w) + timedelta(minutes=10))
+    assert steps.plan(w.job(), "shop_00").plan.unreachable == {FUTURE: 2}
+    shown = json.loads(w.command("plan", "orders", "--json").stdout)["shards"][0]
+    note = f"2 rows have {FUTURE}: no window takes them"
+    assert (shown["unreachable"], note in shown["notes"]) == ({FUTURE: 2}, True)
+    report = w.must_sync()
+    assert (counted(report), report.shards["shop_00"].notes) == ((1, 1, 0, 0), (note,))
+    assert w.warehouse("SELECT unreachable FROM shardlake.positions") == [({FUTURE: 2},)]
+    assert status(w)["unreachable"] == {FUTURE: 2}
+    put(w, "shop_00", 2, "mended", now(w))
+    report = w.must_sync()
+    assert (counted(report), report.shards["shop_00"].notes) == ((1, 1, 0, 0), (f"1 rows have {FUTURE}: no window takes them",))
+    w.on("shop_00", "DELETE FROM orders WHERE id = 3")
+    assert counted(w.must_sync()) == (0, 0, 0, 0)
+    assert (w.warehouse("SELECT unreachable FROM shardlake.positions"), status(w)["unreachable"]) == ([({},)], {})
+    assert w.target("id, status") == [(1, "now"), (2, "mended")]
+
+
+@BOTH
+def test_a_day_in_the_future_is_counted_too_and_tomorrow_is_none(world: WorldMaker, source: str) -> None:
+    columns = {"id": "bigint", "status": "text", "updated_on": "date"}
+    w = shop(world, source, cursor="updated_on date NOT NULL", source={"cursor": "updated_on"}, columns=columns)
+    put(w, "shop_00", 1, "long ago", date(2026, 1, 1))
+    put(w, "shop_00", 2, "tomorrow", now(w).date() + timedelta(days=1))
+    put(w, "shop_00", 3, "the last day", date(9999, 12, 31))
+    w.must_sync()
+    assert w.warehouse("SELECT unreachable FROM shardlake.positions") == [({"a cursor in the future (updated_on)": 1},)]
+    assert w.target("id") == [(1,)]
+
+
+@BOTH
+def test_rows_whose_cursor_is_no_time_are_read_by_each_run_as_those_without_one(world: WorldMaker, source: str) -> None:
+    w = shop(world, source)
+    put(w, "shop_00", 1, "old", "2026-01-01")
+    w.must_sync()
+
+    def write(status: str) -> None:
+        if source == "postgres":
+            put(w, "shop_00", 2, status, "-infinity")
+            return
+        with closing(w.source.connect(w.database("shop_00"), sql_mode="")) as session:
+            session.cursor().execute("REPLACE INTO orders VALUES (2, %s, NULL, '0000-00-00 00:00:00', NULL)", (status,))
+
+    write("has no time")
+    put(w, "shop_00", 3, "has one", now(w))
+    report = w.must_sync()
+    if source == "mysql":  # the target's type holds no zero date: each run says so
+        assert (counted(report), report.shards["shop_00"].rejected) == ((2, 1, 0, 0), 1)
+        assert w.must_sync().shards["shop_00"].rejected == 1
+        assert w.rejects()[-1][:3] == ("shop_00", {"id": "2"}, "updated_at")
+        assert w.target("id") == [(1,), (3,)]
+        with closing(w.source.connect(w.database("shop_00"))) as session:
+            session.cursor().execute("UPDATE orders SET updated_at = utc_timestamp(6) WHERE id = 2")
+        assert counted(w.must_sync()) == (1, 1, 0, 0)
+    else:
+        assert counted(report) == (2, 2, 0, 0)
+        assert counted(w.must_sync()) == (1, 0, 1, 0)
+        write("changed")
+        assert counted(w.must_sync()) == (1, 1, 0, 0)
+        assert w.target("id, status, updated_at::text", "id")[1] == (2, "changed", "-infinity")
+        put(w, "shop_00", 2, "has no time", now(w))
+        assert counted(w.must_sync()) == (1, 1, 0, 0)
+    assert counted(w.must_sync()) == (0, 0, 0, 0)
+    assert w.target("id, status") == [(1, "old"), (2, "has no time"), (3, "has one")]
+
+
+@BOTH
+def test_an_open_transaction_is_named_by_the_status_and_the_lag_grows_by_the_sources_time(world: WorldMaker, source: str) -> None:
+    w = shop(world, source, freshness="3s")
+    put(w, "shop_00", 1, "old", "2026-01-01")
+    w.must_sync()
+    with closing(hold(w)) as session:
+        session.cursor().execute("SELECT 1 FROM orders")
+        session.cursor().execute("INSERT INTO orders VALUES (2, 'late', NULL, %s, NULL)", (began := now(w),))
+        time.sleep(3.5)
+        w.must_sync()
+        first = status(w)
+        time.sleep(2)
+        w.must_sync()
+        later = status(w)
+        session.commit()
+    for line in (first, later):
+        assert (line["last_state"], line["last_error"], line["problem"]) == ("nothing", None, "staler than 0:00:03")
+        found = re.fullmatch(r"an open transaction on shop_00 since (\S+ \S+) UTC", line["held_by"])
+        assert found is not None, line
+        assert timedelta() <= began - datetime.fromisoformat(found[1]) < timedelta(seconds=3)  # InnoDB's times are of whole seconds
+    assert first["lag_seconds"] > 3
+    assert later["lag_seconds"] - first["lag_seconds"] > 2
+    time.sleep(INNODB_LISTS)
+    w.must_sync()
+    position = w.warehouse("SELECT held_by, now() - complete_to < interval '3s' FROM shardlake.positions")
+    assert position == [(None, True)]
+    assert w.target("id, status") == [(1, "old"), (2, "late")]
+
+
+def test_a_transaction_that_holds_numbers_is_named_and_the_lag_grows(world: WorldMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shardlake.source.sql.plan.PATIENCE", 0.3)
+    columns = {"id": "bigint", "status": "text", "revision": "bigint"}
+    w = shop(world, "postgres", cursor="revision bigint NOT NULL", source={"cursor": "revision"}, columns=columns)
+    put(w, "shop_00", 1, "a", 1)
+    w.must_sync()
+    complete = w.warehouse("SELECT complete_to FROM shardlake.positions")
+    assert complete != [(None,)]
+    with closing(hold(w)) as session:
+        session.execute("INSERT INTO orders VALUES (2, 'late', NULL, 2, NULL)")
+        put(w, "shop_00", 3, "committed meanwhile", 3)
+        time.sleep(2.5)
+        w.must_sync()
+        (line,) = w.warehouse("SELECT complete_to, held_by FROM shardlake.positions")
+        assert [line[:1]] == complete
+        assert str(line[1]).startswith("an open transaction on shop_00 since ")
+        session.commit()
+    w.must_sync()
+    assert w.target("id") == [(1,), (2,), (3,)]
+    assert w.warehouse("SELECT held_by FROM shardlake.positions") == [(None,)]
+
+
 # --- extract.sql -----------------------------------------------------------------------------------------------------
 JOIN = """
 SELECT o.id, o.status, c.name AS customer, o.updated_at AS order_updated, c.updated_at AS customer_updated
@@ -291,6 +427,8 @@ def test_a_first_load_closes_windows_early_and_commits_as_it_goes(world: WorldMa
     with broken_at("merge.started", passage=3), pytest.raises(RuntimeError, match=r"merge\.started"):
         w.sync()
     assert w.target("count(*), max(id)") == [(200, 200)]
+    ((upper,),) = set(w.windows("upper"))
+    assert w.warehouse("SELECT shown, complete_to FROM shardlake.positions") == [(f"scanning to {upper}", None)]
     put(w, "shop_00", 50, "behind the scan", now(w))
     put(w, "shop_00", 320, "before the scan", now(w))
     assert w.must_sync().shards["shop_00"].windows == 3  # and what has changed meanwhile, in a window of its own
@@ -315,6 +453,7 @@ def test_a_window_that_was_left_is_finished_before_a_new_one(world: WorldMaker, 
         w.sync()
     assert len(unfinished(w)) == 1
     bound = w.windows("upper")
+    assert w.warehouse("SELECT shown FROM shardlake.positions") == ([] if place == "window.opened" else bound)
     put(w, "shop_00", 2, "second", now(w))
     report = w.must_sync()
     assert (report.shards["shop_00"].windows, counted(report)) == (2, (2, 2, 0, 0))
