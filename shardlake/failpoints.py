@@ -10,7 +10,7 @@ from collections import Counter
 
 NAMES = (
     "window.opened", "extract.chunk", "extract.written", "extract.recorded", "stage.copied", "merge.started",
-    "merge.cast", "merge.before_commit", "merge.committed", "swap.before_commit", "swap.committed",
+    "merge.cast", "merge.before_commit", "merge.committed", "merge.recorded", "swap.before_commit", "swap.committed",
     "lake.opened", "lake.encoded", "lake.recorded", "lake.put", "lake.tombstones", "lake.merged", "lake.registered", "lake.before_publish", "lake.published",
 )  # fmt: skip
 _passed: Counter[str] = Counter()

@@ -12,6 +12,8 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from shardlake.errors import AccountingError
+
 Connection = psycopg.Connection[Any]
 WAREHOUSE = "warehouse"
 """The sink that is the view's warehouse table."""
@@ -40,6 +42,17 @@ class Applied:
     rejected: int = 0
     removed: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def require(self, place: str) -> None:
+        """That both equations hold. Raises AccountingError with the `place` and the figures."""
+        sums = self.merged + self.unchanged + self.superseded + self.rejected
+        if self.raw_rows != self.shaped + self.shape_rejected or self.view_rows != sums:
+            raise AccountingError(
+                f"{place}: rows do not add up: read {self.raw_rows}, shaped {self.shaped}, rejected in shape {self.shape_rejected};"
+                f" view rows {self.view_rows}, merged {self.merged}, unchanged {self.unchanged}, superseded {self.superseded},"
+                f" rejected {self.rejected}",
+                hint="Nothing was committed. Run it again; if it comes back, please report it.",
+            )
 
     def counts(self) -> dict[str, int]:
         """The counts without the seconds."""
@@ -81,6 +94,14 @@ def record_applied(connection: Connection, view: str, sink: str, window_id: int,
         f" {', '.join(f'{n} = excluded.{n}' for n in values)}",
         {**values, "view": view, "sink": sink, "window_id": window_id},
     )
+
+
+def ledger_id(connection: Connection) -> UUID:
+    """What tells this ledger from another: a sink elsewhere writes it into its marks."""
+    row = connection.execute("SELECT ledger_id FROM shardlake.identity").fetchone()
+    assert row is not None
+    found: UUID = row[0]
+    return found
 
 
 _LACKS = (

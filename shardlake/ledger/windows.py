@@ -74,6 +74,15 @@ def load(connection: Connection, window_id: int) -> Window:
     )
 
 
+def among(connection: Connection, feed: str, partitions: list[str], window_ids: list[int]) -> list[int]:
+    """Those of the windows that belong to partitions of a feed."""
+    rows = connection.execute(
+        "SELECT window_id FROM shardlake.windows WHERE feed = %s AND partition = ANY(%s) AND window_id = ANY(%s)",
+        (feed, partitions, window_ids),
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
 def open_window(
     connection: Connection,
     run_id: UUID,

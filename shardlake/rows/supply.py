@@ -3,15 +3,19 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from uuid import UUID
 
 from shardlake.connection.lake import Lake
 from shardlake.envelope import Envelope
 from shardlake.errors import AccountingError, ContractError
-from shardlake.ledger import rejects, windows
+from shardlake.failpoints import failpoint
+from shardlake.ledger import rejects, sinks, windows
 from shardlake.ledger.database import Warehouse
+from shardlake.ledger.sinks import Applied, Brought
 from shardlake.ledger.windows import Window
 from shardlake.raw import files as raw
 from shardlake.raw.store import open_store
+from shardlake.rows.account import record, require_claim
 from shardlake.rows.spool import Spool
 from shardlake.rows.window_rows import WindowRows
 from shardlake.shape.chunk import Shaped, shape
@@ -41,15 +45,58 @@ class Supply:
         """The columns of the view's sinks, by what the window's versions are."""
         return target_columns(self.view, version_type(window.extent.version_kind or ""))
 
-    def rows(self, window: Window, *, everything: bool = False, lacking_is_null: bool = False) -> WindowRows:
-        """The window's rows as every sink gets them: shaped, and judged where no rule is sure; `everything` has all judged."""
+    def rows(self, window: Window, *, everything: bool = False, printing: bool | None = None, lacking_is_null: bool = False) -> WindowRows:
+        """The window's rows as every sink gets them: shaped, and judged where no rule is sure; `everything` has all judged.
+
+        With `printing` those that were judged come as Postgres prints them, as they do for a lake.
+        """
         chunks = partial(self.chunks, window, lacking_is_null=lacking_is_null)
         with self.ledger.connection() as connection:
             settles = rejects.any_open(connection, self.view.name, window.partition, window.window_id)
         return WindowRows(
             self.view, window, self.columns(window), self.zone, self.ledger, chunks,
-            everything=everything, printing=bool(self.view.lake.layouts), settles=settles,
+            everything=everything, printing=bool(self.view.lake.layouts) if printing is None else printing, settles=settles,
         )  # fmt: skip
+
+    def applied(self, window: Window, rows: WindowRows, *, merged: int, unchanged: int, superseded: int, removed: int = 0) -> Applied:
+        """What became of a window's rows, which were gone through; the verdicts are the sink's own counts. Raises AccountingError."""
+        if not rows.gone_through:
+            raise AccountingError(f"{self._place(window)}: its rows were not gone through to their end", hint="Nothing was committed.")
+        return Applied(
+            rows.raw_rows, rows.shaped, rows.shape_rejected, rows.view_rows, merged, unchanged, superseded, rows.rejected, removed
+        )
+
+    def may_commit(self, window: Window, run_id: UUID, applied: Applied) -> None:
+        """The last thing before a sink's own commit, where that is not the ledger's. Raises AccountingError, ClaimLost."""
+        applied.require(self._place(window))
+        with self.ledger.connection() as connection:
+            require_claim(connection, window, run_id)
+        failpoint("merge.before_commit")
+
+    def record(self, sink: str, window: Window, run_id: UUID, rows: WindowRows, applied: Applied) -> None:
+        """Behind a sink's own commit: write it down in the ledger. Of a window that an earlier run has applied and not written down
+        the rows are gone through once more, for the rejects. Raises ClaimLost, AccountingError.
+        """
+        failpoint("merge.committed")
+        if not rows.gone_through:
+            for _ in rows:
+                pass
+        with self.ledger.connection() as connection, connection.transaction():
+            record(connection, self.view.name, sink, window, run_id, rows, applied)
+        failpoint("merge.recorded")
+
+    def ledger_id(self) -> UUID:
+        """What tells this ledger from another, for the marks of a sink's own."""
+        with self.ledger.connection() as connection:
+            return sinks.ledger_id(connection)
+
+    def brought(self, sink: str, run_id: UUID) -> list[Brought]:
+        """What the run's windows brought into the sink, by the ledger: what the switch of a replace is counted against."""
+        with self.ledger.connection() as connection:
+            return sinks.brought(connection, self.view.name, sink, run_id)
+
+    def _place(self, window: Window) -> str:
+        return f"{self.view.name}, {window.partition}, window {window.window_id}"
 
     def passing(self, window: Window, rows: WindowRows) -> Iterator[Shaped]:
         """The rows on their way to a sink, of which what passes is kept for others."""

@@ -81,8 +81,14 @@ def open_job(view: View, connect: Callable[[str], Connection], ledger: str | Non
 def open_ledger(view: View, connect: Callable[[str], Connection], named: str | None = None) -> Warehouse:
     """The ledger's database: the one that `ledger:` or SHARDLAKE_LEDGER names, else that of the view's warehouse. Raises SpecError."""
     reference = named or ledger_reference(connections_file()) or view.warehouse.connection
+    found = connect(reference)
     where = "ledger" if reference != view.warehouse.connection else f"{view.name}: warehouse.connection"
-    return open_warehouse(expect(connect(reference), PostgresWarehouse, where))
+    if not isinstance(found, PostgresWarehouse) and found.purpose == "warehouse":
+        raise SpecError(
+            f"{view.name}: the ledger cannot be kept in {reference}, a {found.slug}",
+            hint=f"Name a {PostgresWarehouse.slug} for it: `ledger:` in the connections file, or SHARDLAKE_LEDGER.",
+        )
+    return open_warehouse(expect(found, PostgresWarehouse, where))
 
 
 def _keep(view: View, zone: str, spool: Spool, window: Window, chunks: Iterator[Shaped]) -> Iterator[Shaped]:

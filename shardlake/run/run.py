@@ -150,12 +150,12 @@ class Run:
         self._put_off.add(table)
 
     def _maintain_raw(self) -> None:
-        """Make `raw.<view>` known, and keep it to its retention."""
+        """Make `raw.<feed>` known, and keep it to its retention."""
         try:
             register_raw(self.job.supply)
             sweep(self.job.supply, orphans=False)
         except ShardlakeError as error:
-            self.report.error = self.report.error or f"raw.{self.job.view.name}: {error}"
+            self.report.error = self.report.error or f"raw.{self.job.feed}: {error}"
 
     def wrote(self, table: str, written: list[Written]) -> None:
         """A lake table's commits were published."""

@@ -35,6 +35,11 @@ class SourceSpec(Spec):
         return True
 
     @property
+    def tells_deletes(self) -> bool:
+        """Whether its rows say themselves, by their envelope, that a key is gone; where they do not, the view's `deletes` may."""
+        return False
+
+    @property
     def version_field(self) -> str | None:
         """The one source column that is the version of a row as it stands, if one is."""
         return None

@@ -187,7 +187,7 @@ class View(Operation):
             raise ValueError("warehouse.write: `replace` loads whole tables; take away `cursor` and `deletes`, or use `merge`")
         if write != "replace" and not changes:
             raise ValueError(f"source.cursor: `{write}` needs a cursor; for a table without one use `warehouse.write: replace`")
-        if write == "append" and (self.explode or self.deletes):
+        if write == "append" and (self.deletes or self.in_units):
             raise ValueError("warehouse.write: `append` is for rows that never change; use `merge` with explode or deletes")
 
     def target_of(self, source_column: str) -> str | None:
@@ -206,6 +206,11 @@ class View(Operation):
             return self.warehouse.key
         own = tuple(str(self.target_of(c)) for c in self.source.primary_key)
         return ("_shard", *own, *((self.index_column,) if self.index_column else ()))
+
+    @property
+    def in_units(self) -> bool:
+        """Whether rows come and go in units: an exploded parent's elements, or a row that may be deleted at its source."""
+        return bool(self.explode or self.source.tells_deletes or (self.deletes and self.deletes.mode == "apply"))
 
     @property
     def unit_key(self) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ def merge_batch(connection: Connection, view: View, sink: str, table: CurrentTab
     """
     rows = batch.rename({n: folded(n) for n in batch.columns})
     keys = Keys.of(view)
-    units = bool(view.explode or (view.deletes and view.deletes.mode == "apply"))
+    units = view.in_units
     known = tombstones.known(connection, view.name, sink, unit_text(rows, keys)) if units else _UNKNOWN
     change = decide(keys, table, rows, known)
     for verdict, windows in change.verdicts.items():

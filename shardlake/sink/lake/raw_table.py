@@ -1,4 +1,4 @@
-"""`raw.<view>`: the rows as they were read, as a table by load date and shard."""
+"""`raw.<feed>`: the rows as they were read, as a table by load date and shard. A feed is a view's own, or several share it."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ def register_raw(supply: Supply) -> None:
         files = lake_raw.unregistered(connection, supply.feed)
         if not files:
             return
-        table = raw_table(supply.view, parquet_schema(open_store(supply.lake), files[0][1]))
+        table = raw_table(supply.feed, parquet_schema(open_store(supply.lake), files[0][1]))
         if found := ledger.table(connection, table.database, table.name):
             columns = {**dict(from_json(table.database, table.name, found[2]).columns), **dict(table.columns)}
             table = replace(table, columns=tuple(columns.items()))
@@ -25,5 +25,5 @@ def register_raw(supply: Supply) -> None:
             (day, shard): f"{table.location}/{segment('load_date', day)}/{segment('shard', shard)}" for _, _, day, shard in files
         }
         with connection.transaction():
-            register(connection, supply.lake, supply.view.name, "", [table], partitions)
+            register(connection, supply.lake, supply.feed, "", [table], partitions)
             lake_raw.registered(connection, list({window_id for window_id, *_ in files}))

@@ -119,10 +119,10 @@ def latest_of(view: View, layout: Layout, table: LakeTable) -> LakeTable:
     return LakeTable(table.database, f"{layout.table}_latest", "view", tuple(kept), (), "", sql)
 
 
-def raw_table(view: View, schema: pa.Schema) -> LakeTable:
-    """`raw.<view>`: the rows as they were read."""
+def raw_table(feed: str, schema: pa.Schema) -> LakeTable:
+    """`raw.<feed>`: the rows as they were read."""
     columns = tuple((folded(f.name), glue_type(_plain(f.type))) for f in schema)
-    return LakeTable("raw", view.name, "parquet", columns, (("load_date", "date"), ("shard", "string")), f"raw/{view.name}")
+    return LakeTable("raw", feed, "parquet", columns, (("load_date", "date"), ("shard", "string")), f"raw/{feed}")
 
 
 def _plain(type_: pa.DataType) -> pa.DataType:

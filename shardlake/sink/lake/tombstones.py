@@ -12,6 +12,8 @@ from shardlake.sink.lake.keys import Keys
 Connection = psycopg.Connection[Any]
 UNIT = "_shardlake_unit"
 GONE_AT, GONE_BY = "_gone_at", "_gone_by"
+_MILLION = pl.Series([1_000_000], dtype=pl.Int128)
+"""As a Series: polars multiplies none of Int128 by a number of Python's."""
 _EMPTY = pl.DataFrame(schema={UNIT: pl.String, GONE_AT: pl.Int128, GONE_BY: pl.String})
 
 
@@ -71,7 +73,7 @@ def version_number(version: pl.Series) -> pl.Series:
     if isinstance(version.dtype, pl.Datetime):
         return version.dt.epoch("us").cast(pl.Int128)
     if version.dtype == pl.Date:
-        return version.to_physical().cast(pl.Int128) * 1_000_000
+        return version.to_physical().cast(pl.Int128) * _MILLION
     if isinstance(version.dtype, pl.Decimal):
         return version.cast(pl.Decimal(38, 6)).to_physical().cast(pl.Int128)
-    return version.cast(pl.Int128, strict=False) * 1_000_000
+    return version.cast(pl.Int128, strict=False) * _MILLION

@@ -33,7 +33,7 @@ class Written:
 
 def of_units(sql: MergeSql) -> bool:
     """Whether rows come and go together, so that a window may take rows away: exploded ones, and those that are deleted."""
-    return sql.view.warehouse.write == "merge" and bool(sql.view.explode or (sql.view.deletes and sql.view.deletes.mode == "apply"))
+    return sql.view.warehouse.write == "merge" and sql.view.in_units
 
 
 def apply(connection: Connection, sql: MergeSql, expected: int, *, alone: bool) -> Written:

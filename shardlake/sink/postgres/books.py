@@ -11,10 +11,11 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from shardlake.failpoints import failpoint
-from shardlake.ledger import claims, sinks
+from shardlake.ledger import sinks
 from shardlake.ledger.database import Warehouse
 from shardlake.ledger.sinks import WAREHOUSE, Applied
 from shardlake.ledger.windows import Window
+from shardlake.rows.account import record, require_claim
 from shardlake.rows.window_rows import WindowRows
 from shardlake.view.view import View
 
@@ -51,7 +52,7 @@ class Books:
             self._write(connection, rows, applied)
             return
         with self._ledger.connection() as other:
-            self._require_claim(other)
+            require_claim(other, self._window, self._run_id)
         connection.execute(
             "INSERT INTO shardlake.applied_windows (ledger_id, view, window_id, counts) VALUES (%s, %s, %s, %s)"
             " ON CONFLICT (ledger_id, view, window_id) DO UPDATE SET counts = excluded.counts, applied_at = now()",
@@ -71,17 +72,8 @@ class Books:
             return sinks.applied(connection, self._view.name, WAREHOUSE, self._window.window_id) is not None
 
     def _write(self, connection: Connection, rows: WindowRows, applied: Applied) -> None:
-        self._require_claim(connection)
-        rows.record(connection)
-        sinks.record_applied(connection, self._view.name, WAREHOUSE, self._window.window_id, applied)
-
-    def _require_claim(self, connection: Connection) -> None:
-        if self._window.backfill is None:  # a backfill takes no claim on a partition
-            claims.require(connection, self._window.feed, self._window.partition, self._run_id)
+        record(connection, self._view.name, WAREHOUSE, self._window, self._run_id, rows, applied)
 
     def _ledger_id(self) -> UUID:
         with self._ledger.connection() as connection:
-            row = connection.execute("SELECT ledger_id FROM shardlake.identity").fetchone()
-        assert row is not None
-        found: UUID = row[0]
-        return found
+            return sinks.ledger_id(connection)

@@ -10,7 +10,7 @@ import psycopg
 from shardlake.connection.kinds import Connection, expect
 from shardlake.connection.postgres import PostgresWarehouse
 from shardlake.errors import SourceFailed, StagingLost
-from shardlake.ledger import sinks
+from shardlake.ledger import sinks, windows
 from shardlake.ledger.database import Warehouse, open_warehouse
 from shardlake.ledger.sinks import WAREHOUSE, Applied
 from shardlake.ledger.windows import Window
@@ -21,7 +21,7 @@ from shardlake.sink.postgres.books import Books
 from shardlake.sink.postgres.merge import Uncastable, merge
 from shardlake.sink.postgres.merge_sql import MergeSql
 from shardlake.sink.postgres.names import target
-from shardlake.sink.postgres.stage import DirectCopy, NoDirectCopy, Staged, can_copy_directly, drop_orphans, stage
+from shardlake.sink.postgres.stage import DirectCopy, NoDirectCopy, Staged, can_copy_directly, drop_staging, stage, staged_windows
 from shardlake.sink.postgres.target import ensure_target, plan_ddl, prepare_database
 from shardlake.view.columns import TargetColumn, target_columns, version_type
 
@@ -108,9 +108,14 @@ class PostgresSink:
             replace.swap(connection, self._view, run_id, columns, list(missing), brought)
 
     def clear(self, partitions: list[str]) -> None:
-        """See Sink."""
+        """See Sink: staging tables, since rows are staged again from raw, and a replace's new tables."""
         with self._database.connection() as connection:
-            drop_orphans(connection, self._supply.feed, partitions)
+            staged = staged_windows(connection)
+        with self._supply.ledger.connection() as connection:
+            orphans = windows.among(connection, self._supply.feed, partitions, staged) if staged else []
+        with self._database.connection() as connection:
+            for window_id in orphans:
+                drop_staging(connection, window_id)
             if self._replaces and partitions:
                 replace.drop_leftovers(connection, self._view)
 

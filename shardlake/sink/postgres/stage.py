@@ -65,7 +65,7 @@ def staging_columns(view: View) -> tuple[str, ...]:
 
 def can_copy_directly(view: View) -> bool:
     """Whether its values can be sent as they are: arrays, units and a few rare types need the merge's statements."""
-    return not (view.explode or (view.deletes and view.deletes.mode == "apply")) and all(can_encode(c.type) for c in view.columns.values())
+    return not view.in_units and all(can_encode(c.type) for c in view.columns.values())
 
 
 def stage(
@@ -156,17 +156,10 @@ def _copying(connection: Connection, table: str, columns: tuple[str, ...], direc
         copied.taken = cursor.rowcount
 
 
-def drop_orphans(connection: Connection, feed: str, partitions: list[str]) -> None:
-    """Remove the staging tables that a run or a replay that was killed has left behind: rows are staged again from raw.
-
-    The caller holds the claims on the partitions, so that nobody else is about to merge from them.
-    """
-    rows = connection.execute(
-        "SELECT w.window_id FROM pg_tables t JOIN shardlake.windows w ON w.window_id = substring(t.tablename FROM '^w(\\d+)$')::bigint"
-        " WHERE t.schemaname = %s AND w.feed = %s AND w.partition = ANY(%s)", (STAGING, feed, partitions)
-    ).fetchall()  # fmt: skip
-    for (window_id,) in rows:
-        drop_staging(connection, window_id)
+def staged_windows(connection: Connection) -> list[int]:
+    """The windows that have a staging table here."""
+    rows = connection.execute("SELECT substring(tablename FROM '^w(\\d+)$')::bigint FROM pg_tables WHERE schemaname = %s", (STAGING,))
+    return [row[0] for row in rows.fetchall() if row[0] is not None]
 
 
 def drop_staging(connection: Connection, window_id: int) -> None:
