@@ -19,6 +19,7 @@ from shardlake.raw.files import RawTarget, folder_of
 from shardlake.run.contract import columns_as_null
 from shardlake.run.job import Job
 from shardlake.sink.lake import commit as lake
+from shardlake.sink.lake import lacking
 from shardlake.sink.lake.commit import Written
 from shardlake.source.door import Plan, Rereads
 
@@ -196,12 +197,12 @@ def write(job: Job, run_id: UUID, table: str, *, full: bool = False) -> list[Wri
     found: list[Written] = []
     layout = job.view.lake.layout(table)
     while not full or lake.due(job.supply, layout):
-        for window in [] if full else lake.removed(job.supply, run_id, layout):
+        for window in [] if full else lacking.removed(job.supply, run_id, layout):
             read_again(job, window)
         try:
             written = lake.write(job.supply, run_id, layout)
         except FileGone:
-            gone = lake.lost(job.supply, run_id, layout)
+            gone = lacking.lost(job.supply, run_id, layout)
             if not gone:
                 raise
             for window in gone:

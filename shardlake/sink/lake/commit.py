@@ -18,15 +18,12 @@ import psycopg
 import pyarrow as pa
 from obstore.store import ObjectStore
 
-from shardlake.errors import AccountingError, FileGone, LakeUnavailable
+from shardlake.errors import AccountingError, LakeUnavailable
 from shardlake.failpoints import failpoint
 from shardlake.ledger import lake as ledger
 from shardlake.ledger import windows
-from shardlake.ledger.extent import RawFile
 from shardlake.ledger.lake import Commit, Counts, LakeFile
-from shardlake.ledger.sinks import Pending, layout_sink, pending
-from shardlake.ledger.windows import Window
-from shardlake.raw.files import read_chunk
+from shardlake.ledger.sinks import layout_sink, pending
 from shardlake.raw.store import address, open_store, remove
 from shardlake.rows.spool import MOST, scratched
 from shardlake.rows.supply import Supply
@@ -35,6 +32,7 @@ from shardlake.sink.lake.catalogue import register
 from shardlake.sink.lake.current import CurrentTable, merge_batch
 from shardlake.sink.lake.files import encode, stored
 from shardlake.sink.lake.history import Replacing
+from shardlake.sink.lake.lacking import lacking
 from shardlake.sink.lake.partition import Values, folder, unfit
 from shardlake.sink.lake.rewrite import Rewrite
 from shardlake.sink.lake.rows import batches, chunks
@@ -83,31 +81,6 @@ def due(supply: Supply, layout: Layout) -> bool:
         waiting = pending(connection, supply.view.name, layout_sink(layout.table), supply.feed, empty=False)
     spooled = supply.spool.held([w.window_id for w in waiting]) if supply.spool else 0
     return sum(w.raw_bytes for w in waiting) >= LARGEST or spooled >= SPOOLED
-
-
-def removed(supply: Supply, run_id: UUID, layout: Layout) -> list[Window]:
-    """The windows that the layout lacks and of which raw is gone, oldest first."""
-    with supply.ledger.connection() as connection:
-        found = [windows.load(connection, w.window_id) for w in _lacking(connection, supply, run_id, layout) if w.removed]
-    return [w for w in found if w.raw_removed]
-
-
-def lost(supply: Supply, run_id: UUID, layout: Layout) -> list[Window]:
-    """The windows of which the ledger knows raw files that are not where it says, of those that the layout lacks. Looks at each."""
-    store = open_store(supply.lake)
-    with supply.ledger.connection() as connection:
-        commit = ledger.unfinished(connection, supply.view.name, layout.table)
-        waiting = {w.window_id for w in (*_lacking(connection, supply, run_id, layout), *(commit.windows if commit else ()))}
-        found = [windows.load(connection, window_id) for window_id in sorted(waiting)]
-    return [w for w in found if w.raw_removed or not all(_sound(store, file) for file in w.files)]
-
-
-def _sound(store: ObjectStore, file: RawFile) -> bool:
-    try:
-        read_chunk(store, file)
-    except FileGone:
-        return False
-    return True
 
 
 def write(supply: Supply, run_id: UUID, layout: Layout) -> Written | None:
@@ -258,7 +231,7 @@ def recorder(connection: Connection, supply: Supply, layout: Layout, commit: Com
 def _next(connection: Connection, supply: Supply, run_id: UUID, layout: Layout) -> tuple[Commit | None, bool]:
     """The commit that was broken off, or else a new one of the oldest windows; and whether there are more."""
     whole = layout.mode_in(supply.view.warehouse.write) == "replace"
-    waiting = [w for w in _lacking(connection, supply, run_id, layout) if not w.removed]
+    waiting = [w for w in lacking(connection, supply, run_id, layout) if not w.removed]
     if commit := ledger.unfinished(connection, supply.view.name, layout.table):
         return commit, bool(waiting)
     if not waiting:
@@ -266,12 +239,6 @@ def _next(connection: Connection, supply: Supply, run_id: UUID, layout: Layout) 
     sizes = list(accumulate(w.raw_bytes for w in waiting))
     count = len(waiting) if whole else max(1, sum(size <= LARGEST for size in sizes))
     return ledger.open_commit(connection, run_id, supply.view.name, layout.table, waiting[:count]), count < len(waiting)
-
-
-def _lacking(connection: Connection, supply: Supply, run_id: UUID, layout: Layout) -> list[Pending]:
-    """The windows that the layout lacks, oldest first; of one that is replaced, those of the run."""
-    of_run = run_id if layout.mode_in(supply.view.warehouse.write) == "replace" else None
-    return pending(connection, supply.view.name, layout_sink(layout.table), supply.feed, of_run=of_run, empty=False)
 
 
 @contextmanager
