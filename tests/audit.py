@@ -46,13 +46,13 @@ _UNWRITTEN = """
 
 def audit(world: World) -> None:
     """Every window's rows add up, its rejects are as many as it counts, and its raw files hold what the ledger says."""
-    if world.warehouse("SELECT to_regclass('shardlake.windows')::text") == [(None,)]:
+    if world.ledger("SELECT to_regclass('shardlake.windows')::text") == [(None,)]:
         return
-    assert world.warehouse(_UNEQUAL) == []
-    assert world.warehouse(_UNEQUAL_IN_A_LAYOUT) == []
-    assert world.warehouse(_REJECTED_UNAPPLIED) == []
-    assert world.warehouse(_UNWRITTEN) == []
-    for key, rows in [] if world.lake else world.warehouse("SELECT key, rows FROM shardlake.files"):
+    assert world.ledger(_UNEQUAL) == []
+    assert world.ledger(_UNEQUAL_IN_A_LAYOUT) == []
+    assert world.ledger(_REJECTED_UNAPPLIED) == []
+    assert world.ledger(_UNWRITTEN) == []
+    for key, rows in [] if world.lake else world.ledger("SELECT key, rows FROM shardlake.files"):
         assert pq.read_metadata(world.folder / "lake" / key).num_rows == rows, key
 
 
@@ -66,7 +66,7 @@ def leftovers(world: World) -> list[str]:
 
 def unfinished(world: World) -> list[tuple[object, ...]]:
     """(partition, status) of the windows that are not read, or not in the warehouse."""
-    return world.warehouse(
+    return world.ledger(
         "SELECT partition, status FROM shardlake.windows w WHERE status = 'open' OR status = 'read' AND NOT EXISTS"
         " (SELECT FROM shardlake.sink_windows s WHERE s.window_id = w.window_id AND s.sink = 'warehouse') ORDER BY 1"
     )

@@ -25,9 +25,12 @@ from shardlake.run.job import Job, open_job
 from shardlake.run.report import RunReport
 from shardlake.run.sync import sync
 from shardlake.sink.lake.query import query
+from shardlake.sink.postgres.target import prepare_database
 from shardlake.view.view import View
 
 _numbers = itertools.count(1)
+LEDGER = "postgres-warehouse/ledger"
+"""The connection of a world's ledger that is apart."""
 ROOT = Path(__file__).parent.parent
 
 ORDERS_TABLE = (
@@ -75,7 +78,10 @@ def orders_view(**changes: Any) -> dict[str, Any]:
 
 @dataclass
 class World:
-    """Shards, warehouse, lake and a view; `sync()` runs the engine in this process, `command()` the real command."""
+    """Shards, warehouse, lake and a view; `sync()` runs the engine in this process, `command()` the real command.
+
+    With `ledger_apart` the ledger is in a database of its own, else it is in the warehouse's.
+    """
 
     source: MariaDB | Postgres
     warehouse_server: Postgres
@@ -86,20 +92,30 @@ class World:
     lake: dict[str, Any] = field(default_factory=dict)
     prefix: str = ""
     warehouse_database: str = ""
+    ledger_apart: bool = False
+    ledger_database: str = ""
 
     def __post_init__(self) -> None:
         number = next(_numbers)
         self.prefix = f"t{os.getpid()}_{number}_"
         self.warehouse_database = f"w{os.getpid()}_{number}"
-        self.warehouse_server.execute(f'CREATE DATABASE "{self.warehouse_database}"')
+        self.ledger_database = f"{self.warehouse_database}_ledger" if self.ledger_apart else self.warehouse_database
+        for database in {self.warehouse_database, self.ledger_database}:
+            self.warehouse_server.execute(f'CREATE DATABASE "{database}"')
         for shard in self.shards:
             self.create_shard(shard)
 
     def close(self) -> None:
-        """Give back the warehouse's connections, which the engine keeps for as long as its process lives."""
+        """Give back the connections to warehouse and ledger, which the engine keeps for as long as its process lives."""
         warehouse = self.connect("postgres-warehouse/main")
         assert isinstance(warehouse, PostgresWarehouse)
-        open_warehouse(warehouse).close()
+        if self.ledger_apart:
+            ledger = self.connect(LEDGER)
+            assert isinstance(ledger, PostgresWarehouse)
+            open_warehouse(warehouse, prepare_database).close()
+            open_warehouse(ledger).close()
+        else:
+            open_warehouse(warehouse).close()
 
     # --- the shards --------------------------------------------------------------------------------------------------
     @property
@@ -131,10 +147,12 @@ class World:
             base = plain.rsplit("/", 1)[0]
             shards = {shard: f"{base}/{self.database(shard)}" for shard in self.shards}
         target, secret = _without_password(self.warehouse_server.url(database=self.warehouse_database))
+        apart, _ = _without_password(self.warehouse_server.url(database=self.ledger_database))
         return {
             f"{slug}/shop": {"shards": shards, "password": password, "connect_timeout": "3s", **self.connection_changes},
             "postgres-warehouse/main": {"url": target, "password": secret},
             "athena-lake/main": self.lake or {"url": str(self.folder / "lake")},
+            **({LEDGER: {"url": apart, "password": secret}} if self.ledger_apart else {}),
         }
 
     def connect(self, reference: str) -> Connection:
@@ -154,18 +172,19 @@ class World:
         (home / "view.yaml").write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
         if "sql_text" in self.view:
             (home / self.view["source"]["sql"]).write_text(self.view["sql_text"])
-        (self.folder / "connections.yaml").write_text(yaml.safe_dump(self.connections(), sort_keys=False))
+        named = {"ledger": LEDGER} if self.ledger_apart else {}
+        (self.folder / "connections.yaml").write_text(yaml.safe_dump({**self.connections(), **named}, sort_keys=False))
 
     # --- running -----------------------------------------------------------------------------------------------------
     def model(self) -> View:
         return View.model_validate(self.view)
 
     def job(self) -> Job:
-        return open_job(self.model(), self.connect)
+        return open_job(self.model(), self.connect, LEDGER if self.ledger_apart else None)
 
     def sync(self, **options: Any) -> RunReport:
         """A run of the engine, here."""
-        return sync(self.model(), self.connect, **options)
+        return sync(self.model(), self.connect, **{"ledger": LEDGER if self.ledger_apart else None, **options})
 
     def must_sync(self, **options: Any) -> RunReport:
         report = self.sync(**options)
@@ -203,9 +222,13 @@ class World:
         )
 
     # --- the ledger --------------------------------------------------------------------------------------------------
+    def ledger(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run a statement in the ledger's database."""
+        return self.warehouse_server.execute(statement, *values, database=self.ledger_database)  # type: ignore[return-value]
+
     def set_back(self, cursor: str | int, partition: str | None = None, kind: str = "datetime") -> None:
         """Move the watermark of a partition, or of all, to where a window ended at `cursor`."""
-        self.warehouse(
+        self.ledger(
             "UPDATE shardlake.positions SET position = jsonb_build_object('kind', %s::text, 'cursor', %s::text), shown = %s"
             " WHERE %s::text IS NULL OR partition = %s",
             kind, str(cursor), str(cursor), partition, partition,
@@ -213,16 +236,17 @@ class World:
 
     def watermarks(self) -> dict[str, str | None]:
         """The cursor that each partition has been read up to."""
-        return dict(self.warehouse("SELECT partition, position ->> 'cursor' FROM shardlake.positions ORDER BY 1"))
+        return dict(self.ledger("SELECT partition, position ->> 'cursor' FROM shardlake.positions ORDER BY 1"))
 
     def windows(self, columns: str, condition: str = "true") -> list[tuple[Any, ...]]:
         """Of every window, oldest first: its columns in the ledger, `state` (one that is in the warehouse is `applied`), how it
         was to be read (`scan`, `upper`), the place behind its last row (`until`), and what became of its rows there (`merged`, `unchanged`).
         """
-        return self.warehouse(f"SELECT {columns} FROM {WINDOWS} WHERE {condition} ORDER BY window_id")
+        return self.ledger(f"SELECT {columns} FROM {WINDOWS} WHERE {condition} ORDER BY window_id")
 
     # --- the outcome -------------------------------------------------------------------------------------------------
     def warehouse(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run a statement in the warehouse's database, where the ledger is, too, unless it is apart."""
         return self.warehouse_server.execute(statement, *values, database=self.warehouse_database)  # type: ignore[return-value]
 
     def target(self, columns: str = "*", order: str = "1") -> list[tuple[Any, ...]]:
@@ -238,13 +262,13 @@ class World:
 
     def rejects(self) -> list[tuple[Any, ...]]:
         """(shard, row_key, column, value, reason) of every row that the warehouse does not have, oldest first."""
-        return self.warehouse(
+        return self.ledger(
             "SELECT shard, row_key, column_name, value, reason FROM shardlake.rejects WHERE stage <> 'lake' ORDER BY reject_id"
         )
 
     def lake_rejects(self) -> list[tuple[Any, ...]]:
         """(layout, row_key, column, value, reason) of every row that a lake table cannot hold, oldest first."""
-        return self.warehouse(
+        return self.ledger(
             "SELECT layout, row_key, column_name, value, reason FROM shardlake.rejects WHERE stage = 'lake' ORDER BY reject_id"
         )
 
