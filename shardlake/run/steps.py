@@ -122,7 +122,7 @@ def read_window(job: Job, window: Window, found: Plan) -> Window:
     seconds = {"extract": round(time.perf_counter() - started - raw, 4), "raw": round(raw, 4)}
     with job.ledger.connection() as connection:
         done = Reading(reading.files, reading.position, reading.more, reading.ends_snapshot, seconds)
-        windows.record_read(connection, window, attempt, done, found.extent.held_by, _shown(window, reading, found))
+        windows.record_read(connection, window, attempt, done, found.extent.held_by, _shown(window, reading, found), run_id)
         failpoint("extract.recorded")
         return windows.load(connection, window.window_id)
 
