@@ -1,1 +1,1 @@
-"""The ledger: tables in the warehouse's `shardlake` schema that account for every window, row and reject."""
+"""The ledger: tables in the schema `shardlake` of a Postgres database that account for every window, row and reject."""

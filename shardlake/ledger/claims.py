@@ -1,4 +1,4 @@
-"""Claims: an advisory lock a view and shard, held on a connection of its own as long as a run works on the shard."""
+"""Claims: an advisory lock a feed and partition, held on a connection of its own as long as a run works on the partition."""
 
 import time
 from types import TracebackType

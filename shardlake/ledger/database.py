@@ -1,4 +1,4 @@
-"""Connections to the warehouse: a pool for the process, and psycopg's errors as ours."""
+"""Connections to the warehouse and the ledger: a pool for the process, and psycopg's errors as ours."""
 
 import os
 import re

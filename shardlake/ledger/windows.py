@@ -15,6 +15,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from shardlake.errors import ClaimLost
+from shardlake.ledger import claims
 from shardlake.ledger.extent import Extent, Json, RawFile, Reading
 
 Connection = psycopg.Connection[Any]
@@ -116,13 +117,17 @@ def begin_reading(connection: Connection, window_id: int) -> int:
     return int(row[0])
 
 
-def record_read(connection: Connection, window: Window, attempt: int, reading: Reading, held_by: str | None, shown: str | None) -> None:
+def record_read(
+    connection: Connection, window: Window, attempt: int, reading: Reading, held_by: str | None, shown: str | None, claimed_by: UUID | None
+) -> None:  # fmt: skip
     """The manifest: which files hold the window. Only what stands here was read; the partition's position moves with it.
 
-    Raises ClaimLost where another attempt at the same window has begun since.
+    Raises ClaimLost where another attempt at the same window has begun since, or the partition is not `claimed_by` the run any more.
     """
     end = reading.position or window.extent.end
     with connection.transaction():
+        if claimed_by:
+            claims.require(connection, window.feed, window.partition, claimed_by)
         row = connection.execute(
             "UPDATE shardlake.windows SET status = 'read', read_at = now(), end_position = %s, raw_rows = %s,"
             " more = CASE status WHEN 'open' THEN %s ELSE more END, ends_snapshot = CASE status WHEN 'open' THEN %s ELSE ends_snapshot END,"

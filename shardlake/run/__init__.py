@@ -1,1 +1,1 @@
-"""What uploads source, raw, shape, sinks and ledger together: runs, backfills, replays, plans, discovery, freshness."""
+"""What brings source, raw, shape, sinks and ledger together: runs, backfills, replays, plans, discovery, freshness."""

@@ -1,6 +1,6 @@
 """A run of a view: its claims on the shards, its report, and what is decided between the steps.
 
-`sync.py` drives it on threads, `flows/sync_view.py` with Prefect's tasks; the decisions are the same.
+`loop.py` drives it, on threads or with Prefect's tasks; the decisions are the same.
 """
 
 import time

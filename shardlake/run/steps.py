@@ -101,14 +101,17 @@ def extract(job: Job, run_id: UUID, planned: Planned) -> Window | None:
             if not found.anything and job.view.warehouse.write != "replace":
                 return None  # there is only what waits for the warehouse
             window = windows.open_window(connection, run_id, job.feed, found.partition, found.extent)
-    window = read_window(job, window, found)
+    window = read_window(job, window, found, run_id)
     with job.ledger.connection() as connection:  # behind the first window there is a position to note it of
         windows.note_unreachable(connection, job.feed, found.partition, found.unreachable)
     return window
 
 
-def read_window(job: Job, window: Window, found: Plan) -> Window:
-    """Read a window that stands in the ledger into raw, unless that was done. Raises ClaimLost where another run does it, too."""
+def read_window(job: Job, window: Window, found: Plan, run_id: UUID | None = None) -> Window:
+    """Read a window that stands in the ledger into raw, unless that was done; with `run_id` only while that run holds the claim.
+
+    Raises ClaimLost where another run does it, too.
+    """
     if window.read and not window.raw_removed:
         return window
     with job.ledger.connection() as connection:
@@ -122,7 +125,7 @@ def read_window(job: Job, window: Window, found: Plan) -> Window:
     seconds = {"extract": round(time.perf_counter() - started - raw, 4), "raw": round(raw, 4)}
     with job.ledger.connection() as connection:
         done = Reading(reading.files, reading.position, reading.more, reading.ends_snapshot, seconds)
-        windows.record_read(connection, window, attempt, done, found.extent.held_by, _shown(window, reading, found))
+        windows.record_read(connection, window, attempt, done, found.extent.held_by, _shown(window, reading, found), run_id)
         failpoint("extract.recorded")
         return windows.load(connection, window.window_id)
 

@@ -1,7 +1,7 @@
 """The door in: what a source is to the engine. A kind of source is a folder beside this module, and a line in `shardlake.kinds`.
 
 A source has partitions that are read in parallel. Of each it knows a position, which is JSON that it alone reads. It plans
-the next window behind a position, and reads a window into raw; every raw row carries the envelope (`raw.files.Envelope`).
+the next window behind a position, and reads a window into raw; every raw row carries the envelope (`envelope.Envelope`).
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Layouts: how a view's rows lie in the lake. Spec only; `lake/` writes them."""
+"""Layouts: how a view's rows lie in the lake. Spec only; `sink/lake/` writes them."""
 
 import re
 from dataclasses import dataclass

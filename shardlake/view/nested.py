@@ -1,4 +1,4 @@
-"""Nested types of the lake: `array<…>` and `struct<key: …>` over the types that Arrow has exactly. Spec only; `lake/` fills them.
+"""Nested types of the lake: `array<…>` and `struct<key: …>` over the types that Arrow has exactly. Spec only; `sink/lake/` fills them.
 
 A column of type jsonb may say by `lake:` what its documents become there; the warehouse keeps jsonb.
 """

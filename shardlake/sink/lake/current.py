@@ -66,6 +66,7 @@ def merge_batch(connection: Connection, view: View, sink: str, table: CurrentTab
     account.require()  # the batch is all that was counted since the last one, and nothing of it is in the table yet
     tombstones.remember(connection, view.name, sink, change.gone)
     failpoint("lake.tombstones")
+    connection.execute("SELECT 1")  # the layout's lock goes with this session: without it another run may be at the table
     if change.upserts.height or change.removed.height:
         table.apply(change.upserts, change.removed, replaced=change.replaced)
     tombstones.forget(connection, view.name, sink, change.back)

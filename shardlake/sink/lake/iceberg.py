@@ -1,4 +1,4 @@
-"""An Iceberg table of current rows, written by pyiceberg. Its catalogue is Glue where the lake has it, else the warehouse."""
+"""An Iceberg table of current rows, written by pyiceberg. Its catalogue is Glue where the lake has it, else the ledger's database."""
 
 import time
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ _TIMES: dict[str, type[Transform[Any, Any]]] = {"year": YearTransform, "month": 
 
 @cache
 def catalog(lake: Lake, warehouse: PostgresWarehouse) -> Catalog:
-    """The Iceberg catalogue: Glue, or tables in the warehouse's `shardlake` schema."""
+    """The Iceberg catalogue: Glue, or tables in the ledger's `shardlake` schema."""
     keep_null_lists()
     settings = properties(lake)
     if lake.glue:

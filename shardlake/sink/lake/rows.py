@@ -11,7 +11,7 @@ from shardlake.ledger.lake import Commit
 from shardlake.ledger.sinks import Pending
 from shardlake.rows.spool import Kept, Made, Split, read_table, write_chunk, write_table
 from shardlake.rows.supply import Supply
-from shardlake.sink.lake.account import Account, Tally
+from shardlake.sink.lake.account import Account, Tally, require_same
 from shardlake.sink.lake.arrow import frame_of
 from shardlake.sink.lake.typed import settle, split
 
@@ -46,8 +46,9 @@ def chunks(supply: Supply, commit: Commit, account: Account, folder: Path) -> It
         tally = account.of(window.window_id)
         kept = (supply.spool.kept(window.window_id) if supply.spool else None) or _written(supply, window.window_id, folder)
         tally.came(window.raw_rows, kept.made)
-        for path in kept.paths:
-            table = read_table(path)
+        tables = [read_table(path) for path in kept.paths]  # mapped, not read
+        require_same(f"window {window.window_id}", {"rows on the local disk": (kept.made.rows, sum(t.num_rows for t in tables))})
+        for path, table in zip(kept.paths, tables, strict=True):
             tally.taken += table.num_rows
             if path.suffix == ".rows":
                 yield Chunk(path, table.num_rows, window.partition, window.window_id)

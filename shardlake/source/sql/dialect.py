@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 import pyarrow as pa
 
 from shardlake.connection.address import Shard
-from shardlake.errors import ShardlakeError, SpecError
+from shardlake.errors import ShardlakeError
 
 Kind = Literal[
     "int", "float", "decimal", "bool", "text", "json", "bytes", "date", "datetime", "instant", "time", "array",
@@ -119,16 +119,3 @@ class Dialect(Protocol):
 
     def arrow_type(self, kind: Kind) -> pa.DataType:
         """The Arrow type in which a column of that kind arrives."""
-
-
-def dialect(name: str) -> Dialect:
-    """The dialect of that name; modules are imported when they are needed."""
-    if name == "mysql":
-        from shardlake.source.sql.mysql import MySQL
-
-        return MySQL()
-    if name == "postgres":
-        from shardlake.source.sql.postgres import Postgres
-
-        return Postgres()
-    raise SpecError(f"there is no source dialect {name!r}")

@@ -2,7 +2,8 @@
 
 from shardlake.connection.address import Shard
 from shardlake.source.door import Described, Explanation
-from shardlake.source.sql.dialect import SourceColumn, dialect
+from shardlake.source.sql.dialect import SourceColumn
+from shardlake.source.sql.dialects import dialect
 from shardlake.source.sql.plan import plan_window
 from shardlake.source.sql.position import window_of
 from shardlake.source.sql.select import chunk_sql, describe, tables

@@ -9,7 +9,8 @@ from shardlake.connection.address import Shard
 from shardlake.errors import ContractError, SourceUnavailable, WatermarkRefused
 from shardlake.ledger.extent import Extent
 from shardlake.source.door import Plan
-from shardlake.source.sql.dialect import Clock, Dialect, Kind, dialect
+from shardlake.source.sql.dialect import Clock, Dialect, Kind
+from shardlake.source.sql.dialects import dialect
 from shardlake.source.sql.position import mark_of, plan_of, position_of, window_of
 from shardlake.source.sql.select import Relation, bind, chunk_sql, cursor_expression, describe, tables, takes_nulls
 from shardlake.source.sql.window import Watermark, Window, next_window, upper_bound

@@ -5,7 +5,8 @@ from decimal import Decimal, InvalidOperation
 
 from shardlake.connection.address import Shard
 from shardlake.ledger.extent import Extent, Json
-from shardlake.source.sql.dialect import Clock, Kind, dialect
+from shardlake.source.sql.dialect import Clock, Kind
+from shardlake.source.sql.dialects import dialect
 from shardlake.source.sql.plan import cursor_kind, extent_of, settled
 from shardlake.source.sql.position import mark_of
 from shardlake.source.sql.select import describe, tables

@@ -14,7 +14,8 @@ from shardlake.errors import ShardlakeError, SourceFailed
 from shardlake.failpoints import failpoint
 from shardlake.ledger.extent import Reading
 from shardlake.raw.files import RawTarget, RawWriter
-from shardlake.source.sql.dialect import Dialect, dialect
+from shardlake.source.sql.dialect import Dialect
+from shardlake.source.sql.dialects import dialect
 from shardlake.source.sql.position import position_of
 from shardlake.source.sql.select import CURSOR, Relation, chunk_sql, describe, tables, takes_nulls
 from shardlake.source.sql.window import Position, Window

@@ -5,7 +5,8 @@ from typing import Any
 from shardlake.connection.address import Shard
 from shardlake.errors import ContractError
 from shardlake.source.door import Sample
-from shardlake.source.sql.dialect import SourceColumn, dialect
+from shardlake.source.sql.dialect import SourceColumn
+from shardlake.source.sql.dialects import dialect
 from shardlake.source.sql.explain import described
 
 SAMPLE = 200

@@ -15,7 +15,8 @@ from shardlake.ledger.extent import Extent, Json, Reading
 from shardlake.raw.files import RawTarget
 from shardlake.source.door import Explanation, Plan, Sample
 from shardlake.source.sql import explain, plan, ranges, sample, slices
-from shardlake.source.sql.dialect import Kind, dialect
+from shardlake.source.sql.dialect import Kind
+from shardlake.source.sql.dialects import dialect
 from shardlake.source.sql.position import mark_of, window_of
 from shardlake.source.sql.read import Request, envelope_of
 from shardlake.source.sql.select import tables

@@ -24,7 +24,7 @@ from shardlake.connection.kinds import Connection
 from shardlake.connection.postgres import conninfo
 from shardlake.errors import ShardlakeError, SpecError
 from shardlake.raw.files import RawTarget
-from shardlake.source.sql.dialect import dialect
+from shardlake.source.sql.dialects import dialect
 from shardlake.source.sql.read import Request
 from shardlake.source.sql.source import SqlSource
 from shardlake.source.sql.window import Window

@@ -16,7 +16,7 @@ from deltalake import write_deltalake
 from deltalake.table import TableOptimizer
 
 from shardlake.errors import AccountingError
-from shardlake.sink.lake import commit, current, delta, files, iceberg, iceberg_maintenance, rewrite
+from shardlake.sink.lake import commit, current, delta, files, iceberg, iceberg_maintenance, rewrite, rows
 from shardlake.sink.lake import compact as compacting
 from shardlake.sink.lake.account import Account
 from shardlake.sink.lake.compact import compact
@@ -24,6 +24,7 @@ from shardlake.sink.lake.files import in_files
 from shardlake.sink.lake.typed import LakeReject
 from tests.shardlake.sink.lake.test_append import COLUMNS, order, shop
 from tests.shardlake.sink.lake.test_current import independent
+from tests.shardlake.sink.lake.test_first_load import long
 from tests.world import World, WorldMaker
 
 Break = Callable[[Any], Any]
@@ -33,19 +34,19 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "iceberg": {"table": "orders", "format": "iceberg"},
     "rewrite": {"table": "orders", "write": "replace", "partition_by": ["city"]},
 }
-MODULES = (commit, compacting, current, delta, files, iceberg, iceberg_maintenance, rewrite)
+MODULES = (commit, compacting, current, delta, files, iceberg, iceberg_maintenance, rewrite, rows)
 RANDOM = random.Random(4)
 
 
-def lost(rows: Any) -> Any:
+def lost(found: Any) -> Any:
     """Rows without the last one."""
-    return rows.slice(0, len(rows) - 1)
+    return found.slice(0, len(found) - 1)
 
 
-def twice(rows: Any) -> Any:
+def twice(found: Any) -> Any:
     """Rows with the first one once more."""
-    concat = pa.concat_tables if isinstance(rows, pa.Table) else pl.concat
-    return concat([rows, rows.slice(0, 1)])
+    concat = pa.concat_tables if isinstance(found, pa.Table) else pl.concat
+    return concat([found, found.slice(0, 1)])
 
 
 def broken(monkeypatch: pytest.MonkeyPatch, place: str, spoil: Break) -> None:
@@ -61,6 +62,8 @@ def broken(monkeypatch: pytest.MonkeyPatch, place: str, spoil: Break) -> None:
         if not name.endswith("->"):
             return whole(spoil(first) if len(first) else first, *more)
         found = whole(first, *more)
+        if isinstance(found, pa.Table):
+            return spoil(found)
         return tuple(map(spoil, found)) if place == "files._rows->" else (spoil(found[0]), *found[1:])
 
     monkeypatch.setattr(module, name.removesuffix("->"), wrong)
@@ -81,8 +84,10 @@ def counts(w: World) -> list[tuple[Any, ...]]:
 WINDOW = "commit 2, window 2: rows do not add up: 3 came in; merged {}, unchanged {}, superseded {}, rejected 0"
 IN_A_FILE = "commit 2 of windows 2: analytics/orders/c00000002-000.parquet: rows do not add up: rows in the footer {} where there are 3"
 ANEW = "commit 2 of windows 2: 1 partitions of analytics/orders written anew, of 1 files with 3 rows: rows do not add up: rows in the new files' footers {} where there are 4"
+ON_THE_DISK = "commit 2 of windows 2: window 2: rows do not add up: rows on the local disk {} where there are 3"
 PLACES = [
     # a kind of layout, where a row is lost or comes twice, and what the error says then
+    *((kind, "rows.read_table->", ON_THE_DISK.format(2), ON_THE_DISK.format(4)) for kind in LAYOUTS),
     ("history", "files._rows->", WINDOW.format(2, 0, 0), WINDOW.format(4, 0, 0)),
     ("history", "files._parquet", IN_A_FILE.format(2), IN_A_FILE.format(4)),
     *((kind, "commit.batches->", WINDOW.format(2, 0, 0), WINDOW.format(3, 0, 1)) for kind in ("delta", "iceberg", "rewrite")),
@@ -262,3 +267,14 @@ def test_a_file_is_encoded_into_the_bytes_that_are_put() -> None:
         tracemalloc.stop()
     assert file.file.bytes > 4 << 20
     assert peak < 1 << 20  # neither in Python's memory nor there once more
+
+
+@pytest.mark.parametrize("kind", ["delta", "iceberg", "rewrite"])
+def test_a_window_of_many_batches_is_counted_as_it_comes(world: WorldMaker, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr(rows, "BATCH", 1)
+    w = long(world, [LAYOUTS[kind]])
+    w.view["source"] = {**w.view["source"], "window": "256MB"}
+    w.must_sync()
+    assert counts(w) == [(1, 450, 450, 0, 0, 0, 0)]
+    assert len(w.job().supply.window(1).files) > 2  # each is a batch of its own
+    assert seen(w) == w.target("id, status, city", "id")

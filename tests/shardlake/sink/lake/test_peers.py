@@ -10,6 +10,7 @@ import pytest
 
 from embedded.postgres import Postgres
 from shardlake.ledger.migrate import migrate
+from shardlake.sink.lake import current
 from tests.shardlake.sink.lake.test_append import COLUMNS, order, shop
 from tests.world import World, WorldMaker
 
@@ -87,3 +88,25 @@ def test_a_ledger_of_before_gives_its_tombstones_to_the_layouts_of_current_rows(
     }
     assert {is_history for *_, is_history in formats} == {True, False}
     assert sorted(found, key=str) == sorted(((of, sink, *rest) for view, *rest in before for of, sink in sinks if of == view), key=str)
+
+
+@pytest.mark.parametrize("kind", list(LAYOUTS))
+def test_a_run_that_has_lost_its_hold_of_a_layout_does_not_touch_the_table(
+    world: WorldMaker, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    w = with_deletes(world, kind)
+    order(w, "shop_00", 1, 6, city="Rome", status="newer")
+    decide = current.decide
+
+    def cut_off(*given: Any) -> Any:
+        w.warehouse("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()")
+        return decide(*given)
+
+    with monkeypatch.context() as fault:
+        fault.setattr(current, "decide", cut_off)
+        fault.setattr(current.tombstones, "remember", lambda *_: None)
+        report = w.sync()
+    assert report.lake["orders"].error is not None
+    assert w.query("SELECT id, status FROM orders ORDER BY id") == [(1, "new"), (2, "new")]
+    w.must_sync()
+    assert w.query("SELECT id, status FROM orders ORDER BY id") == w.target("id, status", "id") == [(1, "newer"), (2, "new")]

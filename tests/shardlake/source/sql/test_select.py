@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shardlake.source.sql.dialect import dialect
+from shardlake.source.sql.dialects import dialect
 from shardlake.source.sql.select import chunk_sql, describe
 from shardlake.source.sql.window import Window
 from tests.world import ORDERS_TABLE, WorldMaker, orders_view
