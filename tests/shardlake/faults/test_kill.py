@@ -18,7 +18,7 @@ from tests.world import ORDERS_TABLE, World, WorldMaker, orders_view
 
 LONG = json.dumps({"customer": {"name": "x" * 1000}})
 APART = "merge.recorded"
-"""Passed where the ledger is no part of the warehouse alone; `doors/test_doors.py` ends runs there."""
+"""Passed where the ledger is no part of the warehouse alone."""
 IN_A_RUN = [name for name in NAMES if not name.startswith(("swap.", "lake.")) and name not in ("extract.chunk", APART)]
 
 
@@ -68,8 +68,8 @@ def comes_out_exact(w: World) -> None:
     assert w.target("ctid::text, xmin::text") == place
 
 
-def shop(world: WorldMaker) -> World:
-    w = world(["shop_00", "shop_01"], view=orders_view(source={"chunk": 1}))
+def shop(world: WorldMaker, *, ledger_apart: bool = False) -> World:
+    w = world(["shop_00", "shop_01"], view=orders_view(source={"chunk": 1}), ledger_apart=ledger_apart)
     w.on_all(ORDERS_TABLE)
     w.on("shop_00", "INSERT INTO orders SELECT seq, 'new', 1.5, '2026-01-02', %s FROM seq_1_to_150", LONG)
     w.on("shop_01", "INSERT INTO orders SELECT seq, 'new', 1.5, '2026-01-02', NULL FROM seq_1001_to_1005")
@@ -97,6 +97,29 @@ def test_a_first_load_that_is_killed_is_made_good_by_the_next(world: WorldMaker,
     for shard in w.shards:
         assert [row for row in target(w) if row[2] == shard] in ([], [row for row in source(w) if row[2] == shard])
     comes_out_exact(w)
+
+
+@pytest.mark.parametrize(("failpoint", "first"), [("merge.committed", True), ("merge.committed", False), (APART, False)])
+def test_between_the_targets_commit_and_a_ledger_apart_nothing_is_lost_or_counted_twice(
+    world: WorldMaker, failpoint: str, first: bool
+) -> None:
+    w = shop(world, ledger_apart=True)
+    counted = "SELECT coalesce(sum(merged), 0)::int, coalesce(sum(unchanged + superseded + rejected), 0)::int FROM shardlake.sink_windows"
+    marks, read = "SELECT window_id FROM shardlake.applied_windows ORDER BY 1", "SELECT window_id, attempt FROM shardlake.windows"
+    rows = 155
+    if not first:
+        w.must_sync()
+        w.on_all("UPDATE orders SET status = 'paid', updated_at = utc_timestamp(6) WHERE id % 2 = 0")
+        rows += 75 + 2
+    before = [(0, 0)] if first else w.ledger(counted)
+    kill_at(w, failpoint)
+    assert len(w.warehouse(marks)) > len(w.ledger("SELECT FROM shardlake.sink_windows")) or failpoint == APART
+    assert (w.ledger(counted) == before) == (failpoint != APART)
+    attempts = w.ledger(f"{read} WHERE status = 'read'")
+    comes_out_exact(w)
+    assert w.ledger(counted) == [(rows, 0)]  # a merge that was done once more would find its rows unchanged
+    assert set(attempts) <= set(w.ledger(read))  # what was read is not read again
+    assert w.warehouse(marks) == w.ledger("SELECT window_id FROM shardlake.sink_windows ORDER BY 1")
 
 
 def test_a_run_whose_readers_are_killed_at_every_chunk_says_so_and_the_next_is_exact(world: WorldMaker) -> None:
