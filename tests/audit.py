@@ -23,7 +23,8 @@ _UNEQUAL_IN_A_LAYOUT = """
     FROM shardlake.windows w JOIN shardlake.sink_windows s USING (window_id)
     CROSS JOIN LATERAL (SELECT count(*) AS of_lake FROM shardlake.rejects WHERE window_id = w.window_id AND view = s.view
                         AND stage = 'lake' AND 'lake.' || layout = s.sink) r
-    WHERE s.applied_at IS NOT NULL AND s.sink LIKE 'lake.%' AND NOT coalesce(
+    WHERE s.applied_at IS NOT NULL AND s.sink LIKE 'lake.%' AND w.attempt > 0 -- older ledgers have counted no windows of layouts
+      AND NOT coalesce(
         w.raw_rows = s.raw_rows AND s.raw_rows = s.shaped + s.shape_rejected AND s.view_rows = s.merged + s.unchanged + s.superseded + s.rejected
         AND least(s.shaped, s.shape_rejected, s.view_rows, s.merged, s.unchanged, s.superseded, s.rejected) >= 0 AND of_lake <= s.rejected, false)
 """

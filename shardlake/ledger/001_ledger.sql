@@ -93,8 +93,9 @@ CREATE TABLE shardlake.rejects (
 CREATE INDEX ON shardlake.rejects (view, shard, reject_id);
 CREATE INDEX ON shardlake.rejects (window_id);
 
--- Units whose newest version has no rows in the target: deleted, or exploded from an empty array.
-CREATE TABLE shardlake.tombstones (
+-- Units whose newest version has no rows in the target: deleted, or exploded from an empty array. A database that was a
+-- target before it became a ledger has the table already.
+CREATE TABLE IF NOT EXISTS shardlake.tombstones (
     view        text NOT NULL,
     unit_key    jsonb NOT NULL,
     version     numeric NOT NULL,

@@ -1,5 +1,5 @@
 -- JSON arrays and Postgres's own spelling, both as text[]
-CREATE FUNCTION shardlake.text_array(value text) RETURNS text[] IMMUTABLE LANGUAGE sql AS $$
+CREATE OR REPLACE FUNCTION shardlake.text_array(value text) RETURNS text[] IMMUTABLE LANGUAGE sql AS $$
     SELECT CASE WHEN ltrim(value) LIKE '[%'
         THEN ARRAY(SELECT e.item FROM jsonb_array_elements_text(value::jsonb) WITH ORDINALITY e(item, place) ORDER BY e.place)
         ELSE value::text[] END

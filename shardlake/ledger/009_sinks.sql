@@ -5,7 +5,7 @@ ALTER TABLE shardlake.lake_commits ADD COLUMN replays bigint[];
 ALTER TABLE shardlake.windows ADD COLUMN raw_registered_at timestamptz;
 
 -- Every sink remembers for itself which units are gone. A layout's name here is 'lake.<table>'.
-ALTER TABLE shardlake.tombstones ADD COLUMN sink text NOT NULL DEFAULT 'warehouse';
+ALTER TABLE shardlake.tombstones ADD COLUMN IF NOT EXISTS sink text NOT NULL DEFAULT 'warehouse';
 ALTER TABLE shardlake.tombstones DROP CONSTRAINT tombstones_pkey;
 ALTER TABLE shardlake.tombstones ADD PRIMARY KEY (view, sink, unit_key);
 -- layouts of current rows have asked the warehouse's until now; histories, which have none, hold a column `_window`

@@ -135,11 +135,17 @@ def pending(
         ).fetchall()
 
 
-def first_missing(connection: Connection, view: str, sink: str, feed: str) -> dict[str, int]:
-    """By partition, the first window that the sink lacks; not of backfills, which read again what the runs have read."""
+def first_missing(connection: Connection, view: str, sink: str, feed: str, *, replaces: bool) -> dict[str, int]:
+    """By partition, the first window that the sink lacks; not of backfills, which read again what the runs have read, nor (where
+    each run `replaces` the table) one that a later run's has taken the place of.
+    """
+    later = (
+        " AND NOT EXISTS (SELECT FROM shardlake.windows o JOIN shardlake.sink_windows s USING (window_id) WHERE o.feed = w.feed"
+        " AND o.partition = w.partition AND o.window_id > w.window_id AND s.view = %(view)s AND s.sink = %(sink)s AND s.applied_at IS NOT NULL)"
+    )
     rows = connection.execute(
         f"SELECT w.partition, min(w.window_id) FROM shardlake.windows w WHERE w.feed = %(feed)s AND {_LACKS} AND w.raw_rows > 0"
-        " AND w.backfill_id IS NULL GROUP BY 1",
+        f" AND w.backfill_id IS NULL{later if replaces else ''} GROUP BY 1",
         {"view": view, "sink": sink, "feed": feed},
     )
     return dict(rows.fetchall())

@@ -71,9 +71,19 @@ class RejectLine:
 
 
 def status(
-    connection: Connection, view: str, feed: str, partitions: list[str], sinks: list[str], freshness: timedelta | None
+    connection: Connection,
+    view: str,
+    feed: str,
+    partitions: list[str],
+    sinks: list[str],
+    freshness: timedelta | None,
+    *,
+    replaces: bool = False,
 ) -> list[ShardStatus]:
-    """A line for every partition that the source has, whether it ever came or not, as it stands in the `sinks` asked about."""
+    """A line for every partition that the source has, whether it ever came or not, as it stands in the `sinks` asked about.
+
+    With `replaces` each run takes the place of the one before.
+    """
     now = datetime.now(UTC)
     positions = {row[0]: row[1:] for row in connection.execute(
         "SELECT partition, shown, complete_to, held_by, unreachable FROM shardlake.positions WHERE feed = %s", (feed,)).fetchall()}  # fmt: skip
@@ -82,7 +92,8 @@ def status(
     rejects = dict(
         connection.execute(f"SELECT shard, count(*) FROM shardlake.rejects WHERE view = %s AND {_OPEN} GROUP BY shard", (view,)).fetchall()
     )
-    behind = {sink: first_missing(connection, view, sink, feed) for sink in sinks}
+    whole = _failed_as_a_whole(connection, view)
+    behind = {sink: first_missing(connection, view, sink, feed, replaces=replaces) for sink in sinks}
     lines = []
     for partition in partitions:
         shown, complete, held_by, unreachable = positions.get(partition, (None, None, None, {}))
@@ -92,6 +103,8 @@ def status(
                 if complete is None or before is None or before < complete:
                     complete, held_by = complete and before, f"{sink} lacks window {missing[partition]} of {partition}"
         ended, state, error = ends.get(partition, (None, None, None))
+        if whole is not None and ended is not None:
+            state, error = "failed", whole
         if state == "failed":
             held_by = error
         lag = max(now - complete, timedelta()) if complete else None
@@ -99,6 +112,15 @@ def status(
             ShardStatus(view, partition, shown, lag, ended, state, error, rejects.get(partition, 0), freshness, held_by, unreachable)
         )
     return lines
+
+
+def _failed_as_a_whole(connection: Connection, view: str) -> str | None:
+    """What the view's last run failed of, where it was none of its partitions: the switch of a replace, a table of the lake."""
+    row = connection.execute(
+        "SELECT r.state, r.message, EXISTS (SELECT FROM shardlake.run_shards s WHERE s.run_id = r.run_id AND s.state = 'failed')"
+        " FROM shardlake.runs r WHERE r.view = %s AND r.ended_at IS NOT NULL ORDER BY r.ended_at DESC LIMIT 1", (view,)
+    ).fetchone()  # fmt: skip
+    return str(row[1]) if row and row[0] == "failed" and not row[2] else None
 
 
 def _complete_before(connection: Connection, feed: str, partition: str, window_id: int) -> datetime | None:

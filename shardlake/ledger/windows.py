@@ -56,6 +56,16 @@ def unfinished(connection: Connection, feed: str, partition: str) -> Window | No
     return load(connection, row[0]) if row else None
 
 
+def read_before(connection: Connection, run_id: UUID, feed: str, partition: str, extent: Extent) -> Window | None:
+    """The run's own window of this extent, where a try before this one has read it, and did not hear that it is written down."""
+    row = connection.execute(
+        "SELECT window_id FROM shardlake.windows WHERE run_id = %s AND feed = %s AND partition = %s AND status = 'read' AND backfill_id IS NULL"
+        " AND plan = %s AND start_position IS NOT DISTINCT FROM %s",
+        (run_id, feed, partition, Jsonb(extent.plan), _jsonb(extent.start)),
+    ).fetchone()
+    return load(connection, row[0]) if row else None
+
+
 _COLUMNS = (
     "window_id, feed, partition, plan, start_position, end_position, version_kind, from_version, to_version, snapshot, complete_to,"
     " load_date, status, attempt, more, coalesce(raw_rows, 0), coalesce(raw_bytes, 0), seconds, backfill_id, raw_removed_at"

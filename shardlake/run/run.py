@@ -102,7 +102,7 @@ class Run:
         shard = self.report.shards[planned.plan.partition]
         shard.planned(planned.plan.extent, planned.plan.notes, planned.seconds)
         try:
-            return not steps.pass_over(self.job, planned)
+            return not steps.pass_over(self.job, self.id, planned)
         except ShardlakeError as error:
             shard.failed(error)
             return False

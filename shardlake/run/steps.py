@@ -11,7 +11,7 @@ from uuid import UUID
 
 from shardlake.errors import FileGone, ShardlakeError, WorkerDied
 from shardlake.failpoints import failpoint
-from shardlake.ledger import runs, sinks, windows
+from shardlake.ledger import claims, runs, sinks, windows
 from shardlake.ledger.extent import Extent, Reading
 from shardlake.ledger.sinks import WAREHOUSE, Applied
 from shardlake.ledger.windows import Window
@@ -78,13 +78,14 @@ def plan(job: Job, partition: str, *, full: bool = False) -> Planned:
     return Planned(found, left.window_id if left else None, tuple(w.window_id for w in waiting), time.perf_counter() - started)
 
 
-def pass_over(job: Job, planned: Planned) -> bool:
-    """Where the window holds nothing, move the position to its end, and that is all. Returns whether it was so."""
+def pass_over(job: Job, run_id: UUID, planned: Planned) -> bool:
+    """Where the window holds nothing, move the position to its end, and that is all. Returns whether it was so. Raises ClaimLost."""
     found = planned.plan
     if planned.unfinished is not None or planned.waiting or found.anything or job.view.warehouse.write == "replace":
         return False
     extent = found.extent
-    with job.ledger.connection() as connection:
+    with job.ledger.connection() as connection, connection.transaction():
+        claims.require(connection, job.feed, found.partition, run_id)
         windows.move_position(connection, job.feed, found.partition, extent.end, extent.shown, extent.complete_to, extent.held_by)
         windows.note_unreachable(connection, job.feed, found.partition, found.unreachable)
     return True
@@ -97,6 +98,9 @@ def extract(job: Job, run_id: UUID, planned: Planned) -> Window | None:
         return None
     with job.ledger.connection() as connection:
         window = windows.unfinished(connection, job.feed, found.partition)  # an earlier run's, or of a try before this one
+        if window is None and planned.unfinished:
+            window = windows.load(connection, planned.unfinished)  # which has been read by a try before this one
+        window = window or windows.read_before(connection, run_id, job.feed, found.partition, found.extent)
         if window is None:
             if not found.anything and job.view.warehouse.write != "replace":
                 return None  # there is only what waits for the warehouse

@@ -23,7 +23,7 @@ Connection = psycopg.Connection[Any]
 def lacking(connection: Connection, supply: Supply, run_id: UUID, layout: Layout) -> list[Pending]:
     """The windows that the layout lacks, oldest first; of one that is replaced, those of the run."""
     of_run = run_id if layout.mode_in(supply.view.warehouse.write) == "replace" else None
-    return pending(connection, supply.view.name, layout_sink(layout.table), supply.feed, of_run=of_run, empty=False)
+    return pending(connection, supply.view.name, layout_sink(layout.table), supply.feed, of_run=of_run, empty=of_run is not None)
 
 
 def removed(supply: Supply, run_id: UUID, layout: Layout) -> list[Window]:
