@@ -121,8 +121,14 @@ class Supply:
             shaped = shape(self.view, table, chunk.kinds, chunk.envelope or self.envelope(self.view, chunk.kinds))
             if file.rows != shaped.shaped + len(shaped.rejects):
                 raise AccountingError(
-                    f"{self.view.name}, {window.partition}, window {window.window_id}: shape was given {file.rows} rows of {file.key}, and made view"
+                    f"{self._place(window)}: shape was given {file.rows} rows of {file.key}, and made view"
                     f" rows of {shaped.shaped} and rejects of {len(shaped.rejects)}",
+                    hint="Nothing was committed. Please report it.",
+                )
+            found = shaped.rows.num_rows
+            if found != len(shaped.places) or (not self.view.explode and found != shaped.shaped):
+                raise AccountingError(
+                    f"{self._place(window)}: shape made {found} rows in {len(shaped.places)} places of {shaped.shaped} rows of {file.key}",
                     hint="Nothing was committed. Please report it.",
                 )
             yield shaped

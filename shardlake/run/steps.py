@@ -202,6 +202,7 @@ def write(job: Job, run_id: UUID, table: str, *, full: bool = False) -> list[Wri
     Raises ShardlakeError.
     """
     found: list[Written] = []
+    anew: set[int] = set()
     layout = job.view.lake.layout(table)
     while not full or lake.due(job.supply, layout):
         for window in [] if full else lacking.removed(job.supply, run_id, layout):
@@ -209,11 +210,12 @@ def write(job: Job, run_id: UUID, table: str, *, full: bool = False) -> list[Wri
         try:
             written = lake.write(job.supply, run_id, layout)
         except FileGone:
-            gone = lacking.lost(job.supply, run_id, layout)
-            if not gone:
+            gone = [w for w in lacking.lost(job.supply, run_id, layout) if w.window_id not in anew]
+            if not gone:  # or what was read anew cannot be read either: once more would be no better
                 raise
             for window in gone:
                 read_again(job, window)
+                anew.add(window.window_id)
             continue
         if written:
             found.append(written)

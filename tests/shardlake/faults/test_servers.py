@@ -515,3 +515,39 @@ def test_a_raw_file_that_is_gone_or_cut_is_named_and_full_reads_anew(shop: World
         )
     path.write_bytes(whole)
     assert shop.target("id") == [(1,), (2,)]
+
+
+def test_a_partition_that_is_taken_over_while_it_is_read_counts_for_the_other_run_alone(world: WorldMaker) -> None:
+    w = world(view=orders_view(source={"chunk": 1}))
+    w.on_all(ORDERS_TABLE)
+    w.on_all("INSERT INTO orders VALUES (9000, 'new', 1, '2026-01-02', NULL)")
+    w.must_sync()
+    w.on_all("INSERT INTO orders SELECT seq, 'new', 1, utc_timestamp(6), %s FROM seq_1_to_8000", f'{{"x": "{LONG}"}}')
+    w.on_all("ANALYZE TABLE orders")
+    forking = next(p for p in psutil.Process().children() if "forkserver" in " ".join(p.cmdline()))  # the readers are its children
+    run = Running(w)
+    until(lambda: list((w.folder / "lake").rglob("w000000002-a001-*.parquet")))
+    readers = forking.children()
+    for reader in readers:
+        reader.suspend()
+    try:
+        ended = w.ledger(
+            "SELECT pg_terminate_backend(pid) FROM (SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) holders"
+        )
+        assert ended == [(True,)]
+        assert w.ledger("SELECT status, attempt FROM shardlake.windows ORDER BY window_id DESC LIMIT 1") == [("open", 1)]
+        other = w.engine_process()
+        assert other.returncode == 0, other.stdout + other.stderr
+    finally:
+        for reader in readers:
+            reader.resume()
+    report = run.report()
+    assert "was taken over by another run while it was read" in report.headline()
+    assert states(report) == ["failed"]
+    assert {path.name[11:15] for path in (w.folder / "lake").rglob("w000000002-*.parquet")} == {"a001", "a002"}
+    assert w.ledger("SELECT sum(rows)::int, bool_and(key LIKE '%-a002-%') FROM shardlake.files WHERE window_id = 2") == [(8000, True)]
+    assert w.ledger("SELECT sum(merged)::int, sum(unchanged + superseded)::int FROM shardlake.sink_windows") == [(8001, 0)]
+    assert w.target("count(*), count(DISTINCT id), max(id)") == [(8001, 8001, 9000)]
+    w.must_sync()
+    assert w.target("count(*)") == [(8001,)]
