@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import class_row
@@ -88,7 +89,7 @@ def status(
     positions = {row[0]: row[1:] for row in connection.execute(
         "SELECT partition, shown, complete_to, held_by, unreachable FROM shardlake.positions WHERE feed = %s", (feed,)).fetchall()}  # fmt: skip
     ends = {row[0]: row[1:] for row in connection.execute(
-        "SELECT DISTINCT ON (shard) shard, ended_at, state, error FROM shardlake.run_shards WHERE view = %s ORDER BY shard, ended_at DESC", (view,)).fetchall()}  # fmt: skip
+        "SELECT DISTINCT ON (shard) shard, ended_at, state, error, run_id FROM shardlake.run_shards WHERE view = %s ORDER BY shard, ended_at DESC", (view,)).fetchall()}  # fmt: skip
     rejects = dict(
         connection.execute(f"SELECT shard, count(*) FROM shardlake.rejects WHERE view = %s AND {_OPEN} GROUP BY shard", (view,)).fetchall()
     )
@@ -102,9 +103,9 @@ def status(
                 before = _complete_before(connection, feed, partition, missing[partition])
                 if complete is None or before is None or before < complete:
                     complete, held_by = complete and before, f"{sink} lacks window {missing[partition]} of {partition}"
-        ended, state, error = ends.get(partition, (None, None, None))
-        if whole is not None and ended is not None:
-            state, error = "failed", whole
+        ended, state, error, run = ends.get(partition, (None, None, None, None))
+        if whole and run == whole[0] and complete:
+            state, error = "failed", whole[1]
         if state == "failed":
             held_by = error
         lag = max(now - complete, timedelta()) if complete else None
@@ -114,13 +115,13 @@ def status(
     return lines
 
 
-def _failed_as_a_whole(connection: Connection, view: str) -> str | None:
-    """What the view's last run failed of, where it was none of its partitions: the switch of a replace, a table of the lake."""
+def _failed_as_a_whole(connection: Connection, view: str) -> tuple[UUID, str] | None:
+    """The view's last run and what it failed of, where that was none of its partitions: the switch of a replace, a table of the lake."""
     row = connection.execute(
-        "SELECT r.state, r.message, EXISTS (SELECT FROM shardlake.run_shards s WHERE s.run_id = r.run_id AND s.state = 'failed')"
+        "SELECT r.run_id, r.message, r.state, EXISTS (SELECT FROM shardlake.run_shards s WHERE s.run_id = r.run_id AND s.state = 'failed')"
         " FROM shardlake.runs r WHERE r.view = %s AND r.ended_at IS NOT NULL ORDER BY r.ended_at DESC LIMIT 1", (view,)
     ).fetchone()  # fmt: skip
-    return str(row[1]) if row and row[0] == "failed" and not row[2] else None
+    return (row[0], str(row[1])) if row and row[2] == "failed" and not row[3] else None
 
 
 def _complete_before(connection: Connection, feed: str, partition: str, window_id: int) -> datetime | None:
