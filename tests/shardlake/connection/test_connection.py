@@ -290,7 +290,7 @@ def test_a_pattern_reads_every_database_that_matches_and_those_that_come_later(w
 def test_a_pattern_of_all_databases_leaves_out_the_servers_own(world: WorldMaker) -> None:
     w = world()
     w.connection_changes = {"shards": None, "url": f"mysql://{w.source.user}@{w.source.host}:{w.source.port}", "databases": "*"}
-    names = set(w.job().shards)
+    names = set(w.job().partitions)
     assert w.database("shop_00") in names
     assert names & {"information_schema", "mysql", "performance_schema", "sys"} == set()
 
