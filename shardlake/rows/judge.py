@@ -43,7 +43,7 @@ def judge(
         connection.execute("SELECT set_config('TimeZone', %s, true)", (zone,))
         _stage(connection, own, rows, places)
         bad = connection.execute(_verdicts(view, own)).fetchall()
-        printed = _printed(connection, own, rows.schema) if printing else None
+        printed = _printed(connection, own, rows.schema, readable=True) if printing else None
     rejects = [Reject(key, name, None if value is None else value[:VALUE], reason) for _, key, name, value, reason in bad]
     gone = pa.array([int(row[0]) for row in bad], pa.int64())
     if printed is not None:
@@ -68,7 +68,7 @@ def printed(connection: Connection, columns: tuple[TargetColumn, ...], rows: pa.
     with connection.transaction(force_rollback=True):
         connection.execute("SELECT set_config('TimeZone', %s, true)", (zone,))
         _stage(connection, own, rows, nth)
-        found = _printed(connection, own, pa.schema([]))
+        found = _printed(connection, own, pa.schema([]), readable=False)
     return found.take(pc.sort_indices(found.column(_NTH).cast(pa.int64()))).drop_columns(_NTH)
 
 
@@ -109,9 +109,19 @@ def _verdicts(view: View, columns: tuple[TargetColumn, ...]) -> str:
     )
 
 
-def _printed(connection: Connection, columns: tuple[TargetColumn, ...], schema: pa.Schema) -> pa.Table:
-    """What is left, as Postgres prints it. What is nested in a sink stays as it came: numbers in it are not spelt as Postgres does."""
-    items = [f"s.{ansi(c.name)}" if c.lake else as_printed(c.type, f"s.{ansi(c.name)}") for c in columns]
+def _printed(connection: Connection, columns: tuple[TargetColumn, ...], schema: pa.Schema, *, readable: bool) -> pa.Table:
+    """What is left, as Postgres prints it. What is nested in a sink stays as it came: numbers in it are not spelt as Postgres does.
+
+    With `readable` Postgres reads it again as the same: arrays of several dimensions are then in its own spelling.
+    """
+    items = []
+    for column in columns:
+        value = f"s.{ansi(column.name)}"
+        shown = value if column.lake else as_printed(column.type, value)
+        if readable and column.type.array and not column.lake:
+            array = f"({cast(column.type, value)})"
+            shown = f"CASE WHEN array_ndims({array}) > 1 THEN {array}::text ELSE {shown} END"
+        items.append(shown)
     found = connection.execute(f"SELECT {', '.join([*items, 's._op', f's.{_NTH}'])} FROM uncertain s").fetchall()
     names = [*(c.name for c in columns), "_op", _NTH]
     table = pa.table({n: pa.array([row[i] for row in found], pa.string()) for i, n in enumerate(names)})

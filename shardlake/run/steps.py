@@ -163,7 +163,7 @@ def read_again(job: Job, window: Window) -> Window:
     with _READING_AGAIN:
         with job.ledger.connection() as connection:
             now = windows.load(connection, window.window_id)
-            if now.attempt != window.attempt and not now.raw_removed:
+            if not now.raw_removed and (window.raw_removed or now.attempt != window.attempt):
                 return now  # another sink's thread has read it
             windows.raw_is_gone(connection, window.window_id)
             now = windows.load(connection, window.window_id)

@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 from shardlake.connection.kinds import Connection
 from shardlake.envelope import Envelope
 from shardlake.errors import SpecError
-from shardlake.kinds import source_kind
+from shardlake.kinds import KINDS, source_kind
 from shardlake.ledger.extent import Extent, Json, Reading
 from shardlake.raw.files import RawTarget
 from shardlake.view.view import View
@@ -170,6 +170,9 @@ def open_source(connection: Connection, reference: str) -> Source:
     try:
         found: Any = source_kind(reference).open()
     except ValueError:
-        raise SpecError(f"{reference} is not a source", hint="Name one like mysql-shards/shop.") from None
+        fitting = [slug for slug, kind in KINDS.items() if kind.role == "source"]
+        raise SpecError(
+            f"{reference} is a {connection.slug}, which cannot be a source", hint=f"Name one of {' or '.join(fitting)}."
+        ) from None
     source: Source = found(connection, reference)
     return source

@@ -249,16 +249,16 @@ def test_no_password_shows_in_the_repr_of_what_holds_it(guarded: Guarded) -> Non
     source = job.source
     assert isinstance(source, SqlSource)
     shard = source.shard("shop_01")
-    assert (source.shard("shop_00").password, shard.password, job.warehouse.shard.password) == (SHARDS, OVERRIDE, WAREHOUSE)  # it is there
+    assert (source.shard("shop_00").password, shard.password, job.ledger.shard.password) == (SHARDS, OVERRIDE, WAREHOUSE)  # it is there
     request = Request(job.view, shard, Window(None, None, None, "key"), RawTarget(job.lake, "raw", 1, 1))
-    holders = [job, job.supply, source, source.spec, shard, job.warehouse, job.warehouse.spec, job.lake, request]
+    holders = [job, job.supply, source, source.spec, shard, job.ledger, job.ledger.spec, job.lake, request]
     for holder in holders:
         assert shown(f"{holder!r} {holder!s} {holder}") == []
-    for spec in (source.spec, job.warehouse.spec):
+    for spec in (source.spec, job.ledger.spec):
         assert shown(spec.model_dump_json()) == []
-    assert set(spec_secrets := (*source.spec.secrets(), *job.warehouse.spec.secrets())) == {SHARDS, OVERRIDE, WAREHOUSE}, spec_secrets
+    assert set(spec_secrets := (*source.spec.secrets(), *job.ledger.spec.secrets())) == {SHARDS, OVERRIDE, WAREHOUSE}, spec_secrets
     assert shown(dialect("mysql").url(shard)) == [OVERRIDE]  # these two are for drivers alone
-    assert shown(str(conninfo(job.warehouse.shard))) == [WAREHOUSE]
+    assert shown(str(conninfo(job.ledger.shard))) == [WAREHOUSE]
 
 
 @pytest.mark.parametrize(
