@@ -10,10 +10,12 @@ from cli.presentation import console, errors, show_json, table
 
 if TYPE_CHECKING:
     from shardlake.ledger.backfills import Unfinished
+    from shardlake.ledger.status import ShardStatus
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a program would read, and nothing else.")] = False) -> None:
-    """Show every view × shard: watermark, lag, last run, last error; and backfills that have not come to their end.
+    """Show every view × shard: watermark, lag, last run, last error; what holds one back, rows that no window takes; and backfills
+    that have not come to their end.
 
     Ends with 1 when a view is staler than its `freshness`, a shard never arrived, or the last run failed.
 
@@ -37,7 +39,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a pr
         try:
             job = open_job(load_view(views_folder() / name), connect)
             with job.ledger.connection() as connection:
-                lines += of_view(connection, name, job.feed, list(job.partitions), job.sinks, job.view.freshness)
+                replaces = job.view.warehouse.write == "replace"
+                lines += of_view(connection, name, job.feed, list(job.partitions), job.sinks, job.view.freshness, replaces=replaces)
                 left += all_unfinished(connection, name)
         except ShardlakeError as error:
             unknown[name] = str(error)
@@ -57,12 +60,22 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a pr
             rows.append([line.view, line.shard, verdict, mark, lag, line.open_rejects, last_run, line.last_error])
         titles = ["view", "shard", "state", "watermark", "lag", "rejects", "last run", "last error"]
         console.print(table("", titles, rows, ("rejects",), ("shard", "state", "watermark", "lag", "last run")))
+        for note in _notes(lines):
+            console.print(note, markup=False, highlight=False, soft_wrap=True)
         if left:
             console.print(_backfills(left))
         for name, message in unknown.items():
             errors.print(f"{name}: {message}", markup=False, highlight=False, style="red", soft_wrap=True)
     if problems or unknown:
         raise typer.Exit(1)
+
+
+def _notes(lines: "list[ShardStatus]") -> list[str]:
+    """What holds partitions back, beside the errors that the table shows, and what of them no window takes."""
+    notes = [f"{line.view}, {line.shard}: held by {line.held_by}" for line in lines if line.held_by and line.held_by != line.last_error]
+    for line in lines:
+        notes += [f"{line.view}, {line.shard}: {count} rows have {why}: no window takes them" for why, count in line.unreachable.items()]
+    return notes
 
 
 def _backfills(left: "list[Unfinished]") -> Table:

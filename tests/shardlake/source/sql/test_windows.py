@@ -255,6 +255,7 @@ def test_rows_whose_cursor_lies_in_the_future_are_counted_noted_and_shown_until_
     assert (counted(report), report.shards["shop_00"].notes) == ((1, 1, 0, 0), (note,))
     assert w.warehouse("SELECT unreachable FROM shardlake.positions") == [({FUTURE: 2},)]
     assert status(w)["unreachable"] == {FUTURE: 2}
+    assert f"orders, shop_00: {note}" in w.command("status").stdout.splitlines()
     put(w, "shop_00", 2, "mended", now(w))
     report = w.must_sync()
     assert (counted(report), report.shards["shop_00"].notes) == ((1, 1, 0, 0), (f"1 rows have {FUTURE}: no window takes them",))
