@@ -136,7 +136,7 @@ def pending(
 
 
 def first_missing(connection: Connection, view: str, sink: str, feed: str, *, replaces: bool) -> dict[str, int]:
-    """By partition, the first window that the sink lacks; not of backfills, which read again what the runs have read, nor (where
+    """By partition, the first window that is not in the sink (one of an open commit is not); not of backfills, which read again what the runs have read, nor (where
     each run `replaces` the table) one that a later run's has taken the place of.
     """
     later = (
@@ -144,7 +144,9 @@ def first_missing(connection: Connection, view: str, sink: str, feed: str, *, re
         " AND o.partition = w.partition AND o.window_id > w.window_id AND s.view = %(view)s AND s.sink = %(sink)s AND s.applied_at IS NOT NULL)"
     )
     rows = connection.execute(
-        f"SELECT w.partition, min(w.window_id) FROM shardlake.windows w WHERE w.feed = %(feed)s AND {_LACKS} AND w.raw_rows > 0"
+        f"SELECT w.partition, min(w.window_id) FROM shardlake.windows w WHERE w.feed = %(feed)s AND w.status = 'read' AND w.raw_rows > 0"
+        " AND NOT EXISTS (SELECT FROM shardlake.sink_windows s WHERE s.view = %(view)s AND s.sink = %(sink)s AND s.window_id = w.window_id"
+        " AND s.applied_at IS NOT NULL)"
         f" AND w.backfill_id IS NULL{later if replaces else ''} GROUP BY 1",
         {"view": view, "sink": sink, "feed": feed},
     )
