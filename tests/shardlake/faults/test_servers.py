@@ -543,7 +543,7 @@ def test_a_partition_that_is_taken_over_while_it_is_read_counts_for_the_other_ru
         for reader in readers:
             reader.resume()
     report = run.report()
-    assert "was taken over by another run while it was read" in report.headline()
+    assert "another run of orders has claimed it since" in report.headline()
     assert states(report) == ["failed"]
     assert {path.name[11:15] for path in (w.folder / "lake").rglob("w000000002-*.parquet")} == {"a001", "a002"}
     assert w.ledger("SELECT sum(rows)::int, bool_and(key LIKE '%-a002-%') FROM shardlake.files WHERE window_id = 2") == [(8000, True)]
