@@ -228,7 +228,7 @@ def test_of_two_runs_in_one_process_the_one_ends_and_the_other_keeps_its_readers
     try:
         assert job.cancellation.cancel(SOON)
         threads[0].join(SOON)
-        assert str(reports["ended"].shards["shop_00"].error).startswith("shop_00: its reader was stopped, since the run was broken off")
+        assert "the run was broken off" in str(reports["ended"].shards["shop_00"].error)  # said by its reader, or by the wait for it
         assert unfinished(ended) == [("shop_00", "open")]
         assert threads[1].is_alive()
     finally:
