@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from shardlake.errors import AccountingError
+
 Json = dict[str, Any]
 
 
@@ -41,13 +43,24 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What reading a window came to: its files in order, and the position reached where that is not the window's end.
+    """What reading a window came to: its files in order, how many rows the source gave, counted as they came, and the position reached
+    where that is not the window's end.
 
     `more` says that there is more to be read now; `ends_snapshot` that all there is has been read.
     """
 
     files: tuple[RawFile, ...]
+    rows: int
     position: Json | None = None
     more: bool = False
     ends_snapshot: bool = False
     seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def require(self, place: str) -> None:
+        """That the files hold what came. Raises AccountingError with the `place` and the figures."""
+        held = sum(file.rows for file in self.files)
+        if held != self.rows:
+            raise AccountingError(
+                f"{place}: {self.rows} rows were read, and its {len(self.files)} files hold {held}",
+                hint="Nothing of it counts; please report it.",
+            )

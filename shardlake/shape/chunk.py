@@ -15,6 +15,7 @@ from shardlake.quoting import ansi
 from shardlake.shape.json_limits import FINE, MALFORMED, SUSPICIOUS, examine, extract_exact, harmless, parse_exact, why_malformed
 from shardlake.shape.query import (
     DOCUMENTS,
+    ELEMENTS,
     MISLEADING,
     ROW,
     TEXTS,
@@ -48,13 +49,14 @@ class Reject:
 class Shaped:
     """A chunk's view rows (all text, see `shape_query`), what was rejected, and how many raw rows became rows.
 
-    `places` are the rows' raw rows, counted from the chunk's first; `judged` the rows that the judge has rejected since.
+    `places` are the rows' raw rows, counted from the chunk's first; `due` how many rows those have to give; `judged` the rows that the judge has rejected since.
     """
 
     rows: pa.Table
     shaped: int
     rejects: list[Reject]
     places: pa.ChunkedArray
+    due: int
     judged: list[Reject] = dataclass_field(default_factory=list)
 
 
@@ -79,9 +81,17 @@ def shape(view: View, table: pa.Table, kinds: dict[str, str], envelope: Envelope
         rows = rows.filter(pc.invert(malformed))
     rejects = [_reject(envelope, original, row, column, reason) for row, (column, reason) in sorted(bad.items())]
     places = rows.column(ROW)
+    shaped = pc.count_distinct(places).as_py()
+    due = _promised(rows) if view.explode else shaped
     marks = pc.if_else(uncertain(view, rows, table.schema), "1", pa.scalar(None, pa.string()))
-    rows = rows.drop_columns(ROW).append_column("_uncertain", marks)
-    return Shaped(rows, pc.count_distinct(places).as_py(), rejects, places)
+    rows = rows.drop_columns([ROW, *([ELEMENTS] if view.explode else [])]).append_column("_uncertain", marks)
+    return Shaped(rows, shaped, rejects, places, due)
+
+
+def _promised(rows: pa.Table) -> int:
+    """How many rows the documents of exploded raw rows are to give: one an element, and one for a parent that has none."""
+    found = pl.DataFrame(pl.from_arrow(rows.select([ROW, ELEMENTS])))
+    return int(found.unique(ROW).select(pl.col(ELEMENTS).clip(lower_bound=1).sum()).item())
 
 
 def _in_one_pass(

@@ -135,12 +135,14 @@ def _unmarked(text: str) -> str:
 
 ROW = "_shardlake_row"
 """A raw row's place in its chunk."""
+ELEMENTS = "_shardlake_elements"
+"""How many elements an exploded raw row has, counted in its document; 0 for what is gone."""
 
 
 def shape_query(
     view: View, raw: dict[str, pa.DataType], kinds: dict[str, str], envelope: Envelope, *, extracted: str, one_pass: bool
 ) -> str:
-    """View rows of `extracted` (raw columns, TEXTS and DOCUMENTS): the columns, `_cursor`, `_op`, ROW.
+    """View rows of `extracted` (raw columns, TEXTS and DOCUMENTS): the columns, `_cursor`, `_op`, ROW, ELEMENTS of exploded ones.
 
     `_op` is 'd' for a unit that has no rows any more: deleted at its source, or exploded from an empty array. Such a
     row holds the unit's key and version, and NULLs. It is 'm' where a document is malformed, or has something else where
@@ -154,13 +156,15 @@ def shape_query(
         json = next(j for j in json_columns(view) if j.name == view.explode.path.column)
         document = f"{ansi(DOCUMENTS + json.name)}[{json.documents.index(view.explode.path.steps) + 1}]"
         malformed += f" OR (NOT ({gone}) AND json_type({document}) NOT IN ('ARRAY', 'NULL'))"
-        items = f"CASE WHEN {gone} OR json_type({document}) IS DISTINCT FROM 'ARRAY' THEN [] ELSE from_json({document}, '[\"JSON\"]') END"
+        none = f"{gone} OR json_type({document}) IS DISTINCT FROM 'ARRAY'"
+        items = f"CASE WHEN {none} THEN [] ELSE from_json({document}, '[\"JSON\"]') END"
+        count = f"CASE WHEN {none} THEN 0 ELSE json_array_length({document}) END AS {ELEMENTS}"
         # an empty list still gives one row here, so that the parent is known to have no elements
         empty, found = "len(_shardlake_items) = 0", "_shardlake_items"
         source = (
             f"(SELECT *, unnest(CASE WHEN {empty} THEN [NULL] ELSE {found} END) AS _shardlake_element,"
             f" unnest(CASE WHEN {empty} THEN [NULL] ELSE range(len({found})) END) AS _shardlake_index"
-            f" FROM (SELECT *, {items} AS {found} FROM {extracted}))"
+            f" FROM (SELECT *, {items} AS {found}, {count} FROM {extracted}))"
         )
         gone = "_shardlake_index IS NULL"
     op = f"CASE WHEN {malformed} THEN 'm' WHEN {gone} THEN 'd' END AS _op"
@@ -169,7 +173,7 @@ def shape_query(
         f"{e} AS {ansi(n)}" if n in kept or gone == "false" else f"CASE WHEN {gone} THEN NULL ELSE {e} END AS {ansi(n)}"
         for n, e in columns.items()
     ]
-    return f"SELECT {', '.join([*selected, *version, op, ROW])} FROM {source}"
+    return f"SELECT {', '.join([*selected, *version, op, ROW, *([ELEMENTS] if view.explode else [])])} FROM {source}"
 
 
 def _malformed(view: View) -> str:

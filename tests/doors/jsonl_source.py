@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from shardlake.connection.spec import ConnectionSpec, Purpose
+from shardlake.connection.spec import ConnectionSpec
 from shardlake.envelope import Envelope
 from shardlake.errors import ContractError, SourceFailed, SourceUnavailable
 from shardlake.ledger.extent import Extent, Json, Reading
@@ -28,7 +28,6 @@ class JsonLines(ConnectionSpec):
     """A folder of folders of `*.jsonl`. Every line has the fields of the `key` and an integer `version`; `deleted` is one that may be true."""
 
     slug: ClassVar[str] = "json-lines"
-    purpose: ClassVar[Purpose] = "source"
     folder: Path
     key: tuple[str, ...]
     version: str
@@ -88,9 +87,11 @@ class JsonLinesSource:
         writer = raw.writer(self._kinds, self.envelope(view, self._kinds))
         schema = pa.schema([(name, pa.int64() if name == "_version" else pa.large_string()) for name in self._kinds])
         rows = self._rows(partition, extent.plan["file"])
+        came = 0
         while chunk := list(islice(rows, CHUNK // smaller)):
+            came += len(chunk)
             writer.write(pa.Table.from_pylist(chunk, schema))
-        return Reading(tuple(writer.files), more=bool(self._files(partition, extent.plan["file"])), seconds={"raw": writer.seconds})
+        return Reading(tuple(writer.files), came, more=bool(self._files(partition, extent.plan["file"])), seconds={"raw": writer.seconds})
 
     def _files(self, partition: str, after: str) -> list[str]:
         return sorted(path.name for path in (self._spec.folder / partition).glob("*.jsonl") if path.name > after)

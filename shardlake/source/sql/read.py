@@ -73,6 +73,7 @@ def extract(request: Request) -> Reading:
     window = request.window
     return Reading(
         tuple(raw.files),
+        reader.rows,
         None if until is None else position_of(window, until, window.complete_to),
         # behind a scan of several windows, which may have taken hours, there is more by now
         more=until is not None or (window.kind is not None and window.after is not None),
@@ -100,6 +101,7 @@ class _Reader:
     session: list[str]
     raw: RawWriter
     limit: int
+    rows: int = 0
 
     def read(self, *, nulls: bool) -> Position | None:
         """One phase: along the window's order, or through the rows that have no cursor. Returns where it was closed early."""
@@ -109,6 +111,7 @@ class _Reader:
             sql = chunk_sql(request.view, self.dialect, self.relation, request.window, after=after, limit=self.limit, nulls=nulls)
             table, limit = self._chunk(sql), self.limit
             if table.num_rows:
+                self.rows += table.num_rows
                 size += table.nbytes
                 self.raw.write(table)
                 failpoint("extract.chunk")

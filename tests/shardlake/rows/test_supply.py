@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from shardlake.raw.files import RawWriter
+from shardlake.ledger.extent import Reading
 from shardlake.rows import supply, window_rows
 from shardlake.shape import chunk
 from shardlake.shape.chunk import Shaped
-from shardlake.source.sql.read import extract
+from shardlake.source.sql.read import Request, extract
 from tests.audit import leftovers
 from tests.world import ORDERS_TABLE, World, WorldMaker, orders_view
 
@@ -64,7 +64,7 @@ def fails(w: World, patch: Patch, fault: Callable[[Patch], None], said: str, sta
     assert said in str(report.shards["shop_00"].error)
     assert (w.target("id"), in_lake(w)) == ([(1,), (2,), (3,)], [1, 2, 3])
     assert w.warehouse("SELECT status FROM shardlake.windows WHERE window_id = 2") == [(state,)]
-    assert w.warehouse("SELECT FROM shardlake.sink_windows WHERE window_id = 2") == []
+    assert w.warehouse("SELECT window_id FROM shardlake.sink_windows WHERE window_id = 2 AND applied_at IS NOT NULL") == []
     assert w.rejects() == []
     w.must_sync()
     assert (w.target("id"), in_lake(w)) == ([(1,), (2,), (3,), (4,)], [1, 2, 3, 4])
@@ -74,6 +74,7 @@ def fails(w: World, patch: Patch, fault: Callable[[Patch], None], said: str, sta
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 RAW = "/shard=shop_00/w000000002-a"
+PLACE = "orders, shop_00, window 2: "
 
 
 @pytest.mark.parametrize(("spoil", "rows"), [(lost, 2), (twice, 4)])
@@ -91,24 +92,27 @@ def test_a_raw_file_with_other_rows_than_were_read_fails_its_window(world: World
 def test_a_raw_file_of_which_the_ledger_says_another_number_fails_its_window_and_is_read_again(
     world: WorldMaker, monkeypatch: Patch, off: int
 ) -> None:
-    def fault(patch: Patch) -> None:
-        patch.setattr("shardlake.source.sql.source.extract_in_worker", extract)
-        write = RawWriter.write
-
-        def miscounted(self: RawWriter, table: pa.Table) -> None:
-            write(self, table)
-            self.files[-1] = replace(self.files[-1], rows=self.files[-1].rows + off)
-
-        patch.setattr(RawWriter, "write", miscounted)
+    def miscounted(request: Request) -> Reading:
+        found = extract(request)
+        return replace(found, files=tuple(replace(f, rows=f.rows + off) for f in found.files), rows=found.rows + off)
 
     w = shop(world)
-    fails(w, monkeypatch, fault, f"-00000.parquet holds 3 rows, the ledger says {3 + off}", "read")
+    fault = "shardlake.source.sql.source.extract_in_worker"
+    fails(w, monkeypatch, lambda patch: patch.setattr(fault, miscounted), f"-00000.parquet holds 3 rows, the ledger says {3 + off}", "read")
+
+
+@pytest.mark.parametrize(("times", "said"), [(0, "its 0 files hold 0"), (2, "its 2 files hold 6")])
+def test_a_file_that_a_reader_forgets_or_names_twice_fails_its_window(world: WorldMaker, monkeypatch: Patch, times: int, said: str) -> None:
+    def changed(request: Request) -> Reading:
+        found = extract(request)
+        return replace(found, files=found.files * times)
+
+    w = shop(world)
+    fault = "shardlake.source.sql.source.extract_in_worker"
+    fails(w, monkeypatch, lambda patch: patch.setattr(fault, changed), f"{PLACE}3 rows were read, and {said}", "open")
 
 
 # --- shape and judge -------------------------------------------------------------------------------------------------
-PLACE = "orders, shop_00, window 2: "
-
-
 def query(spoil: Spoil) -> Callable[[Patch], None]:
     """The query that shapes gives other rows."""
     whole = chunk._queried
@@ -148,3 +152,29 @@ def test_a_row_lost_or_won_between_raw_and_the_sinks_fails_its_window(world: Wor
     fails(w, monkeypatch, spoil, said, "read")
     message: Any = w.warehouse("SELECT message FROM shardlake.runs WHERE state = 'failed'")
     assert PLACE in message[0][0]
+
+
+ELEMENTS = {
+    "id": "bigint",
+    "place": {"type": "int", "from": "$index"},
+    "sku": {"type": "text", "from": "$element.sku"},
+    "updated_at": "timestamp",
+}
+
+
+@pytest.mark.parametrize(("spoil", "rows"), [(lost, 5), (twice, 7)])
+def test_an_element_lost_or_won_of_a_row_that_has_others_fails_its_window(
+    world: WorldMaker, monkeypatch: Patch, spoil: Spoil, rows: int
+) -> None:
+    w = world(view=orders_view(columns=ELEMENTS, explode={"path": "payload.items"}, warehouse={"key": ["id", "place"]}))
+    w.on_all(ORDERS_TABLE)
+    items = """'{"items": [{"sku": "a"}, {"sku": "b"}, {"sku": "c"}]}'"""
+    w.on_all(f"INSERT INTO orders (id, updated_at, payload) VALUES (1, '2026-01-01', {items}), (2, '2026-01-01', {items})")
+    w.on_all("INSERT INTO orders (id, updated_at, payload) VALUES (3, '2026-01-01', '{}')")
+    with monkeypatch.context() as broken:
+        broken.setattr("shardlake.run.threads.PAUSES", (0.0, 0.0))
+        query(spoil)(broken)
+        report = w.sync()
+    assert f"orders, shop_00, window 1: shape made {rows + 1} rows in {rows + 1} places of 7 elements of raw/orders" in report.headline()
+    assert w.must_sync().totals().merged == 6
+    assert w.target("id, place, sku") == [(n, place, sku) for n in (1, 2) for place, sku in enumerate("abc")]
