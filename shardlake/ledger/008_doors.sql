@@ -103,7 +103,9 @@ ALTER TABLE shardlake.windows ALTER COLUMN plan SET NOT NULL;
 -- a position moves when its window stands in raw: what was read and not merged yet counts from now on
 INSERT INTO shardlake.positions (feed, partition, position, shown, moved_at)
     SELECT DISTINCT ON (feed, partition) feed, partition, end_position, coalesce(to_version, 'replaced'), coalesce(merged_at, opened_at) FROM shardlake.windows
-    WHERE backfill_id IS NULL AND (status = 'extracted' OR status = 'merged' AND kind IS NULL) ORDER BY feed, partition, window_id DESC
+    WHERE backfill_id IS NULL AND (status = 'extracted' OR status = 'merged' AND kind IS NULL
+        AND NOT EXISTS (SELECT FROM shardlake.watermarks m WHERE m.view = feed AND m.shard = partition)) -- a view that replaced its table once has one by now
+    ORDER BY feed, partition, window_id DESC
     ON CONFLICT (feed, partition) DO UPDATE SET position = excluded.position, shown = excluded.shown;
 UPDATE shardlake.positions SET complete_to = moved_at WHERE shown = 'replaced';
 DROP INDEX shardlake.windows_unfinished_idx, shardlake.windows_unfinished_slice_idx;
