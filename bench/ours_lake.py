@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from shardlake.connection.connection_file import load_connection
-from shardlake.run import steps
+from shardlake.run import deliver
 from shardlake.run.job import open_job
 from shardlake.view.view_file import load_view
 
@@ -21,8 +21,8 @@ def main() -> None:
     connections, view = map(Path, sys.argv[1:])
     job, run = open_job(load_view(view), partial(load_connection, connections)), uuid4()
     with ThreadPoolExecutor(2) as pool:
-        done = pool.map(lambda layout: steps.write(job, run, layout.table), job.view.lake.layouts)
-        print(json.dumps([[w.counts.written for w in written] for written in done]))
+        done = pool.map(lambda layout: deliver.catch_up(job, run, layout.table), job.view.lake.layouts)
+        print(json.dumps([[w.total.merged for w in written] for written in done]))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from blocks.resolve import connect
 from shardlake.connection.connection_file import declared
-from shardlake.connection.kinds import KINDS
 from shardlake.errors import ShardlakeError
+from shardlake.kinds import kind_of
 from shardlake.settings import connections_file
 from shardlake.view.view import View
 from tasks.limits import limit_name
@@ -21,9 +21,9 @@ def source_limits(views: Iterable[View]) -> Mapping[str, int]:
 
 
 def _reads_at_once(reference: str) -> int | None:
-    kind = KINDS.get(reference.partition("/")[0])
+    kind = kind_of(reference)
     if file := connections_file():
-        bound = kind.model_fields.get("max_connections") if kind and kind.purpose == "source" else None
+        bound = kind.connection_spec().model_fields.get("max_connections") if kind and kind.role == "source" else None
         given = declared(file, reference, "max_connections")
         return int(bound.default if given is None else given) if bound else None
     try:

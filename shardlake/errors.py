@@ -58,6 +58,10 @@ class SourceFailed(ShardlakeError):
     """The source refused the statement itself, or sent what cannot be read."""
 
 
+class SinkBusy(ShardlakeError):
+    """Another run is at work on a sink that one alone can write."""
+
+
 class RunEnded(ShardlakeError):
     """The run was cancelled or met its timeout while a step of it was under way, which must not go on."""
 

@@ -6,16 +6,16 @@ connection. Classes are named, not imported, so that the rooms that read views l
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 _SQL = ("shardlake.view.source:SqlTables", "shardlake.source.sql.source:SqlSource.open")
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of connection: `connection`, `view` and `opener` are `module:attribute`."""
+    """A kind of connection. Its `role` is what a view may name it as; `connection`, `view` and `opener` are `module:attribute`."""
 
-    role: str
+    role: Literal["source", "warehouse", "lake"]
     connection: str
     view: str = ""
     opener: str = ""
@@ -29,7 +29,7 @@ class Kind:
         return _named(self.view)
 
     def open(self) -> Any:
-        """What makes a source of a connection and its reference, or a sink of a connection and what supplies it with rows."""
+        """What makes a source of a connection and its reference, or a sink (a lake: the sinks) of a connection and what supplies rows."""
         return _named(self.opener)
 
 
@@ -39,7 +39,7 @@ KINDS: dict[str, Kind] = {
     "postgres-warehouse": Kind(
         "warehouse", "shardlake.connection.postgres:PostgresWarehouse", opener="shardlake.sink.postgres.sink:PostgresSink.open"
     ),
-    "athena-lake": Kind("lake", "shardlake.connection.lake:Lake"),
+    "athena-lake": Kind("lake", "shardlake.connection.lake:Lake", opener="shardlake.sink.lake.sink:LakeLayouts.open"),
 }
 
 

@@ -5,8 +5,9 @@ from uuid import UUID
 from prefect import task
 
 from shardlake.ledger.windows import Window
-from shardlake.run import steps
-from shardlake.run.steps import Outcome, Planned
+from shardlake.run import deliver
+from shardlake.run.deliver import Outcome
+from shardlake.run.steps import Planned
 from tasks.log import announce
 from tasks.retry import STAGE
 from tasks.view_job import step_of
@@ -16,7 +17,7 @@ from tasks.view_job import step_of
 def apply(view: str, run_id: UUID, planned: Planned, window: Window | None) -> list[Outcome]:
     """Bring the window, and before it what an earlier run left, into the warehouse; each with its rejects in one transaction."""
     with step_of(view, run_id) as job:
-        done = steps.deliver(job, run_id, planned, window)
+        done = deliver.into_warehouse(job, run_id, planned, window)
     for window_id, outcome in zip(planned.windows(window), done, strict=True):
         counts = outcome.applied
         announce(

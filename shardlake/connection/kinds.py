@@ -16,8 +16,8 @@ Kind = TypeVar("Kind", bound=ConnectionSpec)
 def kind_of(reference: str) -> type[ConnectionSpec]:
     """The kind of the connection of that name. Raises SpecError that lists the kinds.
 
-    >>> kind_of("athena-lake/main").purpose
-    'lake'
+    >>> kind_of("athena-lake/main").__name__
+    'Lake'
     """
     found = kinds.kind_of(reference)
     if found is None:
@@ -30,5 +30,6 @@ def expect(found: Connection, kind: type[Kind], where: str) -> Kind:
     """The connection as one of that kind; `where` says for what it was named. Raises SpecError."""
     if not isinstance(found, kind):
         fitting = [slug for slug, other in kinds.KINDS.items() if issubclass(other.connection_spec(), kind)]
-        raise SpecError(f"{where} is a {found.slug}, which cannot be a {kind.purpose}", hint=f"Name one of {' or '.join(fitting)}.")
+        role = kinds.KINDS[fitting[0]].role
+        raise SpecError(f"{where} is a {found.slug}, which cannot be a {role}", hint=f"Name one of {' or '.join(fitting)}.")
     return found

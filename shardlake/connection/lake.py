@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from shardlake.connection.spec import ConnectionSpec, Purpose
+from shardlake.connection.spec import ConnectionSpec
 
 
 class Role(BaseModel):
@@ -22,7 +22,6 @@ class Lake(ConnectionSpec):
     """The folder or bucket that holds the rows as they were read, and the tables made of them."""
 
     slug: ClassVar[str] = "athena-lake"
-    purpose: ClassVar[Purpose] = "lake"
     url: str = Field(description="s3://bucket/prefix, or a folder.")
     region: str | None = Field(None, description="The bucket's region; AWS's own settings where it is left out.")
     endpoint: str | None = Field(None, description="The address of an S3 server other than AWS.")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, SecretStr, model_validator
 
 from shardlake.connection.address import POSTGRES_PORT, POSTGRES_SCHEMES, Shard, Tls, split_url
-from shardlake.connection.spec import ConnectionSpec, Purpose
+from shardlake.connection.spec import ConnectionSpec
 from shardlake.spec import Duration
 
 SSLMODE = {"disabled": "disable", "required": "require", "verify_ca": "verify-ca", "verify_identity": "verify-full"}
@@ -17,7 +17,6 @@ class PostgresWarehouse(ConnectionSpec):
     """The Postgres or Aurora database that holds the targets and the ledger."""
 
     slug: ClassVar[str] = "postgres-warehouse"
-    purpose: ClassVar[Purpose] = "warehouse"
     url: str = Field(description="postgresql://user@host:5432/database, without the password.")
     password: SecretStr = Field(SecretStr(""), description="The password of that user.")
     tls: Tls | None = Field(None, description="TLS mode and CA; plain text where it is left out.")

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from shardlake.connection.address import POSTGRES_PORT, POSTGRES_SCHEMES, Shard, Tls, expand_ranges, split_url
-from shardlake.connection.spec import ConnectionSpec, Purpose
+from shardlake.connection.spec import ConnectionSpec
 from shardlake.spec import Duration
 
 
@@ -25,7 +25,6 @@ class ShardOverride(BaseModel):
 class Shards(ConnectionSpec):
     """The shards of one source: a URL pattern, a list of URLs, or a server whose databases match a pattern."""
 
-    purpose: ClassVar[Purpose] = "source"
     dialect: ClassVar[str]
     scheme: ClassVar[tuple[str, ...]]
     default_port: ClassVar[int]

@@ -1,11 +1,8 @@
 """What the connections of every kind have in common."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
-
-Purpose = Literal["source", "warehouse", "lake"]
-"""What a view may name a connection as."""
 
 
 class ConnectionSpec(BaseModel):
@@ -14,7 +11,6 @@ class ConnectionSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
     slug: ClassVar[str]
     """The kind's name: what stands before the slash in `mysql-shards/shop`."""
-    purpose: ClassVar[Purpose]
 
     @property
     def reads_at_once(self) -> int | None:

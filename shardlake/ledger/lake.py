@@ -1,7 +1,7 @@
 """The ledger's lake: commits, the windows and files in them, and the tables that readers know."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from shardlake.ledger.sinks import Pending, layout_sink, pending
+from shardlake.ledger.sinks import Applied, Pending, layout_sink, pending
 
 Connection = psycopg.Connection[Any]
 
@@ -35,52 +35,6 @@ class LakeFile:
     partition: list[str | None]
     rows: int
     bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What became of rows: of `raw_rows`, `shaped` gave view rows and `shape_rejected` rejects; `view_rows` came in, and were each merged, unchanged, superseded or rejected; `removed` rows of the table went.
-
-    Every figure is counted by itself, so that they are a check on each other.
-    """
-
-    raw_rows: int = 0
-    shaped: int = 0
-    shape_rejected: int = 0
-    view_rows: int = 0
-    merged: int = 0
-    unchanged: int = 0
-    superseded: int = 0
-    rejected: int = 0
-    removed: int = 0
-
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
-
-    @property
-    def written(self) -> int:
-        """Rows that changed the table."""
-        return self.merged
-
-    @property
-    def skipped(self) -> int:
-        """Rows of which the table needed nothing."""
-        return self.unchanged + self.superseded
-
-    @property
-    def adds_up(self) -> bool:
-        """Whether every row that came in has one verdict."""
-        return self.view_rows == self.merged + self.unchanged + self.superseded + self.rejected
-
-
-def held(connection: Connection, view: str, layout: str, window_ids: list[int]) -> tuple[list[Pending], list[int]]:
-    """Of some windows those that the layout holds, oldest first; and those of them of which raw is gone."""
-    rows = connection.execute(
-        "SELECT w.window_id, w.partition, coalesce(w.raw_rows, 0), coalesce(w.raw_bytes, 0), w.raw_removed_at IS NOT NULL FROM shardlake.sink_windows s"
-        " JOIN shardlake.windows w USING (window_id) WHERE s.view = %s AND s.sink = %s AND s.window_id = ANY(%s) AND s.applied_at IS NOT NULL"
-        " ORDER BY w.window_id", (view, layout_sink(layout), window_ids)
-    ).fetchall()  # fmt: skip
-    return [Pending(*row[:4]) for row in rows if not row[4]], [row[0] for row in rows if row[4]]
 
 
 def in_all(connection: Connection, view: str, layouts: list[str], commit: Commit) -> list[int]:
@@ -151,8 +105,8 @@ def forget_files(connection: Connection, keys: list[str]) -> None:
 
 
 def publish(
-    connection: Connection, commit_id: int, counts: Counts, columns: Iterable[str], seconds: float,
-    *, replaces: list[str] | None = None, windows: Mapping[int, Counts] | None = None,
+    connection: Connection, commit_id: int, counts: Applied, columns: Iterable[str], seconds: float,
+    *, replaces: list[str] | None = None, windows: Mapping[int, Applied] | None = None,
 ) -> None:  # fmt: skip
     """A commit is there for readers from here on, and the files that it replaces are not. `windows` are the counts of each.
 
@@ -162,13 +116,21 @@ def publish(
         cursor.execute(
             "UPDATE shardlake.lake_commits SET status = 'published', published_at = now(), view_rows = %s, written = %s, skipped = %s,"
             " rejected = %s, seconds = %s, columns = %s WHERE commit_id = %s",
-            (counts.view_rows, counts.written, counts.skipped, counts.rejected, round(seconds, 4), Jsonb(list(columns)), commit_id),
+            (
+                counts.view_rows,
+                counts.merged,
+                counts.unchanged + counts.superseded,
+                counts.rejected,
+                round(seconds, 4),
+                Jsonb(list(columns)),
+                commit_id,
+            ),
         )
         cursor.executemany(
             "UPDATE shardlake.sink_windows s SET applied_at = now(), raw_rows = %s, shaped = %s, shape_rejected = %s, view_rows = %s, merged = %s,"
             " unchanged = %s, superseded = %s, rejected = %s, removed = %s"
             " FROM shardlake.lake_commits c WHERE c.commit_id = %s AND s.view = c.view AND s.sink = 'lake.' || c.layout AND s.window_id = %s",
-            [(*astuple(found), commit_id, window_id) for window_id, found in (windows or {}).items()],
+            [(*found.counts().values(), commit_id, window_id) for window_id, found in (windows or {}).items()],
         )
         cursor.execute("UPDATE shardlake.sink_windows SET applied_at = now() WHERE commit_id = %s AND applied_at IS NULL", (commit_id,))
         if replaces:

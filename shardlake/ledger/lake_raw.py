@@ -1,6 +1,6 @@
 """The ledger's raw files, as the lake sees them: which there are, which may go, which are known to readers."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,10 +22,13 @@ def registered(connection: Connection, windows: list[int]) -> None:
     connection.execute("UPDATE shardlake.windows SET raw_registered_at = now() WHERE window_id = ANY(%s)", (windows,))
 
 
-def expired(connection: Connection, feed: str, sinks: Mapping[str, list[str]], before: datetime) -> list[int]:
+def expired(
+    connection: Connection, feed: str, sinks: Mapping[str, list[str]], before: datetime, *, replaced: Collection[str] = ()
+) -> list[int]:
     """Windows whose raw files may go: read before a time, and in every sink of every view that takes its rows from the feed.
 
-    `sinks` are those of the views that are known here; of another view those count that it has been written to.
+    `sinks` are those of the views that are known here; of another view those count that it has been written to. In one that is
+    `replaced` by every run, a later window of the same partition has taken the place of one that never came.
     """
     wanted = [(view, sink) for view, names in sinks.items() for sink in names]
     rows = connection.execute(
@@ -36,10 +39,20 @@ def expired(connection: Connection, feed: str, sinks: Mapping[str, list[str]], b
         " AND EXISTS (SELECT FROM shardlake.files f WHERE f.window_id = w.window_id) AND w.status IN ('read', 'abandoned')"
         " AND coalesce(w.read_at, w.opened_at) < %(before)s AND (w.status = 'abandoned' OR NOT EXISTS (SELECT FROM wanted"
         " WHERE NOT EXISTS (SELECT FROM shardlake.sink_windows s WHERE s.view = wanted.view AND s.sink = wanted.sink"
-        " AND s.window_id = w.window_id AND s.applied_at IS NOT NULL)))"
+        " AND s.window_id = w.window_id AND s.applied_at IS NOT NULL) AND NOT (wanted.view = ANY(%(views)s) AND wanted.sink = ANY(%(replaced)s)"
+        " AND EXISTS (SELECT FROM shardlake.windows o JOIN shardlake.sink_windows s USING (window_id) WHERE o.feed = w.feed"
+        " AND o.partition = w.partition AND o.window_id > w.window_id AND s.view = wanted.view AND s.sink = wanted.sink"
+        " AND s.applied_at IS NOT NULL))))"
         " AND NOT EXISTS (SELECT FROM shardlake.lake_commits o JOIN shardlake.feed_views f USING (view) WHERE f.feed = w.feed"
         " AND o.status = 'open' AND w.window_id = ANY(o.replays)) RETURNING w.window_id",
-        {"feed": feed, "views": list(sinks), "of": [v for v, _ in wanted], "sinks": [s for _, s in wanted], "before": before},
+        {
+            "feed": feed,
+            "views": list(sinks),
+            "of": [v for v, _ in wanted],
+            "sinks": [s for _, s in wanted],
+            "before": before,
+            "replaced": list(replaced),
+        },
     )
     return [row[0] for row in rows.fetchall()]
 

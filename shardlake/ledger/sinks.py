@@ -43,10 +43,20 @@ class Applied:
     removed: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
 
+    def __add__(self, other: "Applied") -> "Applied":
+        """The counts of several windows together, without seconds."""
+        theirs = other.counts()
+        found: dict[str, Any] = {name: count + theirs[name] for name, count in self.counts().items()}
+        return Applied(**found)
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether every row that came in has one verdict."""
+        return self.view_rows == self.merged + self.unchanged + self.superseded + self.rejected
+
     def require(self, place: str) -> None:
         """That both equations hold. Raises AccountingError with the `place` and the figures."""
-        sums = self.merged + self.unchanged + self.superseded + self.rejected
-        if self.raw_rows != self.shaped + self.shape_rejected or self.view_rows != sums:
+        if self.raw_rows != self.shaped + self.shape_rejected or not self.adds_up:
             raise AccountingError(
                 f"{place}: rows do not add up: read {self.raw_rows}, shaped {self.shaped}, rejected in shape {self.shape_rejected};"
                 f" view rows {self.view_rows}, merged {self.merged}, unchanged {self.unchanged}, superseded {self.superseded},"
@@ -63,7 +73,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A window that a sink does not hold yet. Of one that was `removed` raw is gone."""
+    """A window that is to be applied. Of one that was `removed` raw is gone."""
 
     window_id: int
     partition: str
@@ -104,9 +114,10 @@ def ledger_id(connection: Connection) -> UUID:
     return found
 
 
+_PENDING = "w.window_id, w.partition, coalesce(w.raw_rows, 0) AS raw_rows, coalesce(w.raw_bytes, 0) AS raw_bytes, w.raw_removed_at IS NOT NULL AS removed"
 _LACKS = (
     "w.status = 'read' AND NOT EXISTS (SELECT FROM shardlake.sink_windows s WHERE s.view = %(view)s AND s.sink = %(sink)s"
-    " AND s.window_id = w.window_id)"
+    " AND s.window_id = w.window_id AND s.applied_at IS NOT NULL)"
 )
 
 
@@ -129,10 +140,28 @@ def pending(
     own += ("" if empty else " AND w.raw_rows > 0") + ("" if backfills else " AND w.backfill_id IS NULL")
     with connection.cursor(row_factory=class_row(Pending)) as cursor:
         return cursor.execute(
-            "SELECT w.window_id, w.partition, coalesce(w.raw_rows, 0) AS raw_rows, coalesce(w.raw_bytes, 0) AS raw_bytes, w.raw_removed_at IS NOT NULL AS removed FROM shardlake.windows w"
-            f" WHERE w.feed = %(feed)s AND {_LACKS}{own} ORDER BY w.window_id",
+            f"SELECT {_PENDING} FROM shardlake.windows w WHERE w.feed = %(feed)s AND {_LACKS}{own} ORDER BY w.window_id",
             {"view": view, "sink": sink, "feed": feed, "partition": partition, "run": of_run},
         ).fetchall()
+
+
+def is_unfinished(connection: Connection, view: str, sink: str) -> bool:
+    """Whether the sink has begun a commit in the ledger and not finished it."""
+    row = connection.execute(
+        "SELECT FROM shardlake.lake_commits WHERE view = %s AND 'lake.' || layout = %s AND status = 'open' LIMIT 1", (view, sink)
+    ).fetchone()
+    return row is not None
+
+
+def begun(connection: Connection, view: str, sink: str) -> list[Pending]:
+    """The windows of a commit that was begun and is not finished, of a sink that begins commits in the ledger."""
+    with connection.cursor(row_factory=class_row(Pending)) as cursor:
+        return cursor.execute(
+            f"SELECT {_PENDING} FROM shardlake.windows w WHERE EXISTS (SELECT FROM shardlake.sink_windows s WHERE s.view = %(view)s"
+            " AND s.sink = %(sink)s AND s.window_id = w.window_id AND s.applied_at IS NULL) OR EXISTS (SELECT FROM shardlake.lake_commits c"
+            " WHERE c.view = %(view)s AND 'lake.' || c.layout = %(sink)s AND c.status = 'open' AND w.window_id = ANY(c.replays))"
+            " ORDER BY window_id", {"view": view, "sink": sink}
+        ).fetchall()  # fmt: skip
 
 
 def first_missing(connection: Connection, view: str, sink: str, feed: str, *, replaces: bool) -> dict[str, int]:
@@ -153,14 +182,14 @@ def first_missing(connection: Connection, view: str, sink: str, feed: str, *, re
     return dict(rows.fetchall())
 
 
-def held(connection: Connection, view: str, sink: str, feed: str, partition: str) -> list[int]:
-    """The partition's windows that the sink holds and of which raw is still there, oldest first, for a replay."""
-    rows = connection.execute(
-        "SELECT w.window_id FROM shardlake.windows w JOIN shardlake.sink_windows s USING (window_id) WHERE w.feed = %s AND w.partition = %s"
-        " AND w.status = 'read' AND w.raw_removed_at IS NULL AND s.view = %s AND s.sink = %s AND s.applied_at IS NOT NULL ORDER BY window_id",
-        (feed, partition, view, sink),
-    )
-    return [row[0] for row in rows.fetchall()]
+def held(connection: Connection, view: str, sink: str, feed: str, partitions: list[str]) -> list[Pending]:
+    """The windows of partitions that the sink holds, oldest first, for a replay."""
+    with connection.cursor(row_factory=class_row(Pending)) as cursor:
+        return cursor.execute(
+            f"SELECT {_PENDING} FROM shardlake.windows w JOIN shardlake.sink_windows s USING (window_id) WHERE w.feed = %s AND w.partition = ANY(%s)"
+            " AND w.status = 'read' AND s.view = %s AND s.sink = %s AND s.applied_at IS NOT NULL ORDER BY window_id",
+            (feed, partitions, view, sink),
+        ).fetchall()
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,8 @@ _YOUNG = 60.0
 """Seconds that a folder without a held lock is left alone."""
 MOST = 4 << 30
 """Bytes of a run's spool; windows past that are not kept."""
+SPOOLED = MOST // 2
+"""Bytes of the spool that wait for a layout until it is written: other chains go on filling it meanwhile."""
 
 
 class Scratch:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from shardlake.connection.lake import Lake
 from shardlake.envelope import Envelope
-from shardlake.errors import AccountingError, ContractError
+from shardlake.errors import AccountingError, ContractError, FileGone
 from shardlake.failpoints import failpoint
 from shardlake.ledger import rejects, sinks, windows
 from shardlake.ledger.database import Warehouse
@@ -40,6 +40,18 @@ class Supply:
         """A window as the ledger has it."""
         with self.ledger.connection() as connection:
             return windows.load(connection, window_id)
+
+    def is_whole(self, window: Window) -> bool:
+        """Whether raw holds all of a window, as it was written. Looks at each file."""
+        if window.raw_removed:
+            return False
+        store = open_store(self.lake)
+        try:
+            for file in window.files:
+                raw.read_chunk(store, file)
+        except FileGone:
+            return False
+        return True
 
     def columns(self, window: Window) -> tuple[TargetColumn, ...]:
         """The columns of the view's sinks, by what the window's versions are."""
@@ -126,9 +138,10 @@ class Supply:
                     hint="Nothing was committed. Please report it.",
                 )
             found = shaped.rows.num_rows
-            if found != len(shaped.places) or (not self.view.explode and found != shaped.shaped):
+            if found != len(shaped.places) or found != shaped.due:
+                of = f"{shaped.shaped} rows" if found != len(shaped.places) or not self.view.explode else f"{shaped.due} elements"
                 raise AccountingError(
-                    f"{self._place(window)}: shape made {found} rows in {len(shaped.places)} places of {shaped.shaped} rows of {file.key}",
+                    f"{self._place(window)}: shape made {found} rows in {len(shaped.places)} places of {of} of {file.key}",
                     hint="Nothing was committed. Please report it.",
                 )
             yield shaped

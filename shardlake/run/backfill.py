@@ -34,8 +34,7 @@ from shardlake.run.loop import run_slices
 from shardlake.run.readers import prepare, stop
 from shardlake.run.report import BackfillReport, LayoutReport, ShardReport
 from shardlake.run.threads import Threads, persistent
-from shardlake.sink.lake.commit import Written
-from shardlake.sink.lake.raw_table import register_raw
+from shardlake.sink.door import Committed
 from shardlake.source.door import Reach
 from shardlake.view.view import View
 
@@ -205,14 +204,14 @@ class Backfill:
         if not self._known:
             return []
         try:
-            register_raw(self.job.supply)
+            self.job.layouts.register_raw()
         except ShardlakeError as error:
             self.report.error = f"raw.{self.job.view.name}: {error}"
         chosen = [layout.table for layout in self.job.view.lake.layouts]
         self.report.lake = {table: LayoutReport(table) for table in chosen}
         return chosen
 
-    def wrote(self, table: str, written: list[Written]) -> None:
+    def wrote(self, table: str, written: list[Committed]) -> None:
         """A lake table's commits were published."""
         for one in written:
             self.report.lake[table].wrote(one)

@@ -6,7 +6,7 @@ from shardlake.errors import SpecError
 from shardlake.ledger import backfills, windows
 from shardlake.ledger.backfills import Slice
 from shardlake.ledger.windows import Window
-from shardlake.run import steps
+from shardlake.run import deliver, steps
 from shardlake.run.job import Job
 from shardlake.source.door import Ranges, Rereads
 
@@ -64,5 +64,5 @@ def read_slice_window(job: Job, part: BackfillSlice) -> Window | None:
 
 def merge_slice_window(job: Job, part: BackfillSlice, window: Window) -> bool:
     """Bring a window of the slice into the warehouse. Returns whether the slice goes on behind it."""
-    outcome = steps.apply(job, part.slice.backfill, window.window_id)
+    outcome = deliver.bring(job, part.slice.backfill, window.window_id)
     return outcome.more or ranges_of(job).precedes(part.slice.kind, str(window.extent.to_version), part.upper)

@@ -7,7 +7,6 @@ from shardlake.ledger import backfills
 from shardlake.ledger.backfills import Unfinished
 from shardlake.ledger.claims import Claims
 from shardlake.ledger.database import Warehouse
-from shardlake.sink.postgres.stage import drop_staging
 
 
 def give_up(warehouse: Warehouse, view: str, name: str) -> Unfinished:
@@ -28,6 +27,5 @@ def give_up(warehouse: Warehouse, view: str, name: str) -> Unfinished:
         if not claims.hold(chosen.lock):
             raise WarehouseBusy(f"this backfill of {view} is running", hint="End that run first; then give it up.")
         with connection.transaction():
-            for window_id in backfills.give_up(connection, chosen.id):
-                drop_staging(connection, window_id)
+            backfills.give_up(connection, chosen.id)
     return chosen

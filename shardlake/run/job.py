@@ -1,8 +1,7 @@
 """A job: one view with its source, its sinks' connections and its ledger, as plain values and open pools."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from shardlake.allocators import tune_allocators
 from shardlake.cancellation import Cancellation
@@ -11,41 +10,45 @@ from shardlake.connection.kinds import Connection, expect
 from shardlake.connection.lake import Lake
 from shardlake.connection.postgres import PostgresWarehouse
 from shardlake.errors import SpecError
+from shardlake.kinds import KINDS
 from shardlake.ledger.database import Warehouse, open_warehouse
 from shardlake.ledger.sinks import WAREHOUSE, layout_sink
-from shardlake.ledger.windows import Window
 from shardlake.parallelism import Parallelism, of_machine
 from shardlake.rows.spool import Spool
 from shardlake.rows.supply import Supply
 from shardlake.settings import connections_file
-from shardlake.shape.chunk import Shaped
-from shardlake.sink.door import Sink, open_sink
-from shardlake.sink.lake.typed import split
+from shardlake.sink.door import Layouts, Sink, open_lake, open_sink
 from shardlake.source.door import Source, open_source
-from shardlake.view.columns import target_columns, version_type
 from shardlake.view.view import View
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the steps of a run share. `partitions` are all that the source has; the view's rows are read as `feed`."""
+    """What the steps of a run share. `partitions` are all that the source has; the view's rows are read as `feed`. The `sinks` are
+    by their names in the ledger, the warehouse first.
+    """
 
     view: View
     source: Source
     feed: str
     partitions: tuple[str, ...]
-    sink: Sink
+    sinks: dict[str, Sink]
     ledger: Warehouse
     lake: Lake
+    layouts: Layouts = field(repr=False)
     supply: Supply = field(repr=False)
     parallelism: Parallelism
     spool: Spool | None = field(default=None, repr=False)
     cancellation: Cancellation = field(default_factory=Cancellation, repr=False)
 
     @property
-    def sinks(self) -> list[str]:
-        """The names of the view's sinks: its warehouse table, and each layout of the lake."""
-        return [WAREHOUSE, *(layout_sink(layout.table) for layout in self.view.lake.layouts)]
+    def warehouse(self) -> Sink:
+        """The sink that is the view's warehouse table."""
+        return self.sinks[WAREHOUSE]
+
+    def layout(self, table: str) -> Sink:
+        """The sink that is a layout of the lake, by its table's name."""
+        return self.sinks[layout_sink(table)]
 
     def partition(self, name: str) -> str:
         """A partition's name. Raises SpecError that lists those there are."""
@@ -69,13 +72,15 @@ def open_job(view: View, connect: Callable[[str], Connection], ledger: str | Non
         raise SpecError(f"{view.name}: source.connection: {error.message}", hint=error.hint) from None
     books = open_ledger(view, connect, ledger)
     spool = Spool() if view.lake.layouts else None
-    feed, keep = opened.feed(view), partial(_keep, view, opened.timezone, spool) if spool else None
-    supply = Supply(view, feed, opened.timezone, books, lake, opened.envelope, keep, spool)
-    sink = open_sink(warehouse, view.warehouse.connection, supply)
+    feed = opened.feed(view)
+    supply = Supply(view, feed, opened.timezone, books, lake, opened.envelope, spool=spool)
+    layouts = open_lake(lake, view.lake.connection, supply)
+    sink = open_sink(warehouse, view.warehouse.connection, replace(supply, keep=layouts.keep if spool else None))
+    sinks = {found.name: found for found in (sink, *layouts.sinks)}
     partitions = tuple(opened.partitions())
     found = of_machine(view.run)  # and no more readers than the source gives connections, or than it has partitions
     parallelism = Parallelism(found.chains, max(1, min(found.readers, opened.max_connections, len(partitions))))
-    return Job(view, opened, feed, partitions, sink, books, lake, supply, parallelism, spool)
+    return Job(view, opened, feed, partitions, sinks, books, lake, layouts, supply, parallelism, spool)
 
 
 def open_ledger(view: View, connect: Callable[[str], Connection], named: str | None = None) -> Warehouse:
@@ -83,15 +88,9 @@ def open_ledger(view: View, connect: Callable[[str], Connection], named: str | N
     reference = named or ledger_reference(connections_file()) or view.warehouse.connection
     found = connect(reference)
     where = "ledger" if reference != view.warehouse.connection else f"{view.name}: warehouse.connection"
-    if not isinstance(found, PostgresWarehouse) and found.purpose == "warehouse":
+    if not isinstance(found, PostgresWarehouse) and KINDS[found.slug].role == "warehouse":
         raise SpecError(
             f"{view.name}: the ledger cannot be kept in {reference}, a {found.slug}",
             hint=f"Name a {PostgresWarehouse.slug} for it: `ledger:` in the connections file, or SHARDLAKE_LEDGER.",
         )
     return open_warehouse(expect(found, PostgresWarehouse, where))
-
-
-def _keep(view: View, zone: str, spool: Spool, window: Window, chunks: Iterator[Shaped]) -> Iterator[Shaped]:
-    """Keep a window's rows for the lake as they pass on to the warehouse."""
-    columns = target_columns(view, version_type(window.extent.version_kind or ""))
-    return spool.keep(window.window_id, chunks, lambda shaped, base: split(columns, shaped, base, zone))

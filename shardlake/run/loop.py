@@ -13,7 +13,7 @@ from shardlake.run.backfill_slice import BackfillSlice
 from shardlake.run.job import Job
 from shardlake.run.run import Run
 from shardlake.run.steps import Planned
-from shardlake.sink.lake.commit import Written
+from shardlake.sink.door import Committed
 
 Step = Literal["plan", "window", "slice", "layout"]
 
@@ -66,7 +66,7 @@ class Writing(Protocol):
         """The lake tables that are to be written now."""
         ...
 
-    def wrote(self, table: str, written: list[Written]) -> None:
+    def wrote(self, table: str, written: list[Committed]) -> None:
         """A lake table's commits were published."""
         ...
 

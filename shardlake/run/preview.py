@@ -84,7 +84,8 @@ def preview(job: Job, shards: list[str] | None = None, *, full: bool = False) ->
         found.unused = [c.name for c in first.columns if c.name not in job.view.source_columns]
         kind = first.plan.extent.version_kind
         try:
-            found.ddl = job.sink.planned(target_columns(job.view, version_type(kind or "")))
+            columns = target_columns(job.view, version_type(kind or ""))
+            found.ddl = [statement for sink in job.sinks.values() for statement in sink.planned(columns)]
         except ShardlakeError as error:
             found.ddl_error = str(error)
     return found

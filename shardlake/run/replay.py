@@ -4,11 +4,10 @@ from collections.abc import Iterable
 
 from shardlake.errors import ShardlakeError, SpecError
 from shardlake.ledger import sinks
-from shardlake.run import steps
+from shardlake.run import deliver
 from shardlake.run.job import Job
 from shardlake.run.report import LayoutReport, RunReport
 from shardlake.run.run import Run
-from shardlake.sink.lake.replay import replay_layout
 
 
 def replay(job: Job, shards: Iterable[str] | None = None) -> RunReport:
@@ -27,24 +26,19 @@ def replay(job: Job, shards: Iterable[str] | None = None) -> RunReport:
         for layout in job.view.lake.layouts:
             run.report.lake[layout.table] = LayoutReport(layout.table)
             try:
-                run.wrote(layout.table, replay_layout(job.supply, run.id, layout, _held(run, layout.table)))
+                run.wrote(layout.table, deliver.replay(job, run.id, layout.table, run.free))
             except ShardlakeError as error:
                 run.not_written(layout.table, error)
     return run.report
 
 
-def _held(run: Run, table: str) -> list[int]:
-    """The windows of the run's partitions that a layout holds."""
-    job = run.job
-    with job.ledger.connection() as connection:
-        found = [sinks.held(connection, job.view.name, sinks.layout_sink(table), job.feed, p) for p in run.free]
-    return sorted(window_id for ids in found for window_id in ids)
-
-
 def _partition(run: Run, partition: str) -> None:
-    job = run.job
+    job, shard = run.job, run.report.shards[partition]
     with job.ledger.connection() as connection:
-        ids = sinks.held(connection, job.view.name, sinks.WAREHOUSE, job.feed, partition)
-    for window_id in ids:
-        outcome = steps.apply(job, run.id, window_id, replay=True)
-        run.report.shards[partition].merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied.counts(), outcome.seconds)
+        found = sinks.held(connection, job.view.name, sinks.WAREHOUSE, job.feed, [partition])
+    for window in found:
+        if not window.removed:
+            outcome = deliver.bring(job, run.id, window.window_id, again=True)
+            shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied.counts(), outcome.seconds)
+    if gone := sum(window.removed for window in found):
+        shard.notes = (f"{gone} windows are not replayed, whose raw is gone: `shardlake backfill` reads their range again",)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from shardlake.errors import shown
 from shardlake.ledger.extent import Extent
-from shardlake.sink.lake.commit import Written
+from shardlake.sink.door import Committed
 
 STAGES = ("plan", "extract", "raw", "shape", "stage", "merge")
 
@@ -92,12 +92,13 @@ class LayoutReport:
     seconds: float = 0.0
     error: str | None = None
 
-    def wrote(self, written: Written) -> None:
+    def wrote(self, written: Committed) -> None:
         """A commit was published."""
+        total = written.total
         self.windows += len(written.windows)
-        self.rows += written.counts.written
-        self.skipped += written.counts.skipped
-        self.rejected += written.counts.rejected
+        self.rows += total.merged
+        self.skipped += total.unchanged + total.superseded
+        self.rejected += total.rejected
         self.files += written.files
         self.bytes += written.bytes
         self.seconds += written.seconds

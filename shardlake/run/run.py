@@ -13,16 +13,14 @@ from uuid import UUID, uuid4
 from shardlake.errors import ShardlakeError, SpecError
 from shardlake.ledger import runs
 from shardlake.ledger.claims import Claims
-from shardlake.run import steps
+from shardlake.run import deliver, steps
 from shardlake.run.contract import drift
+from shardlake.run.deliver import Outcome
 from shardlake.run.job import Job
 from shardlake.run.readers import prepare, stop
 from shardlake.run.report import LayoutReport, RunReport, ShardReport
-from shardlake.run.steps import Outcome, Planned
-from shardlake.sink.lake import commit
-from shardlake.sink.lake.commit import Written
-from shardlake.sink.lake.raw_table import register_raw
-from shardlake.sink.lake.sweep import sweep
+from shardlake.run.steps import Planned
+from shardlake.sink.door import Committed
 
 CLAIM_WAIT = 60.0
 """Seconds that a run waits for another run of the same view and shard."""
@@ -56,7 +54,8 @@ class Run:
         self._claims.__enter__()
         for name, busy in self._claims.claim(list(self.report.shards), CLAIM_WAIT).items():
             self.report.shards[name].failed(busy)
-        self.job.sink.clear(self.free)
+        for sink in self.job.sinks.values():
+            sink.clear(self.free)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -78,7 +77,7 @@ class Run:
     @property
     def replaces(self) -> bool:
         """Whether each run reads everything anew."""
-        return self.job.view.warehouse.write == "replace"
+        return self.job.warehouse.replaces
 
     @property
     def free(self) -> list[str]:
@@ -122,7 +121,7 @@ class Run:
     def finish(self) -> None:
         """The end of a replace: the switch to the new table."""
         try:
-            steps.switch(self.job, self.id, self.free)
+            deliver.switch(self.job, self.id, self.free)
         except ShardlakeError as error:
             self.report.error = str(error)
 
@@ -130,8 +129,7 @@ class Run:
         """The lake tables that are to be written now. One that is replaced as a whole waits until every shard is there."""
         self._maintain_raw()
         whole = len(self.free) == len(self.job.partitions) and self.report.error is None
-        write = self.job.view.warehouse.write
-        chosen = [layout.table for layout in self.job.view.lake.layouts if whole or layout.mode_in(write) != "replace"]
+        chosen = [t.table for t in self.job.view.lake.layouts if whole or not self.job.layout(t.table).replaces]
         self.report.lake = {table: self.report.lake.get(table, LayoutReport(table)) for table in chosen}
         return chosen
 
@@ -140,7 +138,7 @@ class Run:
         windows comes into the lake as it goes, and its spool stays small. One that failed so waits for the run's end.
         """
         lake = self.job.view.lake.layouts
-        found = [t.table for t in lake if t.table not in self._put_off and commit.due(self.job.supply, t)]
+        found = [t.table for t in lake if t.table not in self._put_off and deliver.due(self.job, self.job.layout(t.table))]
         for table in found:
             self.report.lake.setdefault(table, LayoutReport(table))
         return found
@@ -152,12 +150,12 @@ class Run:
     def _maintain_raw(self) -> None:
         """Make `raw.<feed>` known, and keep it to its retention."""
         try:
-            register_raw(self.job.supply)
-            sweep(self.job.supply, orphans=False)
+            self.job.layouts.register_raw()
+            self.job.layouts.expire()
         except ShardlakeError as error:
             self.report.error = self.report.error or f"raw.{self.job.feed}: {error}"
 
-    def wrote(self, table: str, written: list[Written]) -> None:
+    def wrote(self, table: str, written: list[Committed]) -> None:
         """A lake table's commits were published."""
         with self._reporting:
             for one in written:

@@ -1,11 +1,11 @@
-"""The steps of a window, each a function of a job and a few names: what the Prefect tasks call.
+"""The first steps of a window, each a function of a job and a few names: what the Prefect tasks call.
 
-plan ─▶ extract ─▶ apply, for the warehouse window by window, and for each layout of the lake what it lacks. Between steps go
-names and counts; rows go through raw files. Each step can run again: it finds in the ledger what was done already.
+plan ─▶ extract ─▶ and then `deliver`, into the sinks. Between steps go names and counts; rows go through raw files. Each step
+can run again: it finds in the ledger what was done already.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from uuid import UUID
 
@@ -13,14 +13,11 @@ from shardlake.errors import FileGone, ShardlakeError, WorkerDied
 from shardlake.failpoints import failpoint
 from shardlake.ledger import claims, runs, sinks, windows
 from shardlake.ledger.extent import Extent, Reading
-from shardlake.ledger.sinks import WAREHOUSE, Applied
+from shardlake.ledger.sinks import WAREHOUSE
 from shardlake.ledger.windows import Window
 from shardlake.raw.files import RawTarget, folder_of
 from shardlake.run.contract import columns_as_null
 from shardlake.run.job import Job
-from shardlake.sink.lake import commit as lake
-from shardlake.sink.lake import lacking
-from shardlake.sink.lake.commit import Written
 from shardlake.source.door import Plan, Rereads
 
 _READING_AGAIN = Lock()
@@ -46,17 +43,6 @@ class Planned:
         return list(dict.fromkeys([*self.waiting, *([window.window_id] if window else [])]))
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """An applied window: verdicts, what was read, the seconds of each stage, and whether the partition has more."""
-
-    applied: Applied
-    raw_rows: int
-    raw_bytes: int
-    seconds: dict[str, float]
-    more: bool
-
-
 def plan(job: Job, partition: str, *, full: bool = False) -> Planned:
     """Plan the partition's next window. With `full`, from the beginning. Reads no data."""
     started = time.perf_counter()
@@ -66,7 +52,7 @@ def plan(job: Job, partition: str, *, full: bool = False) -> Planned:
             sinks.abandon(connection, job.feed, partition)
         position = windows.position(connection, job.feed, partition)
         left = windows.unfinished(connection, job.feed, partition)
-        replaces = job.view.warehouse.write == "replace"  # a whole load takes in nothing of the one before
+        replaces = job.warehouse.replaces  # a whole load takes in nothing of the one before
         waiting = [] if replaces else sinks.pending(connection, job.view.name, WAREHOUSE, job.feed, partition, backfills=False)
     try:
         found = job.source.plan(job.view, partition, position)
@@ -81,7 +67,7 @@ def plan(job: Job, partition: str, *, full: bool = False) -> Planned:
 def pass_over(job: Job, run_id: UUID, planned: Planned) -> bool:
     """Where the window holds nothing, move the position to its end, and that is all. Returns whether it was so. Raises ClaimLost."""
     found = planned.plan
-    if planned.unfinished is not None or planned.waiting or found.anything or job.view.warehouse.write == "replace":
+    if planned.unfinished is not None or planned.waiting or found.anything or job.warehouse.replaces:
         return False
     extent = found.extent
     with job.ledger.connection() as connection, connection.transaction():
@@ -128,7 +114,7 @@ def read_window(job: Job, window: Window, found: Plan, run_id: UUID | None = Non
     raw = reading.seconds.get("raw", 0.0)
     seconds = {"extract": round(time.perf_counter() - started - raw, 4), "raw": round(raw, 4)}
     with job.ledger.connection() as connection:
-        done = Reading(reading.files, reading.position, reading.more, reading.ends_snapshot, seconds)
+        done = replace(reading, seconds=seconds)
         windows.record_read(connection, window, attempt, done, found.extent.held_by, _shown(window, reading, found), run_id)
         failpoint("extract.recorded")
         return windows.load(connection, window.window_id)
@@ -146,7 +132,9 @@ def _read(job: Job, window: Window, found: Plan, attempt: int, contract: dict[st
     for smaller in (1, 8, 64):
         try:
             extent = found.extent if window.read else window.extent
-            return job.source.read(job.view, window.partition, extent, raw, as_null=as_null, smaller=smaller)
+            reading = job.source.read(job.view, window.partition, extent, raw, as_null=as_null, smaller=smaller)
+            reading.require(f"{job.view.name}, {window.partition}, window {window.window_id}")
+            return reading
         except WorkerDied:
             if smaller == 64:
                 raise
@@ -168,57 +156,3 @@ def read_again(job: Job, window: Window) -> Window:
             windows.raw_is_gone(connection, window.window_id)
             now = windows.load(connection, window.window_id)
         return read_window(job, now, job.source.again(job.view, now.partition, now.extent))
-
-
-def apply(job: Job, run_id: UUID, window_id: int, *, replay: bool = False) -> Outcome:
-    """Bring a window into the warehouse. Where its raw is gone it is read again first."""
-    sink, window = job.sink, job.supply.window(window_id)
-    try:
-        if window.raw_removed:
-            raise FileGone(f"{window.partition}: raw of window {window_id} was removed")
-        applied = sink.apply(window, run_id, again=replay)
-    except FileGone:
-        if replay:
-            raise
-        window = read_again(job, window)
-        applied = sink.apply(window, run_id)
-    return Outcome(applied, window.raw_rows, window.raw_bytes, {**window.seconds, **applied.seconds}, window.more)
-
-
-def deliver(job: Job, run_id: UUID, planned: Planned, window: Window | None) -> list[Outcome]:
-    """Bring into the warehouse what waits for it of the plan's partition, and then the window that was read just now."""
-    return [apply(job, run_id, window_id) for window_id in planned.windows(window)]
-
-
-def switch(job: Job, run_id: UUID, arrived: list[str]) -> None:
-    """The end of a replace: the new table in the old one's place, where any partition arrived."""
-    if job.view.warehouse.write == "replace" and arrived:
-        job.sink.switch(run_id, arrived, [p for p in job.partitions if p not in arrived])
-
-
-def write(job: Job, run_id: UUID, table: str, *, full: bool = False) -> list[Written]:
-    """Write every window that a layout does not hold yet, whoever read it, commit by commit; with `full` only as long as a
-    whole commit's worth of them waits, as a run does that has more to read. Those of which raw is gone are read again first.
-    Raises ShardlakeError.
-    """
-    found: list[Written] = []
-    anew: set[int] = set()
-    layout = job.view.lake.layout(table)
-    while not full or lake.due(job.supply, layout):
-        for window in [] if full else lacking.removed(job.supply, run_id, layout):
-            read_again(job, window)
-        try:
-            written = lake.write(job.supply, run_id, layout)
-        except FileGone:
-            gone = [w for w in lacking.lost(job.supply, run_id, layout) if w.window_id not in anew]
-            if not gone:  # or what was read anew cannot be read either: once more would be no better
-                raise
-            for window in gone:
-                read_again(job, window)
-                anew.add(window.window_id)
-            continue
-        if written:
-            found.append(written)
-        if not written or not written.more:
-            break
-    return found

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from shardlake.errors import Retryable, ShardlakeError
-from shardlake.run import steps
+from shardlake.run import deliver, steps
 from shardlake.run.backfill_slice import merge_slice_window, read_slice_window
 from shardlake.run.job import Job
 from shardlake.run.loop import Done, Work
@@ -66,13 +66,13 @@ class Threads:
             with job.cancellation.working():
                 return steps.plan(job, work.name, **given)
         if work.step == "layout":
-            return self._persistent(lambda: steps.write(job, run_id, work.name, **given))
+            return self._persistent(lambda: deliver.catch_up(job, run_id, work.name, **given))
         if work.step == "slice":
             found = self._persistent(lambda: read_slice_window(job, given["part"]))
             return found is not None and self._persistent(lambda: merge_slice_window(job, given["part"], found))
         planned = given["planned"]
         window = self._persistent(lambda: steps.extract(job, run_id, planned))
-        return self._persistent(lambda: steps.deliver(job, run_id, planned, window))
+        return self._persistent(lambda: deliver.into_warehouse(job, run_id, planned, window))
 
     def _persistent(self, step: Callable[[], T]) -> T:
         return persistent(step, self._job)

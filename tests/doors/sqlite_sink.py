@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
 
-from shardlake.connection.spec import ConnectionSpec, Purpose
+from shardlake.connection.spec import ConnectionSpec
 from shardlake.errors import AccountingError, SpecError, WarehouseUnavailable
-from shardlake.ledger.sinks import WAREHOUSE, Applied
-from shardlake.ledger.windows import Window
+from shardlake.ledger.sinks import WAREHOUSE, Applied, Pending
 from shardlake.quoting import ansi_list
 from shardlake.rows.supply import Supply
+from shardlake.sink.door import Committed
 from shardlake.view.columns import TargetColumn
 
 
@@ -21,7 +21,6 @@ class SqliteFile(ConnectionSpec):
     """A SQLite file."""
 
     slug: ClassVar[str] = "sqlite-file"
-    purpose: ClassVar[Purpose] = "warehouse"
     path: Path
 
 
@@ -35,7 +34,8 @@ class SqliteSink:
             raise SpecError(f"{supply.view.name}: a SQLite file takes rows that are merged or replaced, and none that are exploded")
         self._path, self._supply, self._view, self._shown = connection.path, supply, supply.view, supply.view.warehouse.table_name
         self._table, self._key = f'"{self._shown}__rows"', ansi_list(self._view.key)
-        self._into = self._table if self._view.warehouse.write == "merge" else f'"{self._shown}__new"'
+        self.replaces = self._view.warehouse.write == "replace"
+        self._into = f'"{self._shown}__new"' if self.replaces else self._table
 
     def planned(self, columns: tuple[TargetColumn, ...]) -> list[str]:
         """See Sink."""
@@ -47,19 +47,21 @@ class SqliteSink:
         with self._transaction() as db:
             db.execute(f'DROP TABLE IF EXISTS "{self._shown}__new"')
 
-    def apply(self, window: Window, run_id: UUID, *, again: bool = False) -> Applied:
+    def apply(self, windows: Sequence[Pending], run_id: UUID, *, again: bool = False) -> list[Committed]:
         """See Sink. The mark in the same transaction tells a later run that the window is here."""
+        return [Committed({w.window_id: self._apply(w.window_id, run_id, again)}) for w in windows]
+
+    def _apply(self, window_id: int, run_id: UUID, again: bool) -> Applied:
+        window, mark = self._supply.window(window_id), (str(self._supply.ledger_id()), self._view.name, window_id)
         columns, rows = self._supply.columns(window), self._supply.rows(window, everything=True, printing=True)
-        mark = (str(self._supply.ledger_id()), self._view.name, window.window_id)
         marks = "CREATE TABLE IF NOT EXISTS applied (ledger, view, window_id, counts, PRIMARY KEY (ledger, view, window_id))"
         view = f'CREATE VIEW IF NOT EXISTS "{self._shown}" AS SELECT * FROM {self._table} WHERE _op IS NULL'
         with self._transaction() as db:
             for statement in [*self._ddl(db, columns), marks, view]:
                 db.execute(statement)
             found = None if again else db.execute("SELECT counts FROM applied WHERE (ledger, view, window_id) = (?, ?, ?)", mark).fetchone()
-            if found:
-                applied = Applied(**json.loads(found[0]))
-            else:
+            applied = Applied(**json.loads(found[0])) if found else None
+            if applied is None:
                 merged = self._merge(db, window.partition, columns, self._supply.passing(window, rows))
                 applied = self._supply.applied(window, rows, **merged)
                 self._supply.may_commit(window, run_id, applied)
@@ -69,12 +71,11 @@ class SqliteSink:
 
     def switch(self, run_id: UUID, arrived: Sequence[str], missing: Sequence[str]) -> None:
         """See Sink."""
-        brought = sum(b.merged for b in self._supply.brought(self.name, run_id) if b.partition not in missing)
         came = f"_shard NOT IN ({', '.join('?' * len(missing))})"  # of a partition that failed in its midst some rows may be there
         with self._transaction() as db:
             db.execute(f"DELETE FROM {self._table} WHERE {came}", tuple(missing))
             written = db.execute(f"INSERT INTO {self._table} SELECT * FROM {self._into} WHERE {came}", tuple(missing)).rowcount
-            if written != brought:
+            if written != (brought := sum(b.merged for b in self._supply.brought(self.name, run_id) if b.partition not in missing)):
                 raise AccountingError(f"{self._view.name}: the switch wrote {written} rows, and its windows brought {brought}")
             db.execute(f"DROP TABLE {self._into}")
 

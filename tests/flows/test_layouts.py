@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shardlake.sink.lake import commit
+from shardlake.sink import door
 from tests.flows.test_sync_view import run
 from tests.prefect_api import PrefectApi
 from tests.shardlake.sink.lake.test_first_load import LAYOUTS, commits, long
@@ -14,7 +14,7 @@ from tests.world import WorldMaker
 def test_layouts_are_written_between_the_windows_of_a_long_load(
     world: WorldMaker, prefect_api: PrefectApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commit, "LARGEST", 10_000)
+    monkeypatch.setattr(door, "COMMIT_BYTES", 10_000)
     w = long(world, LAYOUTS)
     state = run(prefect_api, w)
     assert state.type.value == "COMPLETED", state.message

@@ -12,7 +12,7 @@ import orjson
 import polars as pl
 
 from shardlake.errors import AccountingError
-from shardlake.ledger.lake import Counts
+from shardlake.ledger.sinks import Applied
 from shardlake.rows.spool import Made
 from shardlake.sink.lake.partition import unfit
 from shardlake.sink.lake.typed import LakeReject
@@ -65,10 +65,10 @@ class Tally:
         self.rejected += len(found)
         self.rejects.add(window_id, shard, found)
 
-    def counts(self) -> Counts:
+    def counts(self) -> Applied:
         """The figures alone."""
         came, verdicts = self.made, (self.merged, self.unchanged, self.superseded, self.rejected)
-        return Counts(self.raw_rows, came.shaped, came.shape_rejected, self.taken + came.rejected, *verdicts, self.removed)
+        return Applied(self.raw_rows, came.shaped, came.shape_rejected, self.taken + came.rejected, *verdicts, self.removed)
 
 
 @dataclass(slots=True)
@@ -95,13 +95,13 @@ class Account:
         found = LakeReject(key, column, row[column][:500], str(unfit(row[column])))
         self.of(row["_window"]).reject(row["_window"], row["_shard"], [found])
 
-    def windows(self) -> dict[int, Counts]:
+    def windows(self) -> dict[int, Applied]:
         """Each window's counts."""
         return {window_id: tally.counts() for window_id, tally in self.tallies.items()}
 
-    def total(self) -> Counts:
+    def total(self) -> Applied:
         """All windows together."""
-        return sum(self.windows().values(), Counts())
+        return sum(self.windows().values(), Applied())
 
     def require(self) -> None:
         """Raise AccountingError where the rows of a window came to more or fewer than have come in so far."""

@@ -9,9 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import Any
-from uuid import UUID
 
 import polars as pl
 import psycopg
@@ -22,17 +20,17 @@ from shardlake.errors import AccountingError, LakeUnavailable
 from shardlake.failpoints import failpoint
 from shardlake.ledger import lake as ledger
 from shardlake.ledger import windows
-from shardlake.ledger.lake import Commit, Counts, LakeFile
-from shardlake.ledger.sinks import layout_sink, pending
+from shardlake.ledger.lake import Commit, LakeFile
+from shardlake.ledger.sinks import layout_sink
 from shardlake.raw.store import address, open_store, remove
-from shardlake.rows.spool import MOST, scratched
+from shardlake.rows.spool import scratched
 from shardlake.rows.supply import Supply
+from shardlake.sink.door import Committed
 from shardlake.sink.lake.account import Account
 from shardlake.sink.lake.catalogue import register
 from shardlake.sink.lake.current import CurrentTable, merge_batch
 from shardlake.sink.lake.files import encode, stored
 from shardlake.sink.lake.history import Replacing
-from shardlake.sink.lake.lacking import lacking
 from shardlake.sink.lake.partition import Values, folder, unfit
 from shardlake.sink.lake.rewrite import Rewrite
 from shardlake.sink.lake.rows import batches, chunks
@@ -43,23 +41,6 @@ from shardlake.view.layout import Layout
 from shardlake.view.view import View
 
 Connection = psycopg.Connection[Any]
-LARGEST = 1 << 30
-"""Bytes of raw files in a commit; a first load takes several."""
-SPOOLED = MOST // 2
-"""Bytes of the spool that wait for a layout until it is written: other chains go on filling it meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A published commit of a layout, and whether the layout waits for more."""
-
-    layout: str
-    windows: tuple[int, ...]
-    counts: Counts
-    files: int
-    bytes: int
-    seconds: float
-    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,28 +52,6 @@ class New:
     places: dict[tuple[str | None, ...], str] = field(default_factory=dict)
     columns: list[str] | None = None
     whole: bool = False
-
-
-def due(supply: Supply, layout: Layout) -> bool:
-    """Whether as much waits for a layout as a commit holds, or as the spool should: a run that has more to read may write it now."""
-    if layout.mode_in(supply.view.warehouse.write) == "replace":
-        return False
-    with supply.ledger.connection() as connection:
-        waiting = pending(connection, supply.view.name, layout_sink(layout.table), supply.feed, empty=False)
-    spooled = supply.spool.held([w.window_id for w in waiting]) if supply.spool else 0
-    return sum(w.raw_bytes for w in waiting) >= LARGEST or spooled >= SPOOLED
-
-
-def write(supply: Supply, run_id: UUID, layout: Layout) -> Written | None:
-    """Write the layout's next commit; None where it holds every window, or another run is at it.
-
-    Raises LakeUnavailable (retried; nothing of it is visible), WarehouseUnavailable, AccountingError.
-    """
-    with guarded(layout), alone(supply, layout) as connection:
-        if connection is None:
-            return None
-        commit, more = _next(connection, supply, run_id, layout)
-        return carry_out(connection, supply, layout, commit, more=more) if commit else None
 
 
 @contextmanager
@@ -107,7 +66,7 @@ def guarded(layout: Layout) -> Iterator[None]:
         ) from None
 
 
-def carry_out(connection: Connection, supply: Supply, layout: Layout, commit: Commit, *, more: bool = False) -> Written:
+def carry_out(connection: Connection, supply: Supply, layout: Layout, commit: Commit) -> Committed:
     """Write and publish a commit that the ledger knows as open, in the session that holds the layout's lock."""
     started = time.perf_counter()
     failpoint("lake.opened")
@@ -119,8 +78,7 @@ def carry_out(connection: Connection, supply: Supply, layout: Layout, commit: Co
     if supply.spool:
         supply.spool.drop(ledger.in_all(connection, supply.view.name, [t.table for t in supply.view.lake.layouts], commit))
     failpoint("lake.published")
-    ids, seconds = tuple(w.window_id for w in commit.windows), time.perf_counter() - started
-    return Written(layout.table, ids, account.total(), len(new.files), sum(f.bytes for f in new.files), seconds, more)
+    return Committed(account.windows(), len(new.files), sum(f.bytes for f in new.files), time.perf_counter() - started)
 
 
 def _changes(connection: Connection, supply: Supply, layout: Layout, commit: Commit, account: Account) -> New:
@@ -228,22 +186,9 @@ def recorder(connection: Connection, supply: Supply, layout: Layout, commit: Com
     return lambda files: ledger.record_files(connection, supply.view.name, layout.table, commit.commit_id, files)
 
 
-def _next(connection: Connection, supply: Supply, run_id: UUID, layout: Layout) -> tuple[Commit | None, bool]:
-    """The commit that was broken off, or else a new one of the oldest windows; and whether there are more."""
-    whole = layout.mode_in(supply.view.warehouse.write) == "replace"
-    waiting = [w for w in lacking(connection, supply, run_id, layout) if not w.removed]
-    if commit := ledger.unfinished(connection, supply.view.name, layout.table):
-        return commit, bool(waiting)
-    if not waiting:
-        return None, False
-    sizes = list(accumulate(w.raw_bytes for w in waiting))
-    count = len(waiting) if whole else max(1, sum(size <= LARGEST for size in sizes))
-    return ledger.open_commit(connection, run_id, supply.view.name, layout.table, waiting[:count]), count < len(waiting)
-
-
 @contextmanager
 def alone(supply: Supply, layout: Layout) -> Iterator[Connection | None]:
-    """A session that holds the layout's lock; None where another run holds it, which writes what there is."""
+    """A session that holds the layout's lock; None where another run holds it."""
     with supply.ledger.session() as connection:
         name = (f"shardlake.lake.{supply.view.name}.{layout.table}",)
         row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", name).fetchone()

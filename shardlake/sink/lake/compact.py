@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from obstore.store import ObjectStore
 
 from shardlake.ledger import lake as ledger
-from shardlake.ledger.lake import Counts, LakeFile
+from shardlake.ledger.lake import LakeFile
+from shardlake.ledger.sinks import Applied
 from shardlake.raw.store import address, get, parquet_schema
 from shardlake.rows.supply import Supply
 from shardlake.sink.lake.account import require_same
@@ -96,7 +97,7 @@ def compact(supply: Supply, layout: Layout, *, closed: timedelta = CLOSED) -> Co
             if layout.partition_by:
                 move_partitions(supply.lake, table, moved)
             ledger.publish(
-                connection, commit.commit_id, Counts(view_rows=rows, merged=rows), schema.names, 0.0, replaces=[f.key for f in old]
+                connection, commit.commit_id, Applied(view_rows=rows, merged=rows), schema.names, 0.0, replaces=[f.key for f in old]
             )
     return Compacted(layout.table, len(waiting), len(old), len(new))
 

@@ -50,9 +50,11 @@ def _raw(supply: Supply, store: obstore.store.ObjectStore, now: datetime) -> int
     retention = supply.view.lake.raw.retention
     if retention is None:
         return 0
-    sinks = [WAREHOUSE, *(layout_sink(layout.table) for layout in supply.view.lake.layouts)]
+    write = supply.view.warehouse.write
+    modes = {WAREHOUSE: write} | {layout_sink(layout.table): layout.mode_in(write) for layout in supply.view.lake.layouts}
+    replaced = [sink for sink, mode in modes.items() if mode == "replace"]
     with supply.ledger.connection() as connection:
-        windows = lake_raw.expired(connection, supply.feed, {supply.view.name: sinks}, now - retention)
+        windows = lake_raw.expired(connection, supply.feed, {supply.view.name: list(modes)}, now - retention, replaced=replaced)
         keys = lake_raw.raw_keys(connection, windows)
         remove(store, keys)
         lake_raw.forget_raw(connection, windows)

@@ -80,7 +80,7 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, rows:
     started = time.perf_counter()
     _in_turn(connection, sql)
     if not again and (before := books.before(connection)):
-        drop_staging(connection, sql.window_id)
+        drop_staging(connection, sql.staging)
         return before
     if not again:
         sql = replace(sql, since=_since(books.read_since(connection), sql))
@@ -99,7 +99,7 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, rows:
     )  # fmt: skip
     applied.require(place_of(sql.view.name, sql.shard, sql.window_id))
     books.within(connection, rows, applied)
-    drop_staging(connection, sql.window_id)
+    drop_staging(connection, sql.staging)
     return applied
 
 

@@ -6,7 +6,6 @@ from inspect import cleandoc
 from shardlake.ledger.sinks import WAREHOUSE
 from shardlake.quoting import ansi, ansi_list, postgres_text
 from shardlake.rows.cast import cast
-from shardlake.sink.postgres.names import staging
 from shardlake.view.columns import TargetColumn
 from shardlake.view.types import Type
 from shardlake.view.view import View
@@ -14,7 +13,7 @@ from shardlake.view.view import View
 
 @dataclass(frozen=True, slots=True)
 class MergeSql:
-    """The merge of one window of a view into `into` (the target, or a replace's new table).
+    """The merge of one window of a view from its table `staging` into `into` (the target, or a replace's new table).
 
     `since` are the ranges of the cursor that were read after this window was, and are merged already: a backfill and a
     regular run read one shard beside each other. At the same version what was read later stays.
@@ -25,14 +24,10 @@ class MergeSql:
     shard: str
     columns: tuple[TargetColumn, ...]
     into: str
+    staging: str
     zone: str = "UTC"
     since: tuple[tuple[str | None, str | None], ...] = ()
     of_backfill: bool = False
-
-    @property
-    def staging(self) -> str:
-        """The window's staging table."""
-        return staging(self.window_id)
 
     def _type(self, name: str) -> Type:
         return next(c.type for c in self.columns if c.name == name)

@@ -1,6 +1,7 @@
 """Names in the warehouse, quoted: targets and staging tables."""
 
 import hashlib
+from uuid import UUID
 
 from shardlake.ledger.migrate import STAGING
 from shardlake.quoting import ansi
@@ -12,9 +13,9 @@ def target(view: View) -> str:
     return f"{ansi(view.warehouse.schema_name)}.{ansi(view.warehouse.table_name)}"
 
 
-def staging(window_id: int) -> str:
-    """A window's staging table."""
-    return f"{STAGING}.w{window_id}"
+def staging(ledger: UUID, window_id: int) -> str:
+    """A window's staging table. Several ledgers may share a target's database, and number their windows alike."""
+    return f"{STAGING}.w{ledger.hex[:8]}_{window_id}"
 
 
 def index_name(table: str, columns: tuple[str, ...]) -> str:

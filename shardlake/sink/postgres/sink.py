@@ -1,7 +1,7 @@
 """The warehouse's table as a sink: windows are staged and merged, or copied straight in, in one transaction each."""
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 from uuid import UUID
 
@@ -12,15 +12,16 @@ from shardlake.connection.postgres import PostgresWarehouse
 from shardlake.errors import SourceFailed, StagingLost
 from shardlake.ledger import sinks, windows
 from shardlake.ledger.database import Warehouse, open_warehouse
-from shardlake.ledger.sinks import WAREHOUSE, Applied
+from shardlake.ledger.sinks import WAREHOUSE, Applied, Pending
 from shardlake.ledger.windows import Window
 from shardlake.rows.supply import Supply
 from shardlake.rows.window_rows import WindowRows
+from shardlake.sink.door import Committed
 from shardlake.sink.postgres import replace
 from shardlake.sink.postgres.books import Books
 from shardlake.sink.postgres.merge import Uncastable, merge
 from shardlake.sink.postgres.merge_sql import MergeSql
-from shardlake.sink.postgres.names import target
+from shardlake.sink.postgres.names import staging, target
 from shardlake.sink.postgres.stage import DirectCopy, NoDirectCopy, Staged, can_copy_directly, drop_staging, stage, staged_windows
 from shardlake.sink.postgres.target import ensure_target, plan_ddl, prepare_database
 from shardlake.view.columns import TargetColumn, target_columns, version_type
@@ -41,7 +42,7 @@ class PostgresSink:
 
     def __init__(self, supply: Supply, database: Warehouse) -> None:
         self._supply, self._database, self._view = supply, database, supply.view
-        self._replaces = supply.view.warehouse.write == "replace"
+        self.replaces = supply.view.warehouse.write == "replace"
 
     @classmethod
     def open(cls, connection: Connection, supply: Supply) -> "PostgresSink":
@@ -54,30 +55,39 @@ class PostgresSink:
         with self._database.connection() as connection:
             return plan_ddl(connection, self._view, columns)
 
-    def apply(self, window: Window, run_id: UUID, *, again: bool = False) -> Applied:
-        """See Sink. A partition's first window is copied straight in where it can be; what cannot goes by staging. Where a value
+    def apply(self, windows: Sequence[Pending], run_id: UUID, *, again: bool = False) -> list[Committed]:
+        """See Sink: each window in a commit of its own."""
+        return [self._apply(self._supply.window(w.window_id), run_id, again=again) for w in windows]
+
+    def _apply(self, window: Window, run_id: UUID, *, again: bool) -> Committed:
+        """A partition's first window is copied straight in where it can be; what cannot goes by staging. Where a value
         that looked certain does not cast, every row is judged.
         """
         columns = self._supply.columns(window)
-        into = self._into(columns, run_id)
+        into, table = self._into(columns, run_id), staging(self._ledger_id, window.window_id)
         sql = MergeSql(
-            self._view, window.window_id, window.partition, columns, into, self._supply.zone, of_backfill=window.backfill is not None
+            self._view, window.window_id, window.partition, columns, into, table, self._supply.zone, of_backfill=window.backfill is not None
         )
         books = Books(self._supply.ledger, self._database, self._view, window, run_id)
         if not again and self._is_first(window) and can_copy_directly(self._view):
             try:
                 rows = self._supply.rows(window)
                 direct = DirectCopy(into, {c.name: c.type for c in columns}, self._supply.zone, window.partition)
-                return self._recorded(books, rows, merge(self._database, sql, partial(self._direct, window, rows, direct), rows, books))
+                return self._recorded(
+                    window.window_id,
+                    books,
+                    rows,
+                    merge(self._database, sql, partial(self._direct, window, table, rows, direct), rows, books),
+                )
             except (NoDirectCopy, StagingLost, Uncastable):
                 pass
         everything = False
         for tries in (2, 1, 0):
             rows = self._supply.rows(window, everything=everything)
             with self._database.connection() as connection:
-                staged = stage(connection, self._view, window, rows, self._supply.passing(window, rows))
+                staged = stage(connection, self._view, window, table, rows, self._supply.passing(window, rows))
             try:
-                return self._recorded(books, rows, merge(self._database, sql, staged, rows, books, again=again))
+                return self._recorded(window.window_id, books, rows, merge(self._database, sql, staged, rows, books, again=again))
             except StagingLost:  # a crash empties unlogged tables
                 if not tries:
                     raise
@@ -90,13 +100,13 @@ class PostgresSink:
                 everything = True
         raise AssertionError
 
-    def _recorded(self, books: Books, rows: WindowRows, applied: Applied) -> Applied:
+    def _recorded(self, window_id: int, books: Books, rows: WindowRows, applied: Applied) -> Committed:
         """Behind the commit. Of a window that an earlier run has applied and not written down, the rejects are found once more."""
         if not books.is_shared and not rows.gone_through and not books.is_written():
             for _ in rows:
                 pass
         books.after(rows, applied)
-        return applied
+        return Committed({window_id: applied})
 
     def switch(self, run_id: UUID, arrived: Sequence[str], missing: Sequence[str]) -> None:
         """See Sink: the new table in the old one's place."""
@@ -109,23 +119,28 @@ class PostgresSink:
 
     def clear(self, partitions: list[str]) -> None:
         """See Sink: staging tables, since rows are staged again from raw, and a replace's new tables."""
+        ledger = self._ledger_id
         with self._database.connection() as connection:
-            staged = staged_windows(connection)
+            staged = staged_windows(connection, ledger)
         with self._supply.ledger.connection() as connection:
             orphans = windows.among(connection, self._supply.feed, partitions, staged) if staged else []
         with self._database.connection() as connection:
             for window_id in orphans:
-                drop_staging(connection, window_id)
-            if self._replaces and partitions:
+                drop_staging(connection, staging(ledger, window_id))
+            if self.replaces and partitions:
                 replace.drop_leftovers(connection, self._view)
+
+    @cached_property
+    def _ledger_id(self) -> UUID:
+        return self._supply.ledger_id()
 
     def _is_first(self, window: Window) -> bool:
         """Whether the table holds no row of the partition yet: of what is replaced none, else where nothing comes before."""
-        return window.extent.snapshot and (self._replaces or window.extent.start is None) and window.backfill is None
+        return window.extent.snapshot and (self.replaces or window.extent.start is None) and window.backfill is None
 
-    def _direct(self, window: Window, rows: WindowRows, direct: DirectCopy, connection: Session) -> Staged:
+    def _direct(self, window: Window, table: str, rows: WindowRows, direct: DirectCopy, connection: Session) -> Staged:
         try:
-            return stage(connection, self._view, window, rows, self._supply.passing(window, rows), direct)
+            return stage(connection, self._view, window, table, rows, self._supply.passing(window, rows), direct)
         except _NOT_DIRECT:
             raise NoDirectCopy from None
 
@@ -133,7 +148,7 @@ class PostgresSink:
         """The table to merge into, made ready. A replace fills a new one."""
         with self._database.connection() as connection:
             ensure_target(connection, self._view, columns)
-            if not self._replaces:
+            if not self.replaces:
                 return target(self._view)
             replace.ensure_new_table(connection, self._view, run_id)
             return replace.new_table(self._view, run_id)

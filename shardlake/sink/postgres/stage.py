@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pyarrow as pa
@@ -25,7 +26,6 @@ from shardlake.rows.binary_copy import HEADER, TRAILER, NotEncodable, can_encode
 from shardlake.rows.window_rows import WindowRows, uncertain_rows
 from shardlake.shape.chunk import Shaped
 from shardlake.sink.postgres.accounting import REPORT, growth, place_of, require_copied, require_grown
-from shardlake.sink.postgres.names import staging
 from shardlake.view.types import Type
 from shardlake.view.view import View
 
@@ -69,17 +69,23 @@ def can_copy_directly(view: View) -> bool:
 
 
 def stage(
-    connection: Connection, view: View, window: Window, rows: WindowRows, chunks: Iterable[Shaped], direct: DirectCopy | None = None
+    connection: Connection,
+    view: View,
+    window: Window,
+    table: str,
+    rows: WindowRows,
+    chunks: Iterable[Shaped],
+    direct: DirectCopy | None = None,
 ) -> Staged:
-    """COPY a window's chunks into a fresh staging table; memory holds one chunk. `rows` are what the chunks come from.
+    """COPY a window's chunks into its staging `table`, anew; memory holds one chunk. `rows` are what the chunks come from.
 
     Raises AccountingError where the server took other rows than were sent, and psycopg.Error; the caller's
     `Database.connection` makes ours of it. With `direct`, UniqueViolation, DataError and NoDirectCopy ask for the ordinary way.
     """
     started, place, sent = time.perf_counter(), partial(place_of, view.name, window.partition, window.window_id), 0
     with connection.transaction():
-        create_staging(connection, view, window.window_id)
-        columns, table = staging_columns(view), staging(window.window_id)
+        create_staging(connection, view, table)
+        columns = staging_columns(view)
         held_back: list[pa.Table] = []
         own = tuple(c for c in columns if c not in ("_op", "_uncertain"))
         into, names = (direct.into, (*own, "_shard")) if direct else (table, columns)
@@ -119,12 +125,10 @@ def _certain(rows: pa.Table, held_back: list[pa.Table], own: tuple[str, ...], di
     return rows.select(own).append_column("_shard", pa.repeat(pa.scalar(direct.shard), rows.num_rows))
 
 
-def create_staging(connection: Connection, view: View, window_id: int) -> None:
+def create_staging(connection: Connection, view: View, table: str) -> None:
     """A window's staging table, empty. One call to the server: where little has changed, calls are what a window costs."""
     lines = ", ".join(f"{ansi(c)} text" for c in staging_columns(view))
-    connection.execute(
-        f"DROP TABLE IF EXISTS {staging(window_id)}; CREATE UNLOGGED TABLE {staging(window_id)} ({lines}) WITH (autovacuum_enabled = false)"
-    )
+    connection.execute(f"DROP TABLE IF EXISTS {table}; CREATE UNLOGGED TABLE {table} ({lines}) WITH (autovacuum_enabled = false)")
 
 
 class _Copy:
@@ -156,12 +160,14 @@ def _copying(connection: Connection, table: str, columns: tuple[str, ...], direc
         copied.taken = cursor.rowcount
 
 
-def staged_windows(connection: Connection) -> list[int]:
-    """The windows that have a staging table here."""
-    rows = connection.execute("SELECT substring(tablename FROM '^w(\\d+)$')::bigint FROM pg_tables WHERE schemaname = %s", (STAGING,))
+def staged_windows(connection: Connection, ledger: UUID) -> list[int]:
+    """The windows of a ledger that have a staging table here."""
+    rows = connection.execute(
+        "SELECT substring(tablename FROM %s)::bigint FROM pg_tables WHERE schemaname = %s", (f"^w{ledger.hex[:8]}_(\\d+)$", STAGING)
+    )
     return [row[0] for row in rows.fetchall() if row[0] is not None]
 
 
-def drop_staging(connection: Connection, window_id: int) -> None:
+def drop_staging(connection: Connection, table: str) -> None:
     """Remove a window's staging table."""
-    connection.execute(f"DROP TABLE IF EXISTS {staging(window_id)}")
+    connection.execute(f"DROP TABLE IF EXISTS {table}")

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from shardlake import kinds
 from shardlake.connection.kinds import KINDS, Connection, expect, kind_of
 from shardlake.connection.lake import Lake
 from shardlake.connection.postgres import PostgresWarehouse
@@ -17,7 +18,7 @@ WAREHOUSE = PostgresWarehouse.model_validate({"url": "postgresql://loader@wareho
 
 
 def test_a_kind_is_found_by_its_slug_and_says_what_a_view_may_name_it_as() -> None:
-    assert {slug: (kind, kind.purpose) for slug, kind in KINDS.items()} == {
+    assert {slug: (kind, kinds.KINDS[slug].role) for slug, kind in KINDS.items()} == {
         "mysql-shards": (MySQLShards, "source"),
         "postgres-shards": (PostgresShards, "source"),
         "postgres-warehouse": (PostgresWarehouse, "warehouse"),

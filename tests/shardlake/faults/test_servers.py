@@ -439,7 +439,7 @@ def test_two_runs_of_a_view_at_once_come_out_as_one(world: WorldMaker) -> None:
         run.start()
     for run in runs:
         run.join()
-    assert [e.returncode for e in ended] == [0, 0], [e.stderr for e in ended]
+    assert [e.returncode for e in ended] == [0, 0], [e.stdout + e.stderr for e in ended]
     assert w.target("count(*), count(DISTINCT id)") == [(1002, 1002)]
     assert w.warehouse("SELECT partition, sum(raw_rows)::int, count(*) FROM shardlake.windows GROUP BY 1 ORDER BY 1") == [
         ("shop_00", 1001, 1),

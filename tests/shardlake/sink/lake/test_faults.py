@@ -7,7 +7,9 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -90,13 +92,36 @@ def test_a_layout_that_fails_fails_alone_and_is_written_by_the_next_run(world: W
     comes_out_exact(w)
 
 
-def test_a_layout_that_another_run_writes_is_left_to_it(world: WorldMaker) -> None:
+def test_a_layout_that_another_run_is_at_is_waited_for(world: WorldMaker) -> None:
+    w = shop(world, None, [BY_DAY])
+    order(w, "shop_00", 1, 1)
+    job = w.job()
+    with ThreadPoolExecutor(1) as pool:
+        with alone(job, job.view.lake.layouts[0]) as held:
+            assert held is not None
+            run = pool.submit(w.must_sync)
+            while not w.warehouse("SELECT window_id FROM shardlake.sink_windows"):  # until the warehouse has it
+                time.sleep(0.1)
+            with pytest.raises(TimeoutError):
+                run.result(1.5)
+        assert run.result().lake["orders"].windows == 1
+
+
+def test_a_layout_that_another_run_does_not_leave_is_a_failure_and_named_until_it_is_there(
+    world: WorldMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shardlake.run.deliver.BUSY_WAIT", 0.3)
     w = shop(world, None, [BY_DAY])
     order(w, "shop_00", 1, 1)
     job = w.job()
     with alone(job, job.view.lake.layouts[0]) as held:
         assert held is not None
-        assert w.must_sync().lake["orders"].windows == 0
+        report = w.sync()
+    assert (report.ok, report.shards["shop_00"].state) == (False, "merged")
+    assert (
+        report.headline()
+        == "1/1 shards merged; lake table orders: another run is writing the lake table orders. Wait for it, and run again."
+    )
     assert w.must_sync().lake["orders"].windows == 1
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from shardlake.raw import files as raw
 from shardlake.rows.spool import Made, Spool
-from shardlake.sink.lake import commit
+from shardlake.run import deliver
+from shardlake.sink import door
 from tests.breaking import broken_at
 from tests.shardlake.sink.lake.test_append import BY_CITY, BY_DAY, order, shop
 from tests.world import World, WorldMaker
@@ -19,7 +20,7 @@ LAYOUTS: list[dict[str, Any]] = [BY_DAY, BY_CITY, {"table": "now", "format": "de
 @pytest.fixture
 def small_commits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit holds what two of these tests' windows do."""
-    monkeypatch.setattr(commit, "LARGEST", 10_000)
+    monkeypatch.setattr(door, "COMMIT_BYTES", 10_000)
 
 
 def long(world: WorldMaker, layouts: list[dict[str, Any]], shards: list[str] | None = None) -> World:
@@ -74,7 +75,7 @@ def test_layouts_are_written_between_the_windows_of_a_first_load(world: WorldMak
 
 
 def test_a_spool_that_is_half_full_is_written_too(world: WorldMaker, monkeypatch: pytest.MonkeyPatch, most_kept: list[int]) -> None:
-    monkeypatch.setattr(commit, "SPOOLED", 15_000)
+    monkeypatch.setattr(deliver, "SPOOLED", 15_000)
     w = long(world, [BY_DAY, BY_CITY])
     windows = w.must_sync().shards["shop_00"].windows
     assert {len(found) > 1 for found in commits(w).values()} == {True}

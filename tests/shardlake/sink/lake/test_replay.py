@@ -11,11 +11,13 @@ from uuid import uuid4
 
 import pytest
 
-from shardlake.errors import AccountingError, ContractError, LakeUnavailable, SpecError
+from shardlake.errors import AccountingError, ContractError, SinkBusy, SpecError
+from shardlake.ledger import sinks
+from shardlake.ledger.sinks import Pending
+from shardlake.run.job import Job
 from shardlake.sink.lake import history
 from shardlake.sink.lake.commit import alone
 from shardlake.sink.lake.compact import compact
-from shardlake.sink.lake.replay import replay_layout
 from shardlake.sink.lake.sweep import sweep
 from tests.lake import IN_THE_LAKE
 from tests.shardlake.sink.lake.test_append import COLUMNS, files, order, shop
@@ -39,12 +41,14 @@ from pathlib import Path
 from uuid import uuid4
 from shardlake.connection.connection_file import load_connection
 from shardlake.run.job import open_job
-from shardlake.sink.lake.replay import replay_layout
+from shardlake.ledger import sinks
 from shardlake.view.view_file import load_view
 if __name__ == '__main__':
     view = load_view(Path(os.environ['SHARDLAKE_VIEWS'], 'orders'))
     job = open_job(view, partial(load_connection, Path(os.environ['SHARDLAKE_CONNECTIONS'])))
-    replay_layout(job.supply, uuid4(), view.lake.layouts[0], [1, 2])
+    with job.ledger.connection() as connection:
+        held = sinks.held(connection, 'orders', 'lake.orders', job.feed, list(job.partitions))
+    job.layout('orders').apply([w for w in held if w.window_id in (1, 2)], uuid4(), again=True)
 """
 
 
@@ -65,8 +69,15 @@ def loaded(world: WorldMaker, kind: str) -> World:
 def replay(w: World, windows: list[int]) -> list[tuple[Any, ...]]:
     """Replay windows of the layout; the figures of each commit."""
     job = w.job()
-    done = replay_layout(job.supply, uuid4(), job.view.lake.layouts[0], windows)
-    return [(c.windows, c.counts.view_rows, c.counts.merged, c.counts.unchanged, c.counts.superseded) for c in done]
+    done = [(tuple(c.windows), c.total) for c in job.layout("orders").apply(chosen(job, windows), uuid4(), again=True)]
+    return [(ids, total.view_rows, total.merged, total.unchanged, total.superseded) for ids, total in done]
+
+
+def chosen(job: Job, window_ids: list[int]) -> list[Pending]:
+    """Those of the windows that the layout holds."""
+    with job.ledger.connection() as connection:
+        found = sinks.held(connection, "orders", "lake.orders", job.feed, list(job.partitions))
+    return [w for w in found if w.window_id in window_ids]
 
 
 def shown(w: World) -> list[tuple[Any, ...]]:
@@ -202,8 +213,8 @@ def test_what_cannot_be_replayed_says_why(world: WorldMaker) -> None:
     layout = job.view.lake.layouts[0]
     with alone(job, layout) as held:
         assert held is not None
-        with pytest.raises(LakeUnavailable, match="another run is writing the lake table orders"):
-            replay_layout(job.supply, uuid4(), layout, [1])
+        with pytest.raises(SinkBusy, match="another run is writing the lake table orders"):
+            replay(w, [1])
     w.warehouse("UPDATE shardlake.windows SET raw_removed_at = now() WHERE window_id = 2")
     with pytest.raises(ContractError, match=r"the raw files of 1 windows are gone \(2\), which the lake table orders holds"):
         replay(w, [1, 2, 3])

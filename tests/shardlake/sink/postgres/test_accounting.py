@@ -126,8 +126,8 @@ def reject_is_lost(w: World) -> AbstractContextManager[None]:
 
 
 # --- staging and the insert ------------------------------------------------------------------------------------------
-COPIED = "COPY into shardlake_staging.w{window} took {n} rows of 5 that were sent"
-HELD = "shardlake_staging.w{window} held {n} rows"
+COPIED = "COPY into shardlake_staging.w{ledger}_{window} took {n} rows of 5 that were sent"
+HELD = "shardlake_staging.w{ledger}_{window} held {n} rows"
 INSERTED = 'the merge inserted 0 and updated 1 rows of "analytics"."orders", and 1 were to be inserted and 1 updated'
 GREW = '"analytics"."orders" grew by {n} rows, and the merge inserted 1 and removed 0'
 FAULTS: list[tuple[Fault, str]] = [
@@ -145,7 +145,8 @@ def fails(w: World, fault: Fault, figures: str, shard: str = "shop_00") -> None:
         report = w.sync()
     ((window,),) = w.warehouse("SELECT max(window_id) FROM shardlake.windows WHERE partition = %s", shard)
     assert f"{shard}: orders, {shard}, window {window}: " in report.headline()
-    assert figures.replace("{window}", str(window)) in report.headline()
+    ((ledger,),) = w.warehouse("SELECT left(ledger_id::text, 8) FROM shardlake.identity")
+    assert figures.replace("{window}", str(window)).replace("{ledger}", ledger) in report.headline()
     assert "Nothing was committed" in report.headline()
     assert report.shards[shard].state == "failed"
     assert w.target("id, status, _shard", "1, 2, 3") == before
