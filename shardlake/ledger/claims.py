@@ -43,11 +43,18 @@ class Claims:
             self._connection.close()
 
     def claim(self, shards: list[str], wait: float) -> dict[str, WarehouseBusy]:
-        """Claim the shards, waiting up to `wait` seconds in all. Returns those that another run kept, and why."""
-        deadline, left = time.monotonic() + wait, list(shards)
+        """Claim the shards, waiting up to `wait` seconds in all. Returns those that another run kept, and why.
+
+        While one is waited for, none behind it in order is taken: two runs that each had one of two would wait for each other.
+        """
+        deadline, left = time.monotonic() + wait, sorted(shards)
         while left:
-            left = [shard for shard in left if not self._take(shard)]
-            if not left or time.monotonic() >= deadline:
+            busy, over = list[str](), time.monotonic() >= deadline
+            for shard in left:
+                if (busy and not over) or not self._take(shard):
+                    busy.append(shard)
+            left = busy
+            if not left or over:
                 break
             time.sleep(0.2)
         return {

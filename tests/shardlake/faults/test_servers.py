@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import psycopg
@@ -22,6 +23,7 @@ from embedded.machine import Machine
 from embedded.mariadb import MariaDB, obtain_mariadb
 from embedded.postgres import Postgres, obtain_postgres
 from shardlake.errors import AccessRefused, WarehouseUnavailable
+from shardlake.ledger.claims import Claims
 from shardlake.run.report import RunReport
 from shardlake.run.sync import sync
 from tests.audit import audit, leftovers, unfinished
@@ -446,6 +448,22 @@ def test_two_runs_of_a_view_at_once_come_out_as_one(world: WorldMaker) -> None:
         ("shop_01", 1, 1),
     ]
     assert (unfinished(w), leftovers(w)) == ([], [])
+
+
+def test_a_run_that_waits_for_a_shard_takes_none_behind_it_meanwhile(shop: World) -> None:
+    w = shop
+    w.must_sync()
+    free = "SELECT pg_try_advisory_lock(hashtextextended('shardlake.run.orders.shop_01', 0))"
+    ended: list[Any] = []
+    with Claims(w.job().ledger, "orders", uuid4()) as claims:
+        with held(w, "SELECT pg_advisory_lock(hashtextextended('shardlake.run.orders.shop_00', 0))"):
+            waiting = threading.Thread(target=lambda: ended.append(claims.claim(["shop_01", "shop_00"], 60)))
+            waiting.start()
+            time.sleep(1)
+            assert w.warehouse(free) == [(True,)]  # the other run, which holds shop_00, can have shop_01
+        waiting.join()
+        assert ended == [{}]
+        assert w.warehouse(free) == [(False,)]
 
 
 def test_a_run_that_another_keeps_waiting_leaves_and_says_so(shop: World, monkeypatch: pytest.MonkeyPatch) -> None:
