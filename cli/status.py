@@ -39,7 +39,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a pr
         try:
             job = open_job(load_view(views_folder() / name), connect)
             with job.ledger.connection() as connection:
-                replaces = job.view.warehouse.write == "replace"
+                replaces = job.warehouse.replaces
                 lines += of_view(connection, name, job.feed, list(job.partitions), list(job.sinks), job.view.freshness, replaces=replaces)
                 left += all_unfinished(connection, name)
         except ShardlakeError as error:

@@ -28,6 +28,7 @@ def test_every_make_command_is_a_target(command: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.timeout(450)
 def test_the_first_view_commands_run_in_their_order(world: WorldMaker) -> None:
     w: World = world(["shop_00", "shop_01"])
     w.on_all(ORDERS_TABLE)
@@ -38,7 +39,7 @@ def test_the_first_view_commands_run_in_their_order(world: WorldMaker) -> None:
     environment = {k: v for k, v in w.environment().items() if not k.startswith("SHARDLAKE_")}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     story = "set -e\n" + "\n".join(c for c in COMMANDS if not c.startswith("make "))
-    done = subprocess.run(["bash", "-c", story], cwd=w.folder, env=environment, capture_output=True, text=True, timeout=150)
+    done = subprocess.run(["bash", "-c", story], cwd=w.folder, env=environment, capture_output=True, text=True, timeout=420)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert w.target("id, status, amount::text, customer_name, _shard") == [
         (0, "new", "1.50", "Ada", "shop_00"),

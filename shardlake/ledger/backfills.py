@@ -178,15 +178,14 @@ def close(connection: Connection, backfill: UUID, *, ok: bool, message: str) -> 
     )
 
 
-def give_up(connection: Connection, backfill: UUID) -> list[int]:
-    """A backfill that is not to go on, and its windows that no sink has; returns these."""
+def give_up(connection: Connection, backfill: UUID) -> None:
+    """A backfill that is not to go on, nor its windows that no sink has."""
     connection.execute("UPDATE shardlake.backfills SET state = 'given up', ended_at = now() WHERE backfill_id = %s", (backfill,))
-    rows = connection.execute(
+    connection.execute(
         "UPDATE shardlake.windows w SET status = 'abandoned' WHERE backfill_id = %s AND (status = 'open' OR status = 'read' AND NOT EXISTS"
-        " (SELECT FROM shardlake.sink_windows s WHERE s.window_id = w.window_id)) RETURNING window_id",
+        " (SELECT FROM shardlake.sink_windows s WHERE s.window_id = w.window_id))",
         (backfill,),
     )
-    return [row[0] for row in rows.fetchall()]
 
 
 def merged(connection: Connection, backfill: UUID) -> dict[str, tuple[int, dict[str, int], dict[str, float]]]:

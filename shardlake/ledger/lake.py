@@ -104,6 +104,11 @@ def forget_files(connection: Connection, keys: list[str]) -> None:
     connection.execute("DELETE FROM shardlake.lake_files WHERE key = ANY(%s)", (keys,))
 
 
+def forget_commit(connection: Connection, commit_id: int) -> None:
+    """A commit that was begun is given up."""
+    connection.execute("DELETE FROM shardlake.lake_commits WHERE commit_id = %s AND status = 'open'", (commit_id,))
+
+
 def publish(
     connection: Connection, commit_id: int, counts: Applied, columns: Iterable[str], seconds: float,
     *, replaces: list[str] | None = None, windows: Mapping[int, Applied] | None = None,

@@ -117,7 +117,7 @@ def ledger_id(connection: Connection) -> UUID:
 _PENDING = "w.window_id, w.partition, coalesce(w.raw_rows, 0) AS raw_rows, coalesce(w.raw_bytes, 0) AS raw_bytes, w.raw_removed_at IS NOT NULL AS removed"
 _LACKS = (
     "w.status = 'read' AND NOT EXISTS (SELECT FROM shardlake.sink_windows s WHERE s.view = %(view)s AND s.sink = %(sink)s"
-    " AND s.window_id = w.window_id AND s.applied_at IS NOT NULL)"
+    " AND s.window_id = w.window_id AND (s.applied_at IS NOT NULL OR NOT %(begun)s))"
 )
 
 
@@ -131,37 +131,39 @@ def pending(
     of_run: UUID | None = None,
     empty: bool = True,
     backfills: bool = True,
+    begun: bool = True,
 ) -> list[Pending]:
     """The windows of a feed (or of one partition of it) that were read and that the sink lacks, oldest first.
 
-    With `of_run` those that a run has read; without `empty` none that hold no row, without `backfills` none of theirs.
+    With `of_run` those that a run has read; without `empty` none that hold no row, without `backfills` none of theirs, without
+    `begun` none of a commit that is under way or was broken off.
     """
     own = (" AND w.run_id = %(run)s" if of_run else "") + (" AND w.partition = %(partition)s" if partition else "")
     own += ("" if empty else " AND w.raw_rows > 0") + ("" if backfills else " AND w.backfill_id IS NULL")
     with connection.cursor(row_factory=class_row(Pending)) as cursor:
         return cursor.execute(
             f"SELECT {_PENDING} FROM shardlake.windows w WHERE w.feed = %(feed)s AND {_LACKS}{own} ORDER BY w.window_id",
-            {"view": view, "sink": sink, "feed": feed, "partition": partition, "run": of_run},
+            {"view": view, "sink": sink, "feed": feed, "partition": partition, "run": of_run, "begun": begun},
         ).fetchall()
 
 
-def is_unfinished(connection: Connection, view: str, sink: str) -> bool:
-    """Whether the sink has begun a commit in the ledger and not finished it."""
-    row = connection.execute(
-        "SELECT FROM shardlake.lake_commits WHERE view = %s AND 'lake.' || layout = %s AND status = 'open' LIMIT 1", (view, sink)
-    ).fetchone()
-    return row is not None
+def has_begun(connection: Connection, view: str, sink: str) -> bool:
+    """Whether the sink has begun a commit in the ledger, of windows or of none, and not finished it."""
+    query = "SELECT count(*) FROM shardlake.lake_commits WHERE view = %s AND 'lake.' || layout = %s AND status = 'open'"
+    return connection.execute(query, (view, sink)).fetchone() != (0,)
 
 
-def begun(connection: Connection, view: str, sink: str) -> list[Pending]:
-    """The windows of a commit that was begun and is not finished, of a sink that begins commits in the ledger."""
+def begun(connection: Connection, view: str, sink: str) -> list[int]:
+    """The windows of a commit that the sink has begun in the ledger and not finished."""
+    query = "SELECT window_id FROM shardlake.sink_windows WHERE view = %s AND sink = %s AND applied_at IS NULL ORDER BY 1"
+    return [row[0] for row in connection.execute(query, (view, sink)).fetchall()]
+
+
+def pick(connection: Connection, window_ids: list[int]) -> list[Pending]:
+    """Windows as they are now, oldest first."""
     with connection.cursor(row_factory=class_row(Pending)) as cursor:
-        return cursor.execute(
-            f"SELECT {_PENDING} FROM shardlake.windows w WHERE EXISTS (SELECT FROM shardlake.sink_windows s WHERE s.view = %(view)s"
-            " AND s.sink = %(sink)s AND s.window_id = w.window_id AND s.applied_at IS NULL) OR EXISTS (SELECT FROM shardlake.lake_commits c"
-            " WHERE c.view = %(view)s AND 'lake.' || c.layout = %(sink)s AND c.status = 'open' AND w.window_id = ANY(c.replays))"
-            " ORDER BY window_id", {"view": view, "sink": sink}
-        ).fetchall()  # fmt: skip
+        query = f"SELECT {_PENDING} FROM shardlake.windows w WHERE window_id = ANY(%s) ORDER BY window_id"
+        return cursor.execute(query, (window_ids,)).fetchall()
 
 
 def first_missing(connection: Connection, view: str, sink: str, feed: str, *, replaces: bool) -> dict[str, int]:

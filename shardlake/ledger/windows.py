@@ -86,9 +86,10 @@ def load(connection: Connection, window_id: int) -> Window:
 
 
 def among(connection: Connection, feed: str, partitions: list[str], window_ids: list[int]) -> list[int]:
-    """Those of the windows that belong to partitions of a feed."""
+    """Those of the windows that belong to partitions of a feed, and not to a backfill that may be at work on them: that takes no claim."""
     rows = connection.execute(
-        "SELECT window_id FROM shardlake.windows WHERE feed = %s AND partition = ANY(%s) AND window_id = ANY(%s)",
+        "SELECT window_id FROM shardlake.windows w WHERE feed = %s AND partition = ANY(%s) AND window_id = ANY(%s)"
+        " AND NOT EXISTS (SELECT FROM shardlake.backfills b WHERE b.backfill_id = w.backfill_id AND b.state = 'running')",
         (feed, partitions, window_ids),
     )
     return [row[0] for row in rows.fetchall()]

@@ -60,8 +60,14 @@ class Supply:
     def rows(self, window: Window, *, everything: bool = False, printing: bool | None = None, lacking_is_null: bool = False) -> WindowRows:
         """The window's rows as every sink gets them: shaped, and judged where no rule is sure; `everything` has all judged.
 
-        With `printing` those that were judged come as Postgres prints them, as they do for a lake.
+        With `printing` those that were judged come as Postgres prints them, as they do for a lake. Raises FileGone where the
+        ledger does not know all of the window's files any more, and what `chunks` raises as they are gone through.
         """
+        if window.raw_removed or sum(file.rows for file in window.files) != window.raw_rows:
+            raise FileGone(
+                f"{self._place(window)}: its raw files are gone",
+                hint="A run reads it again; a replay takes the windows of which raw is there.",
+            )
         chunks = partial(self.chunks, window, lacking_is_null=lacking_is_null)
         with self.ledger.connection() as connection:
             settles = rejects.any_open(connection, self.view.name, window.partition, window.window_id)

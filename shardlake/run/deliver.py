@@ -4,9 +4,7 @@ into_warehouse, window by window as they are read; catch_up: into each layout of
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from uuid import UUID
 
 from shardlake.errors import AccountingError, FileGone, SinkBusy
@@ -37,11 +35,11 @@ class Outcome:
 
 def bring(job: Job, run_id: UUID, window_id: int, *, again: bool = False) -> Outcome:
     """Bring a window into the warehouse, as soon as it is read; `again` is a replay. Where its raw is gone it is read again first."""
-    found = job.supply.window(window_id)
-    it = Pending(window_id, found.partition, found.raw_rows, found.raw_bytes, found.raw_removed)
-    (committed,) = _apply(job, run_id, job.warehouse, [it], again=again)
-    window, applied = job.supply.window(window_id), committed.windows[window_id]
-    return Outcome(applied, window.raw_rows, window.raw_bytes, {**window.seconds, **applied.seconds}, window.more)
+    window = job.supply.window(window_id)
+    some = [Pending(window_id, window.partition, window.raw_rows, window.raw_bytes, window.raw_removed)]
+    committed = job.warehouse.apply(some, run_id, again=True) if again else _apply(job, run_id, job.warehouse, some)
+    applied = next(one.windows[window_id] for one in committed if window_id in one.windows)
+    return Outcome(applied, applied.raw_rows, window.raw_bytes, {**window.seconds, **applied.seconds}, window.more)
 
 
 def into_warehouse(job: Job, run_id: UUID, planned: Planned, window: Window | None) -> list[Outcome]:
@@ -59,94 +57,112 @@ def due(job: Job, sink: Sink) -> bool:
     """Whether as much waits for a sink as a commit holds, or as the spool should: a run that has more to read may bring it in now."""
     if sink.replaces:
         return False
-    waiting = [w for w in _lacking(job, sink) if not w.removed]
+    waiting = _lacking(job, sink, full=True)
     spooled = job.spool.held([w.window_id for w in waiting]) if job.spool else 0
     return fill_a_commit(waiting) or spooled >= SPOOLED
 
 
 def catch_up(job: Job, run_id: UUID, table: str, *, full: bool = False) -> list[Committed]:
-    """Bring into a layout every window that it lacks, whoever read it, commit by commit, and finish what was begun; with `full` only as long as a whole commit's
-    worth waits, as a run does that has more to read. Those of which raw is gone are read again first.
+    """Bring into a layout every window that it lacks, whoever read it, commit by commit, and finish what was begun; with `full` only
+    as long as a whole commit's worth waits, as a run does that has more to read. Those of which raw is gone are read again first.
 
-    What another run is at is waited for, but with `full`: then it is left to that run. Raises ShardlakeError.
+    A run that is at the layout is waited for as long as it gets on; with `full` the layout is left to it. Raises ShardlakeError.
     """
     sink, found, before = job.layout(table), list[Committed](), set[int]()
+    patience = _Patience(job)
     while not full or due(job, sink):
-        lacking = [w for w in _lacking(job, sink, run_id) if not (full and w.removed)]
-        if again := sorted(before & {w.window_id for w in lacking}):
+        lacking = _lacking(job, sink, run_id, full=full)
+        ids = {w.window_id for w in lacking}
+        if lost := sorted(before & ids):
             raise AccountingError(
-                f"{job.view.name}, {sink.name}: windows {', '.join(map(str, again[:10]))} were applied, and the ledger does not say so",
+                f"{job.view.name}, {sink.name}: windows {', '.join(map(str, lost[:10]))} were applied, and the ledger does not say so",
                 hint="The next run applies them again. Please report it.",
             )
-        if not lacking and (full or not _is_unfinished(job, sink)):
+        if not lacking and (full or not _has_begun(job, sink)):
             break
         some = lacking if sink.replaces else one_commit(lacking)
         try:
-            found += _apply(job, run_id, sink, some) if full else _when_free(job, partial(_apply, job, run_id, sink, some))
-        except SinkBusy:
-            if full:
+            found += _apply(job, run_id, sink, some)
+        except SinkBusy as busy:
+            if full or not some:  # what was begun is in hand
                 break
-            raise
+            patience.wait(busy, ids)
+            continue
         before = {w.window_id for w in some}
-        if not some:  # there was only what had been begun
+        if not some:
             break
     return found
 
 
-def _when_free(job: Job, apply: Callable[[], list[Committed]]) -> list[Committed]:
-    """Apply as soon as no other run is at work on the sink. Raises SinkBusy where that takes longer than BUSY_WAIT."""
-    deadline = time.monotonic() + BUSY_WAIT
+def replay(job: Job, run_id: UUID, table: str, partitions: list[str]) -> list[Committed]:
+    """Apply the windows of partitions that a layout holds, and of which raw is there, again. Raises ShardlakeError."""
+    sink, patience = job.layout(table), _Patience(job)
     while True:
+        with job.ledger.connection() as connection:
+            found = sinks.held(connection, job.view.name, sink.name, job.feed, partitions)
         try:
-            return apply()
-        except SinkBusy:
-            if time.monotonic() > deadline:
-                raise
-        job.cancellation.check()
+            return sink.apply([w for w in found if not w.removed], run_id, again=True)
+        except SinkBusy as busy:
+            patience.wait(busy, {w.window_id for w in found})
+
+
+class _Patience:
+    """Waiting for another run that is at a sink: BUSY_WAIT seconds in which nothing changes there."""
+
+    def __init__(self, job: Job) -> None:
+        self._job, self._seen, self._deadline = job, set[int](), 0.0
+
+    def wait(self, busy: SinkBusy, windows: set[int]) -> None:
+        """A moment. Raises `busy` when it is over, and RunEnded."""
+        now = time.monotonic()
+        if windows != self._seen:
+            self._seen, self._deadline = windows, now + BUSY_WAIT
+        if now > self._deadline:
+            raise busy
+        self._job.cancellation.check()
         time.sleep(POLL)
 
 
-def replay(job: Job, run_id: UUID, table: str, partitions: list[str]) -> list[Committed]:
-    """Apply the windows of partitions that a layout holds, and of which raw is there, again. Raises ShardlakeError."""
-    sink = job.layout(table)
-    with job.ledger.connection() as connection:
-        found = sinks.held(connection, job.view.name, sink.name, job.feed, partitions)
-    return _when_free(job, lambda: sink.apply([w for w in found if not w.removed], run_id, again=True))
-
-
-def _lacking(job: Job, sink: Sink, run_id: UUID | None = None) -> list[Pending]:
-    """The windows that a sink lacks, oldest first; of one that is replaced, those of the run."""
+def _lacking(job: Job, sink: Sink, run_id: UUID | None = None, *, full: bool = False) -> list[Pending]:
+    """The windows that a sink lacks, oldest first; of one that is replaced, those of the run. With `full` those that can be brought in
+    now: neither ones that another run has in hand, nor ones to be read again.
+    """
     of_run = run_id if sink.replaces else None
     with job.ledger.connection() as connection:
-        return sinks.pending(connection, job.view.name, sink.name, job.feed, of_run=of_run, empty=sink.replaces)
+        found = sinks.pending(connection, job.view.name, sink.name, job.feed, of_run=of_run, empty=sink.replaces, begun=not full)
+    return [w for w in found if not (full and w.removed)]
 
 
-def _apply(job: Job, run_id: UUID, sink: Sink, some: list[Pending], *, again: bool = False) -> list[Committed]:
-    """Apply windows, the source asked once more where raw does not hold them. Of a replay raw alone is asked."""
-    if again:
-        return sink.apply(some, run_id, again=True)
-    for window in some:
-        if window.removed:
-            read_again(job, job.supply.window(window.window_id))
+def _apply(job: Job, run_id: UUID, sink: Sink, some: list[Pending]) -> list[Committed]:
+    """Apply windows, the source asked once more where raw does not hold them."""
+    for window_id in [w.window_id for w in some if w.removed]:
+        window = job.supply.window(window_id)
+        if window.raw_removed:  # and another sink's thread, or another run, has not read it since
+            read_again(job, window)
     try:
         return sink.apply(some, run_id)
     except FileGone:
-        found = [job.supply.window(w.window_id) for w in _begun(job, sink, some)]
-        lost = [w for w in found if not job.supply.is_whole(w)]
+        lost = [w for w in _begun_and(job, sink, some) if _is_lost(job, sink, w)]
         if not lost:
             raise
-    for lost_one in lost:
-        read_again(job, lost_one)
+    for window in lost:
+        read_again(job, window)
     return sink.apply(some, run_id)
 
 
-def _is_unfinished(job: Job, sink: Sink) -> bool:
+def _is_lost(job: Job, sink: Sink, window: Window) -> bool:
+    """Whether a sink cannot have a window's rows: of one that the spool has, layouts need no raw."""
+    in_spool = sink is not job.warehouse and job.spool is not None and job.spool.kept(window.window_id) is not None
+    return not in_spool and not job.supply.is_whole(window)
+
+
+def _has_begun(job: Job, sink: Sink) -> bool:
     with job.ledger.connection() as connection:
-        return sinks.is_unfinished(connection, job.view.name, sink.name)
+        return sinks.has_begun(connection, job.view.name, sink.name)
 
 
-def _begun(job: Job, sink: Sink, some: list[Pending]) -> list[Pending]:
+def _begun_and(job: Job, sink: Sink, some: list[Pending]) -> list[Window]:
     """The windows, and those of a commit that an earlier run has begun and not finished."""
     with job.ledger.connection() as connection:
         begun = sinks.begun(connection, job.view.name, sink.name)
-    return list({w.window_id: w for w in (*some, *begun)}.values())
+    return [job.supply.window(window_id) for window_id in sorted({*begun, *(w.window_id for w in some)})]

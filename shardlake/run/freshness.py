@@ -32,9 +32,7 @@ def alarms(job: Job, views: Mapping[str, View], now: datetime | None = None) -> 
     limit = promised(view, views)
     with job.ledger.connection() as connection:
         since = ledger.watched_since(connection, view.name)
-        lines = status(
-            connection, view.name, job.feed, list(job.partitions), list(job.sinks), limit, replaces=view.warehouse.write == "replace"
-        )
+        lines = status(connection, view.name, job.feed, list(job.partitions), list(job.sinks), limit, replaces=job.warehouse.replaces)
         mates = [v.name for v in views.values() if v.group == view.group] if view.group else [view.name]
         active = last_active(connection, mates)
         quiet = {n.shard: n for n in ledger.news(connection, view.name)}

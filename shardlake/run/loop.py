@@ -102,11 +102,13 @@ def run_stages(run: Run, executor: Executor, *, full: bool = False, left: Callab
     for shard in run.free:
         executor.submit(Work("plan", shard, {"full": full or run.replaces}))
     planned: dict[str, Planned] = {}
-    for done in [executor.next_done() for _ in run.free]:
+    for _ in range(len(run.free)):
+        done = executor.next_done()
         if done.error:
             run.failed(done.work.name, done.error)
         else:
             planned[done.work.name] = done.result
+            run.foresees(done.result)
     in_order = {name: planned[name] for name in run.report.shards if name in planned}
     waiting, busy, writing = deque(run.begin(in_order)), dict[str, Planned](), set[str]()
     while waiting or busy or writing:

@@ -83,11 +83,11 @@ def preview(job: Job, shards: list[str] | None = None, *, full: bool = False) ->
         found.types = type_decisions(job.view, first.columns)
         found.unused = [c.name for c in first.columns if c.name not in job.view.source_columns]
         kind = first.plan.extent.version_kind
-        try:
-            columns = target_columns(job.view, version_type(kind or ""))
-            found.ddl = [statement for sink in job.sinks.values() for statement in sink.planned(columns)]
-        except ShardlakeError as error:
-            found.ddl_error = str(error)
+        for sink in job.sinks.values():
+            try:
+                found.ddl += sink.planned(target_columns(job.view, version_type(kind or "")))
+            except ShardlakeError as error:
+                found.ddl_error = found.ddl_error or str(error)
     return found
 
 

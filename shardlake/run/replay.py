@@ -11,11 +11,12 @@ from shardlake.run.run import Run
 
 
 def replay(job: Job, shards: Iterable[str] | None = None) -> RunReport:
-    """Apply every window that a sink holds again, oldest first, to the warehouse and to each layout of the lake. Newest wins, so that what is newer by now stays.
+    """Apply every window that a sink holds, and of which raw is there, again, oldest first: to the warehouse and to each layout of the
+    lake. Newest wins, so that what is newer by now stays. A partition's notes say how many windows were passed over.
 
     Raises SpecError for a view that replaces its table: a run does the same there.
     """
-    if job.view.warehouse.write == "replace":
+    if job.warehouse.replaces:
         raise SpecError(f"{job.view.name} replaces its table", hint=f"Run `shardlake run {job.view.name}`.")
     with Run(job, shards) as run:
         for partition in run.free:
@@ -40,5 +41,7 @@ def _partition(run: Run, partition: str) -> None:
         if not window.removed:
             outcome = deliver.bring(job, run.id, window.window_id, again=True)
             shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied.counts(), outcome.seconds)
-    if gone := sum(window.removed for window in found):
-        shard.notes = (f"{gone} windows are not replayed, whose raw is gone: `shardlake backfill` reads their range again",)
+    with job.ledger.connection() as connection:
+        everywhere = [sinks.held(connection, job.view.name, sink, job.feed, [partition]) for sink in job.sinks]
+    if gone := {window.window_id for held in everywhere for window in held if window.removed}:
+        shard.notes = (f"{len(gone)} windows are not replayed, whose raw is gone: `shardlake backfill` reads their range again",)

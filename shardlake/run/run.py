@@ -33,7 +33,7 @@ class Run:
         """Raises SpecError for a shard that is not there, or for single shards of a replaced table."""
         self.job = job
         names = [job.partition(name) for name in shards] if shards else list(job.partitions)
-        if job.view.warehouse.write == "replace" and len(names) < len(job.partitions):
+        if job.warehouse.replaces and len(names) < len(job.partitions):
             raise SpecError(f"{job.view.name} replaces its whole table; it cannot be run for single shards", hint="Leave --shard away.")
         self.report = RunReport(job.view.name, run_id or uuid4(), {n: ShardReport(n) for n in names})
         self._started = time.perf_counter()
@@ -88,13 +88,15 @@ class Run:
         """A shard failed; the others go on."""
         self.report.shards[shard].failed(error)
 
+    def foresees(self, planned: Planned) -> None:
+        """A first plan is there, perhaps before those of other shards: where it says that there is something to read, readers start now."""
+        if planned.plan.anything or planned.unfinished is not None or self.replaces:
+            prepare(self.job)
+
     def begin(self, planned: dict[str, Planned]) -> list[Planned]:
         """From the first plans of all shards, those to be carried out: drift has its say, and empty windows are passed."""
         self._check_drift(planned)
-        todo = [p for name, p in planned.items() if self.report.shards[name].error is None and self.goes_on(p)]
-        if todo:
-            prepare(self.job)
-        return todo
+        return [p for name, p in planned.items() if self.report.shards[name].error is None and self.goes_on(p)]
 
     def goes_on(self, planned: Planned) -> bool:
         """Whether the plan holds anything to do. A window without rows only moves the watermark, here and now."""

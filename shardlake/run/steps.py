@@ -154,5 +154,7 @@ def read_again(job: Job, window: Window) -> Window:
             if not now.raw_removed and (window.raw_removed or now.attempt != window.attempt):
                 return now  # another sink's thread has read it
             windows.raw_is_gone(connection, window.window_id)
+            if job.spool:
+                job.spool.drop([window.window_id])
             now = windows.load(connection, window.window_id)
         return read_window(job, now, job.source.again(job.view, now.partition, now.extent))

@@ -46,7 +46,7 @@ def _no_readers_of_before() -> None:
     worker.stop()
 
 
-def hanging(world: WorldMaker, frail: MariaDB, shards: int = 5, **options: Any) -> World:
+def hanging(world: WorldMaker, frail: MariaDB, shards: int = 5, rows: int = ROWS, **options: Any) -> World:
     """Shards on the frail server, each of many small chunks: more of them than there are chains."""
     names = [f"shop_{n:02d}" for n in range(shards)]
     w = world(
@@ -59,7 +59,10 @@ def hanging(world: WorldMaker, frail: MariaDB, shards: int = 5, **options: Any) 
         database = w.database(name)
         frail.execute(f"CREATE DATABASE {database}")
         frail.execute(ORDERS_TABLE, database=database)
-        frail.execute(f"INSERT INTO orders SELECT seq, 'new', 1, '2026-01-02', repeat('x', 1000) FROM seq_1_to_{ROWS}", database=database)
+        frail.execute(
+            f"INSERT INTO orders SELECT seq, 'new', 1, '2026-01-02', repeat('x', {3_000_000 // rows}) FROM seq_1_to_{rows}",
+            database=database,
+        )
         frail.execute("ANALYZE TABLE orders", database=database)
     w.connection_changes = {"shards": {n: f"mysql://root@{frail.host}:{frail.port}/{w.database(n)}" for n in names}, "max_connections": 8}
     return w
@@ -121,10 +124,10 @@ def nothing_goes_on(w: World) -> None:
     assert (chunks(w), w.warehouse("SELECT window_id, status FROM shardlake.windows ORDER BY 1")) == before
 
 
-def and_the_next_run_is_whole(w: World) -> None:
+def and_the_next_run_is_whole(w: World, rows: int = ROWS) -> None:
     report = w.must_sync()
-    assert report.totals().merged == ROWS * len(w.shards)
-    assert w.target("count(*), count(DISTINCT (id, _shard))", "1") == [(ROWS * len(w.shards),) * 2]
+    assert report.totals().merged == rows * len(w.shards)
+    assert w.target("count(*), count(DISTINCT (id, _shard))", "1") == [(rows * len(w.shards),) * 2]
 
 
 @pytest.mark.parametrize("thread", ["the main thread", "a thread of its own"])
@@ -212,7 +215,8 @@ def test_a_merge_that_waits_when_its_run_is_timed_out_does_not_happen_afterwards
 
 
 def test_of_two_runs_in_one_process_the_one_ends_and_the_other_keeps_its_readers(world: WorldMaker, frail: MariaDB, tmp_path: Path) -> None:
-    ended, other = hanging(world, frail, 1), hanging(world, frail, 1, lake={"url": str(tmp_path / "another lake")})
+    long = 40_000  # so many chunks that neither is read to its end before the other's reader has begun
+    ended, other = hanging(world, frail, 1, rows=long), hanging(world, frail, 1, rows=long, lake={"url": str(tmp_path / "another lake")})
     job, reports = ended.job(), dict[str, RunReport]()
 
     def run(name: str, of: Job) -> None:
@@ -235,5 +239,5 @@ def test_of_two_runs_in_one_process_the_one_ends_and_the_other_keeps_its_readers
         frail.resume()
     threads[1].join(SOON)
     assert reports["other"].ok, reports["other"].headline()
-    assert other.target("count(*)") == [(ROWS,)]
-    and_the_next_run_is_whole(ended)
+    assert other.target("count(*)") == [(long,)]
+    and_the_next_run_is_whole(ended, long)

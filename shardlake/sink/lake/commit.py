@@ -181,6 +181,12 @@ def cleared(connection: Connection, supply: Supply, commit: Commit) -> ObjectSto
     return store
 
 
+def give_up(connection: Connection, supply: Supply, commit: Commit) -> None:
+    """Remove a commit that was begun, with its files: no reader has seen any of it."""
+    cleared(connection, supply, commit)
+    ledger.forget_commit(connection, commit.commit_id)
+
+
 def recorder(connection: Connection, supply: Supply, layout: Layout, commit: Commit) -> Callable[[list[LakeFile]], None]:
     """What writes down a commit's files, in whatever portions they come."""
     return lambda files: ledger.record_files(connection, supply.view.name, layout.table, commit.commit_id, files)

@@ -1,11 +1,14 @@
 """The layouts of a lake as sinks: each takes many windows in a commit, and replays them in the place of what is there."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 from uuid import UUID
+
+import psycopg
 
 from shardlake.connection.kinds import Connection, expect
 from shardlake.connection.lake import Lake
-from shardlake.errors import ContractError, SinkBusy, SpecError
+from shardlake.errors import ContractError, FileGone, SinkBusy, SpecError
 from shardlake.ledger import lake as ledger
 from shardlake.ledger import sinks
 from shardlake.ledger.sinks import Pending, layout_sink
@@ -13,13 +16,15 @@ from shardlake.ledger.windows import Window
 from shardlake.rows.supply import Supply
 from shardlake.shape.chunk import Shaped
 from shardlake.sink.door import Committed, one_commit
-from shardlake.sink.lake.commit import alone, carry_out, guarded
+from shardlake.sink.lake.commit import alone, carry_out, give_up, guarded
 from shardlake.sink.lake.raw_table import register_raw
 from shardlake.sink.lake.sweep import sweep
 from shardlake.sink.lake.tables import planned
 from shardlake.sink.lake.typed import split
 from shardlake.view.columns import TargetColumn, target_columns, version_type
 from shardlake.view.layout import Layout
+
+Session = psycopg.Connection[Any]
 
 
 class LakeLayouts:
@@ -76,23 +81,33 @@ class LayoutSink:
         Raises, besides, SpecError and ContractError for what cannot be replayed. Broken off anywhere, the layout holds what it held
         or what it is to hold, and the next run or replay finishes the commit.
         """
-        if again:
-            self._require_replayable(windows)
         with guarded(self._layout), alone(self._supply, self._layout) as connection:
             if connection is None:
                 raise SinkBusy(f"another run is writing the lake table {self._layout.table}", hint="Wait for it, and run again.")
-            found = []
-            if (left := ledger.unfinished(connection, self._view.name, self._layout.table)) is not None:
-                found.append(carry_out(connection, self._supply, self._layout, left))
-            taken = windows
-            if not again:  # another run may have brought some in, and what was begun is in by now
-                lacking = sinks.pending(connection, self._view.name, self.name, self._supply.feed)
-                ids = {w.window_id for w in lacking}
-                taken = [w for w in windows if w.window_id in ids]
+            found = self._finished(connection)
+            ids = {w.window_id for w in windows}  # as they are now: they may have been brought in, read again or swept meanwhile
+            if again:
+                taken = sinks.pick(connection, sorted(ids))
+                self._require_replayable(taken)
+            else:
+                taken = [w for w in sinks.pending(connection, self._view.name, self.name, self._supply.feed) if w.window_id in ids]
             for some in self._commits(taken, again=again):
                 commit = ledger.open_commit(connection, run_id, self._view.name, self._layout.table, some, replay=again)
                 found.append(carry_out(connection, self._supply, self._layout, commit))
         return found
+
+    def _finished(self, connection: Session) -> list[Committed]:
+        """Finish what a run that was killed has begun. A replay of which raw has gone meanwhile is given up: the rows stay as they are."""
+        left = ledger.unfinished(connection, self._view.name, self._layout.table)
+        if left is None:
+            return []
+        try:
+            return [carry_out(connection, self._supply, self._layout, left)]
+        except FileGone:
+            if not left.replay:
+                raise
+            give_up(connection, self._supply, left)
+            return []
 
     def switch(self, run_id: UUID, arrived: Sequence[str], missing: Sequence[str]) -> None:
         """See Sink: a layout that is replaced is switched by its commit."""

@@ -22,7 +22,7 @@ from shardlake.sink.postgres.books import Books
 from shardlake.sink.postgres.merge import Uncastable, merge
 from shardlake.sink.postgres.merge_sql import MergeSql
 from shardlake.sink.postgres.names import staging, target
-from shardlake.sink.postgres.stage import DirectCopy, NoDirectCopy, Staged, can_copy_directly, drop_staging, stage, staged_windows
+from shardlake.sink.postgres.stage import DirectCopy, NoDirectCopy, Staged, can_copy_directly, drop_staging, stage, staging_tables
 from shardlake.sink.postgres.target import ensure_target, plan_ddl, prepare_database
 from shardlake.view.columns import TargetColumn, target_columns, version_type
 
@@ -121,12 +121,12 @@ class PostgresSink:
         """See Sink: staging tables, since rows are staged again from raw, and a replace's new tables."""
         ledger = self._ledger_id
         with self._database.connection() as connection:
-            staged = staged_windows(connection, ledger)
+            staged = staging_tables(connection, ledger, alone=self._supply.ledger is self._database)
         with self._supply.ledger.connection() as connection:
-            orphans = windows.among(connection, self._supply.feed, partitions, staged) if staged else []
+            ours = windows.among(connection, self._supply.feed, partitions, list(staged.values())) if staged else []
         with self._database.connection() as connection:
-            for window_id in orphans:
-                drop_staging(connection, staging(ledger, window_id))
+            for table in [name for name, window_id in staged.items() if window_id in ours]:
+                drop_staging(connection, table)
             if self.replaces and partitions:
                 replace.drop_leftovers(connection, self._view)
 

@@ -160,12 +160,11 @@ def _copying(connection: Connection, table: str, columns: tuple[str, ...], direc
         copied.taken = cursor.rowcount
 
 
-def staged_windows(connection: Connection, ledger: UUID) -> list[int]:
-    """The windows of a ledger that have a staging table here."""
-    rows = connection.execute(
-        "SELECT substring(tablename FROM %s)::bigint FROM pg_tables WHERE schemaname = %s", (f"^w{ledger.hex[:8]}_(\\d+)$", STAGING)
-    )
-    return [row[0] for row in rows.fetchall() if row[0] is not None]
+def staging_tables(connection: Connection, ledger: UUID, *, alone: bool) -> dict[str, int]:
+    """The staging tables here of a ledger's windows; where it is `alone`, those of earlier versions, too, which did not name the ledger."""
+    pattern = f"^w({ledger.hex[:8]}_){'?' if alone else ''}(\\d+)$"
+    rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename ~ %s", (STAGING, pattern))
+    return {f"{STAGING}.{name}": int(name.rpartition("_")[2].removeprefix("w")) for (name,) in rows.fetchall()}
 
 
 def drop_staging(connection: Connection, table: str) -> None:

@@ -526,7 +526,9 @@ def test_a_backfill_that_broke_in_its_slices_leaves_nothing_when_it_is_given_up(
     (left,) = w.warehouse("SELECT backfill_id::text FROM shardlake.backfills")
     gone = give_up(w.job().ledger, "orders", left[0])
     assert (gone.done, gone.slices) == (0, 31)
-    assert (unfinished(w), leftovers(w)) == ([], [])
+    assert unfinished(w) == []
+    w.must_sync()  # staging is in the target's database, and goes with the next run there
+    assert leftovers(w) == []
     with pytest.raises(SpecError, match="there are: none"):
         give_up(w.job().ledger, "orders", left[0])
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from shardlake.run.steps import read_again
+from shardlake.sink.lake.commit import alone
 from shardlake.sink.lake.sweep import sweep
 from tests.shardlake.sink.lake.test_append import BY_CITY, BY_DAY
 from tests.shardlake.sink.lake.test_first_load import long
@@ -55,6 +56,47 @@ def test_layouts_that_are_added_later_are_filled_by_reading_again(world: WorldMa
     # each window was read again once for both, and up to where it had ended: no row is in two of them
     assert sums(w) == [(sink, 10, 900, 900, 900, 900) for sink in ("lake.now", "lake.orders", "lake.orders_by_city", "warehouse")]
     assert w.warehouse("SELECT DISTINCT attempt FROM shardlake.windows WHERE raw_rows > 0") == [(2,)]
+
+
+def test_a_window_that_is_read_again_with_other_rows_than_it_had_comes_into_a_layout_at_once(world: WorldMaker) -> None:
+    w = long(world, [BY_DAY])
+    with_layouts(w, BY_DAY)
+    w.must_sync()
+    for file in raw_files(w):
+        file.unlink()
+    w.on("shop_00", "DELETE FROM orders WHERE id = 1")
+    with_layouts(w, BY_DAY, NOW)
+    w.must_sync()
+    assert w.query("SELECT count(*), min(id) FROM now") == [(w.target("count(*)")[0][0] - 1, 2)]
+    w.warehouse("DELETE FROM shardlake.sink_windows WHERE sink <> 'lake.now'")  # what those hold is what was read before
+
+
+def test_a_layout_that_is_waited_for_is_not_read_again_for_meanwhile(world: WorldMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shardlake.run.deliver.BUSY_WAIT", 2.0)
+    w = long(world, [BY_DAY])
+    with_layouts(w, BY_DAY)
+    w.must_sync()
+    w.warehouse("UPDATE shardlake.windows SET raw_removed_at = now() WHERE raw_rows > 0")
+    with_layouts(w, BY_DAY, NOW)
+    job = w.job()
+    with alone(job, job.view.lake.layouts[1]) as held:
+        assert held is not None
+        assert w.sync().lake["now"].error == "another run is writing the lake table now. Wait for it, and run again."
+    assert w.warehouse("SELECT DISTINCT attempt FROM shardlake.windows WHERE raw_rows > 0") == [(2,)]
+
+
+def test_what_another_run_has_begun_is_not_waited_for_by_one_that_lacks_nothing(world: WorldMaker) -> None:
+    w = long(world, [BY_DAY])
+    with_layouts(w, BY_DAY)
+    w.must_sync()
+    w.warehouse("INSERT INTO shardlake.lake_commits (run_id, view, layout) VALUES (gen_random_uuid(), 'orders', 'orders')")
+    job = w.job()
+    with alone(job, job.view.lake.layouts[0]) as held:
+        assert held is not None
+        w.must_sync()
+    assert w.warehouse("SELECT count(*) FROM shardlake.lake_commits WHERE status = 'open'") == [(1,)]
+    w.must_sync()
+    assert w.warehouse("SELECT count(*) FROM shardlake.lake_commits WHERE status = 'open'") == [(0,)]
 
 
 def test_a_window_that_is_read_again_ends_where_it_did_though_there_are_more_rows_in_it(world: WorldMaker) -> None:

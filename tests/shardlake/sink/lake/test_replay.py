@@ -11,10 +11,11 @@ from uuid import uuid4
 
 import pytest
 
-from shardlake.errors import AccountingError, ContractError, SinkBusy, SpecError
+from shardlake.errors import AccountingError, ContractError, FileGone, SinkBusy, SpecError
 from shardlake.ledger import sinks
 from shardlake.ledger.sinks import Pending
 from shardlake.run.job import Job
+from shardlake.run.replay import replay as replayed
 from shardlake.sink.lake import history
 from shardlake.sink.lake.commit import alone
 from shardlake.sink.lake.compact import compact
@@ -174,6 +175,63 @@ def test_a_replay_that_is_killed_is_finished_by_the_next_run(world: WorldMaker, 
     assert shown(w) == expected(kind, first_two_alone=True)
     assert w.warehouse("SELECT * FROM shardlake.lake_commits WHERE status = 'open'") == []
     assert sweep(w.job(), grace=timedelta(0)).orphans == 0
+
+
+@pytest.mark.parametrize("kind", ["history", "delta"])
+def test_a_replay_that_was_killed_and_whose_raw_has_gone_since_is_given_up(
+    world: WorldMaker, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    w = loaded(world, kind)
+    before = shown(w)
+    w.view["columns"] = MENDED
+    with monkeypatch.context() as fault:
+        fault.setattr("shardlake.sink.lake.commit._publish", broken)
+        with pytest.raises(ZeroDivisionError):
+            replay(w, [1, 2])
+    for file in (w.folder / "lake" / "raw").rglob("w000000001-*"):
+        file.unlink()
+    order(w, "shop_00", 5, town="Lyon")
+    w.must_sync()
+    assert (
+        w.warehouse("SELECT attempt FROM shardlake.windows ORDER BY window_id") == [(1,)] * 4
+    )  # the source was not asked for what is there
+    assert w.warehouse("SELECT * FROM shardlake.lake_commits WHERE status = 'open'") == []
+    if kind == "history":
+        assert shown(w) == sorted([*before, (5, "new", "Lyon")])
+    assert {row[0] for row in shown(w)} == {1, 2, 3, 4, 5}
+    assert sweep(w.job(), grace=timedelta(0)).orphans == 0
+    w.warehouse("DELETE FROM shardlake.files WHERE window_id = 1")
+    w.warehouse("UPDATE shardlake.windows SET raw_removed_at = now() WHERE window_id = 1")
+
+
+def broken(*_: Any, **__: Any) -> None:
+    """A step that breaks."""
+    raise ZeroDivisionError
+
+
+def test_a_replay_says_how_many_windows_it_passes_over(world: WorldMaker) -> None:
+    w = loaded(world, "delta")
+    w.warehouse("UPDATE shardlake.windows SET raw_removed_at = now() WHERE window_id = 2")
+    w.view["columns"] = MENDED
+    report = replayed(w.job())
+    assert report.ok
+    assert report.shards["shop_00"].notes == (
+        "1 windows are not replayed, whose raw is gone: `shardlake backfill` reads their range again",
+    )
+    assert (report.shards["shop_00"].windows, report.lake["orders"].windows) == (2, 2)
+
+
+def test_a_window_that_was_swept_as_its_replay_began_is_not_replayed_as_empty(world: WorldMaker) -> None:
+    w = loaded(world, "delta")
+    job, counted = w.job(), "SELECT sink, window_id, raw_rows, merged FROM shardlake.sink_windows ORDER BY 1, 2"
+    before, held = w.warehouse(counted), chosen(w.job(), [1])
+    w.warehouse("UPDATE shardlake.windows SET raw_removed_at = now() WHERE window_id = 1")
+    w.warehouse("DELETE FROM shardlake.files WHERE window_id = 1")
+    with pytest.raises(FileGone, match="orders, shop_00, window 1: its raw files are gone"):
+        job.warehouse.apply(held, uuid4(), again=True)
+    with pytest.raises(ContractError, match="the raw files of 1 windows are gone"):
+        job.layout("orders").apply(held, uuid4(), again=True)
+    assert w.warehouse(counted) == before
 
 
 def test_a_replay_that_loses_a_row_of_another_window_fails_and_publishes_nothing(
