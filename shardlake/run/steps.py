@@ -88,7 +88,7 @@ def extract(job: Job, run_id: UUID, planned: Planned) -> Window | None:
             window = windows.load(connection, planned.unfinished)  # which has been read by a try before this one
         window = window or windows.read_before(connection, run_id, job.feed, found.partition, found.extent)
         if window is None:
-            if not found.anything and job.view.warehouse.write != "replace":
+            if not found.anything and not job.warehouse.replaces:
                 return None  # there is only what waits for the warehouse
             window = windows.open_window(connection, run_id, job.feed, found.partition, found.extent)
     window = read_window(job, window, found, run_id)

@@ -238,6 +238,14 @@ def test_a_view_that_is_read_anew_leaves_the_others_on_its_feed_as_they_are(door
     assert w.rows() == LANDED
 
 
+def test_a_view_that_is_read_anew_gives_up_no_window_that_another_has_or_may_want(doors: Make) -> None:
+    w = landed(doors)
+    w.must_sync()
+    w.view = {**VIEW, "name": "sums", "warehouse": {"connection": LEDGER, "table": "analytics.sums"}}
+    w.must_sync(full=True)
+    assert w.warehouse("SELECT status, count(*) FROM shardlake.windows GROUP BY 1") == [("read", 6)]
+
+
 def test_the_same_folder_fills_postgres_and_what_is_deleted_leaves_it(doors: Make) -> None:
     w = landed(doors, view={**VIEW, "warehouse": {"connection": LEDGER, "table": "analytics.orders"}})
     w.must_sync()
