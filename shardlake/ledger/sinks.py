@@ -3,7 +3,7 @@
 A sink is `warehouse`, or `lake.` and a layout's table. It takes the windows that it does not hold yet, whoever read them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 from uuid import UUID
@@ -223,15 +223,20 @@ def abandon(connection: Connection, feed: str, partition: str) -> None:
     )
 
 
-def read_since(connection: Connection, view: str, sink: str, window_id: int) -> list[tuple[str, str | None, str | None]]:
-    """Ranges of versions (kind, from, to) of the same partition that were opened after this window and are in the sink before it.
-
-    That happens between a backfill and the regular runs alone: each by itself takes its windows of a range in turn.
+def read_since(
+    connection: Connection, view: str, sink: str, window_ids: list[int], also: Sequence[int] = ()
+) -> dict[int, list[tuple[str, str | None, str | None]]]:
+    """Of each window the ranges of versions (kind, from, to) of the same partition that were opened after it and are in the sink before
+    it; of those that have any. `also` are windows that the sink has, and the ledger does not know of yet.
     """
     rows = connection.execute(
-        "SELECT w.version_kind, w.from_version, w.to_version FROM shardlake.windows o JOIN shardlake.windows w USING (feed, partition)"
-        " JOIN shardlake.sink_windows s ON s.window_id = w.window_id AND s.view = %s AND s.sink = %s AND s.applied_at IS NOT NULL"
-        " WHERE o.window_id = %s AND w.window_id > o.window_id AND w.version_kind = o.version_kind"
-        " AND w.backfill_id IS DISTINCT FROM o.backfill_id ORDER BY w.window_id", (view, sink, window_id)
-    ).fetchall()  # fmt: skip
-    return [(kind, lower, upper) for kind, lower, upper in rows]
+        "SELECT o.window_id, w.version_kind, w.from_version, w.to_version FROM shardlake.windows o JOIN shardlake.windows w USING (feed, partition)"
+        " WHERE o.window_id = ANY(%s) AND w.window_id > o.window_id AND w.version_kind = o.version_kind"
+        " AND w.backfill_id IS DISTINCT FROM o.backfill_id AND (w.window_id = ANY(%s) OR EXISTS (SELECT FROM shardlake.sink_windows s"
+        " WHERE s.window_id = w.window_id AND s.view = %s AND s.sink = %s AND s.applied_at IS NOT NULL)) ORDER BY w.window_id",
+        (window_ids, list(also), view, sink),
+    ).fetchall()
+    found: dict[int, list[tuple[str, str | None, str | None]]] = {}
+    for window_id, kind, lower, upper in rows:
+        found.setdefault(window_id, []).append((kind, lower, upper))
+    return found

@@ -31,6 +31,7 @@ from shardlake.sink.lake.catalogue import register
 from shardlake.sink.lake.current import CurrentTable, merge_batch
 from shardlake.sink.lake.files import encode, stored
 from shardlake.sink.lake.history import Replacing
+from shardlake.sink.lake.later import read_later
 from shardlake.sink.lake.partition import Values, folder, unfit
 from shardlake.sink.lake.rewrite import Rewrite
 from shardlake.sink.lake.rows import batches, chunks
@@ -99,10 +100,11 @@ def _changes(connection: Connection, supply: Supply, layout: Layout, commit: Com
 def _merge(connection: Connection, supply: Supply, layout: Layout, commit: Commit, account: Account) -> New:
     """Merge the commit's rows into a table of current rows, batch by batch; a batch that is there already changes nothing."""
     table = _current(supply, layout, location(supply, layout, commit))
+    later = read_later(supply, layout_sink(layout.table), commit)
     with scratched() as folder:
         for batch in batches(chunks(supply, commit, account, folder)):
             fitting = _fit(supply.view, layout, batch, account) if layout.format == "delta" else batch
-            merge_batch(connection, supply.view, layout_sink(layout.table), table, fitting, account)
+            merge_batch(connection, supply.view, layout_sink(layout.table), table, fitting, account, later)
             failpoint("lake.merged")
     return New()
 
@@ -160,11 +162,12 @@ def _rewrite(connection: Connection, supply: Supply, layout: Layout, commit: Com
     store = cleared(connection, supply, commit)
     columns = _columns(connection, supply, commit)
     live = ledger.live_files(connection, supply.view.name, layout.table)
+    later = read_later(supply, layout_sink(layout.table), commit)
     with scratched() as folder:
         table = Rewrite(supply.view, layout, columns, store, live, folder)
         for batch in batches(chunks(supply, commit, account, folder)):
             fitting = _fit(supply.view, layout, batch, account)
-            merge_batch(connection, supply.view, layout_sink(layout.table), table, fitting, account)
+            merge_batch(connection, supply.view, layout_sink(layout.table), table, fitting, account, later)
         encoded = table.files(location(supply, layout, commit), f"c{commit.commit_id:08d}", layout.file_size)
         files = upload(store, encoded, recorder(connection, supply, layout, commit))
     gone = set(table.replaced)

@@ -15,6 +15,7 @@ from shardlake.failpoints import failpoint
 from shardlake.sink.lake import tombstones
 from shardlake.sink.lake.account import Account, Verdict
 from shardlake.sink.lake.keys import Keys
+from shardlake.sink.lake.later import Later, are_later
 from shardlake.sink.lake.tombstones import GONE_AT, GONE_BY, UNIT, unit_text, version_number
 from shardlake.view.layout import folded
 from shardlake.view.view import View
@@ -52,15 +53,17 @@ class Change:
     verdicts: dict[Verdict, pl.Series]
 
 
-def merge_batch(connection: Connection, view: View, sink: str, table: CurrentTable, batch: pl.DataFrame, account: Account) -> None:
-    """Count what becomes of a batch's rows, and apply it. The tombstones of what goes are written before it goes, so that a
+def merge_batch(
+    connection: Connection, view: View, sink: str, table: CurrentTable, batch: pl.DataFrame, account: Account, later: Later
+) -> None:  # fmt: skip
+    """Count what becomes of a batch's rows, and apply it. At the same version what was read later stays, by `later`. The tombstones of what goes are written before it goes, so that a
     batch that is broken off and applied again comes to the same. Raises AccountingError with nothing changed.
     """
     rows = batch.rename({n: folded(n) for n in batch.columns})
     keys = Keys.of(view)
     units = view.in_units
     known = tombstones.known(connection, view.name, sink, unit_text(rows, keys)) if units else _UNKNOWN
-    change = decide(keys, table, rows, known)
+    change = decide(keys, table, rows, known, later)
     for verdict, windows in change.verdicts.items():
         account.count(verdict, windows)
     account.require()  # the batch is all that was counted since the last one, and nothing of it is in the table yet
@@ -72,12 +75,12 @@ def merge_batch(connection: Connection, view: View, sink: str, table: CurrentTab
     tombstones.forget(connection, view.name, sink, change.back)
 
 
-def decide(keys: Keys, table: CurrentTable, rows: pl.DataFrame, known: pl.DataFrame) -> Change:
-    """What rows change in a table. `known` are the tombstones of their units."""
+def decide(keys: Keys, table: CurrentTable, rows: pl.DataFrame, known: pl.DataFrame, later: Later) -> Change:
+    """What rows change in a table. `known` are the tombstones of their units; `later` says of which versions a later reading is there."""
     newest, older = _newest(rows, keys)
     units = newest.select(*keys.unit).unique()
     present = _alike(table.rows_of(units), newest.drop(_READ))
-    live, stale = _not_stale(newest, present, known, keys)
+    live, stale = _not_stale(newest, present, known, keys, later)
     wanted, marks = live.filter(pl.col("_op").is_null()), live.filter(pl.col("_op").is_not_null())
     changed, same = _changed(wanted, present, keys)
     gone = present.join(live.select(*keys.unit).unique(), on=list(keys.unit), how="semi").join(wanted, on=list(keys.key), how="anti")
@@ -113,8 +116,10 @@ def _newest(rows: pl.DataFrame, keys: Keys) -> tuple[pl.DataFrame, pl.DataFrame]
     return found.filter(first), pl.concat([older, found.filter(~first)])
 
 
-def _not_stale(newest: pl.DataFrame, present: pl.DataFrame, known: pl.DataFrame, keys: Keys) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows of units of which neither the table nor a tombstone knows a newer version; and the others."""
+def _not_stale(
+    newest: pl.DataFrame, present: pl.DataFrame, known: pl.DataFrame, keys: Keys, later: Later
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows of units of which neither the table nor a tombstone knows a newer version, or a later reading of the same; and the others."""
     unit = list(keys.unit)
     theirs = present.group_by(unit).agg(
         pl.col(keys.version).first().alias("_their_version"), pl.col("_shard").first().alias("_their_shard")
@@ -124,11 +129,16 @@ def _not_stale(newest: pl.DataFrame, present: pl.DataFrame, known: pl.DataFrame,
     rows = newest.join(theirs, on=unit, how="left", nulls_equal=True, maintain_order="left")
     mine, their = pl.col(keys.version), pl.col("_their_version")
     newer = (their > mine) | (mine.is_null() & their.is_not_null()) | (their.eq_missing(mine) & (pl.col("_their_shard") > pl.col("_shard")))
+    if later:
+        number = version_number(rows.get_column(keys.version))
+        rows = rows.with_columns(are_later(rows, number, later).alias("_later"))
+        newer = newer | (their.eq_missing(mine) & (pl.col("_their_shard") == pl.col("_shard")) & pl.col("_later"))
     stale = pl.col("_their_shard").is_not_null() & newer.fill_null(False)
     if known.height:
         number = version_number(rows.get_column(keys.version)).alias("_number")
         rows = rows.with_columns(number, unit_text(rows, keys)).join(known, on=UNIT, how="left", maintain_order="left")
-        dead = (pl.col(GONE_AT) > pl.col("_number")) | ((pl.col(GONE_AT) == pl.col("_number")) & (pl.col(GONE_BY) > pl.col("_shard")))
+        by = (pl.col(GONE_BY) > pl.col("_shard")) | ((pl.col(GONE_BY) == pl.col("_shard")) & (pl.col("_later") if later else False))
+        dead = (pl.col(GONE_AT) > pl.col("_number")) | ((pl.col(GONE_AT) == pl.col("_number")) & by)
         stale = stale | dead.fill_null(False)
     rows = rows.with_columns(stale.alias("_stale"))
     return rows.filter(~pl.col("_stale")).select(newest.columns), rows.filter("_stale").select(newest.columns)

@@ -41,10 +41,15 @@ class Books:
 
     def read_since(self, connection: Connection) -> list[tuple[str, str | None, str | None]]:
         """The ranges of versions that were read after the window was, and are in the sink."""
+        view, window_id = self._view.name, self._window.window_id
         if self.is_shared:
-            return sinks.read_since(connection, self._view.name, WAREHOUSE, self._window.window_id)
+            return sinks.read_since(connection, view, WAREHOUSE, [window_id]).get(window_id, [])
+        marked = connection.execute(  # also those that were committed here, and are not written down in the ledger yet
+            "SELECT window_id FROM shardlake.applied_windows WHERE ledger_id = %s AND view = %s AND window_id > %s",
+            (self._ledger_id(), view, window_id),
+        ).fetchall()
         with self._ledger.connection() as other:
-            return sinks.read_since(other, self._view.name, WAREHOUSE, self._window.window_id)
+            return sinks.read_since(other, view, WAREHOUSE, [window_id], [row[0] for row in marked]).get(window_id, [])
 
     def within(self, connection: Connection, rows: WindowRows, applied: Applied) -> None:
         """The last thing in the merge's transaction. Raises ClaimLost where another run has taken the partition over."""

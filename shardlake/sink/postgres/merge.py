@@ -16,6 +16,7 @@ from shardlake.errors import StagingLost, WarehouseBusy
 from shardlake.failpoints import failpoint
 from shardlake.ledger.database import Warehouse
 from shardlake.ledger.sinks import Applied
+from shardlake.rows.later import ranges
 from shardlake.rows.window_rows import WindowRows
 from shardlake.sink.postgres.accounting import WriteDiffers, place_of
 from shardlake.sink.postgres.apply import Written, apply, of_units
@@ -83,7 +84,7 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, rows:
         drop_staging(connection, sql.staging)
         return before
     if not again:
-        sql = replace(sql, since=_since(books.read_since(connection), sql))
+        sql = replace(sql, since=ranges(sql.view, sql.columns, books.read_since(connection)))
     failpoint("merge.started")
     if not isinstance(staged, Staged):
         staged = staged(connection)
@@ -132,20 +133,3 @@ def _in_turn(connection: Connection, sql: MergeSql) -> None:
         " set_config('TimeZone', %s, true)", (sql.zone,)  # a datetime without a zone is in the source's
     )  # fmt: skip
     wait_for_turn(connection, f"shardlake.merge.{sql.view.name}.{sql.shard}", shared=sql.of_backfill and not of_units(sql))
-
-
-def _since(found: list[tuple[str, str | None, str | None]], sql: MergeSql) -> tuple[tuple[str | None, str | None], ...]:
-    """The ranges that were read after the window was and are merged, in the words of the version's type."""
-    if sql.view.version_column is None:
-        return ()
-    kind = next(c.type.name for c in sql.columns if c.name == sql.view.version_column)
-    fitting = [(of, lower, upper) for of, lower, upper in found if kind in _ON_ONE_SCALE.get(of, ())]
-    return tuple(dict.fromkeys((_edge(kind, lower), _edge(kind, upper)) for of, lower, upper in fitting))
-
-
-_TIMES = ("timestamp", "timestamptz", "date")
-_ON_ONE_SCALE = {"int": ("bigint", "numeric"), "decimal": ("numeric",), "date": _TIMES, "datetime": _TIMES, "instant": _TIMES}
-
-
-def _edge(kind: str, bound: str | None) -> str | None:
-    return f"{bound}+00" if bound is not None and kind == "instant" else bound

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -16,6 +17,7 @@ from shardlake.errors import SpecError, WarehouseBusy
 from shardlake.run import threads as module
 from shardlake.run.backfill import Backfill, backfill
 from shardlake.run.backfill_slice import merge_slice_window, read_slice_window
+from shardlake.run.deliver import catch_up
 from shardlake.run.give_up import give_up
 from shardlake.run.replay import replay
 from shardlake.run.report import BackfillReport
@@ -450,6 +452,21 @@ def test_at_the_same_version_what_was_read_later_stays_whoever_merges_last(world
     assert counts(run.report) == {"shop_00": (31, 0, 31, 0, 0)}
 
 
+def test_what_a_target_holds_and_its_ledger_does_not_know_of_yet_was_read_later_too(world: WorldMaker) -> None:
+    w = shop(world, ["shop_00"], view=orders_view(source={"lookback": "3650d"}), ledger_apart=True)
+    w.must_sync()
+    run, part, window = one_part(w)
+    w.on("shop_00", "UPDATE orders SET status = 'corrected' WHERE id = 5")
+    with broken_at("merge.committed"), pytest.raises(RuntimeError):
+        w.sync()
+    merge_slice_window(run.job, part, window)
+    run.merged(part)
+    run.__exit__(None, None, None)
+    assert w.target("status", "id")[4] == ("corrected",)
+    w.must_sync()
+    assert w.target("id, status, _shard") == source(w)
+
+
 def test_a_run_that_was_broken_off_before_a_backfill_does_not_bring_its_older_rows_back(world: WorldMaker) -> None:
     w = shop(world, ["shop_00"], view=orders_view(source={"lookback": "3650d"}))
     w.must_sync()
@@ -490,6 +507,62 @@ def test_exploded_rows_and_deleted_ones_keep_to_what_was_read_later(world: World
     assert run.report.ok
     assert w.target("id, n, sku", "1, 2") == now
     assert counts(run.report)["shop_00"] == (31, 0, 0, 31 * 3, 0)
+
+
+CURRENT: list[dict[str, Any]] = [
+    {"table": "in_delta", "format": "delta"},
+    {"table": "in_iceberg", "format": "iceberg"},
+    {"table": "rewritten", "write": "replace", "partition_by": ["day(updated_at)"]},
+]
+
+
+@pytest.mark.parametrize("stamp", ["timestamp", "timestamptz"])
+def test_a_layout_too_keeps_to_what_was_read_later_at_the_same_version(world: WorldMaker, stamp: str) -> None:
+    columns = {"id": "bigint", "status": "text", "updated_at": stamp}
+    w = shop(world, ["shop_00"], view=orders_view(source={"lookback": "3650d"}, columns=columns, lake={"layouts": CURRENT}))
+    w.must_sync()
+    with_a_late_reading(w, "UPDATE orders SET status = 'corrected' WHERE id = 5")
+    for layout in CURRENT:
+        assert w.query(f"SELECT id, status FROM {layout['table']} ORDER BY 1") == w.target("id, status")
+    assert w.target("status", "id")[4] == ("corrected",)
+    assert w.warehouse(
+        "SELECT count(*), min(superseded), max(merged) FROM shardlake.sink_windows WHERE sink LIKE 'lake.%' AND window_id = 2"
+    ) == [(3, 31, 0)]
+
+
+def test_exploded_rows_of_a_layout_too_keep_to_what_was_read_later(world: WorldMaker) -> None:
+    columns = {
+        "id": "bigint",
+        "n": {"type": "bigint", "from": "$index"},
+        "sku": {"type": "text", "from": "$element"},
+        "updated_at": "timestamp",
+    }
+    view = orders_view(
+        source={"lookback": "3650d"}, columns=columns, explode={"path": "payload.items"}, warehouse={"key": ["_shard", "id", "n"]},
+        lake={"layouts": CURRENT},
+    )  # fmt: skip
+    w = shop(world, ["shop_00"], view=view)
+    w.on("shop_00", 'UPDATE orders SET payload = \'{"items": ["a", "b", "c"]}\'')
+    w.must_sync()
+    with_a_late_reading(w, """UPDATE orders SET payload = IF(id = 5, '{"items": ["x"]}', '{"items": []}') WHERE id IN (5, 6)""")
+    assert [row for row in w.target("id, n, sku", "1, 2") if row[0] in (5, 6)] == [(5, 0, "x")]
+    for layout in CURRENT:
+        assert w.query(f"SELECT id, n, sku FROM {layout['table']} ORDER BY 1, 2") == w.target("id, n, sku", "1, 2")
+
+
+def with_a_late_reading(w: World, change: str) -> None:
+    """A backfill's window of January that is recorded only after a regular run has read and applied what changed meanwhile."""
+    run, part, window = one_part(w)
+    w.on("shop_00", change)
+    w.warehouse("UPDATE shardlake.windows SET status = 'open' WHERE window_id = %s", window.window_id)
+    w.must_sync()
+    w.warehouse("UPDATE shardlake.windows SET status = 'read' WHERE window_id = %s", window.window_id)
+    merge_slice_window(run.job, part, window)
+    run.merged(part)
+    run.__exit__(None, None, None)
+    job = w.job()
+    for layout in CURRENT:
+        assert [list(one.windows) for one in catch_up(job, uuid4(), layout["table"])] == [[window.window_id]]
 
 
 def test_a_merge_of_a_backfill_and_one_of_a_run_take_turns_on_a_shard(world: WorldMaker) -> None:
