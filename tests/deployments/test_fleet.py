@@ -204,6 +204,8 @@ def test_silence_is_an_alarm(it: Fleet) -> None:
     assert "orders: shop_02 is staler than 1m" in Heard.said[0]
     it.view()
     it.publish()
+    for run in it.api.all("flow_runs", flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}}):
+        it.api.delete(f"flow_runs/{run['id']}")  # the schedule's, if it had one by now: the next one would be left out beside it
     it.worker.start()
     assert it.ended(it.start("sync-view/orders"))[0] == "Completed"
     over = it.run("python", "-c", check)
