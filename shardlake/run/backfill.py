@@ -1,4 +1,4 @@
-"""Backfills: rows whose cursor lies in a range are read again, slice by slice, and merged; newest wins, so nothing is harmed.
+"""Backfills: rows whose versions lie in a range are read again, slice by slice, and merged; newest wins, so nothing is harmed.
 
 No watermark moves, and no claim on a shard is taken: the regular run of the same view and shard goes on meanwhile. What
 a backfill has done stands in the ledger; the same command again goes on where it was left, however it ended.
@@ -51,10 +51,10 @@ class Backfill:
     def __init__(
         self, job: Job, start: str, end: str, *, shards: Iterable[str] | None = None, step: str | None = None, parallel: int = PARALLEL
     ) -> None:
-        """Raises SpecError for a view without a cursor, and for a shard that is not there."""
+        """Raises SpecError for a view whose source does not tell changes, and for a shard that is not there."""
         if not job.view.source.tells_changes:
             raise SpecError(
-                f"{job.view.name} has no cursor: it replaces its whole table",
+                f"{job.view.name} has no {job.view.source.changes_by}: it replaces its whole table",
                 hint=f"Run `shardlake run {job.view.name}`, which reads all of it.",
             )
         if not 1 <= parallel <= MOST_PARALLEL:
@@ -137,7 +137,12 @@ class Backfill:
         found = source.read_range(kind, self._start, self._end, self._step)
         for name, other in reaches.items():
             if other.kind != kind:
-                self._fail(name, ContractError(f"{name}: the cursor is of kind {other.kind} here and of kind {kind} on other shards"))
+                self._fail(
+                    name,
+                    ContractError(
+                        f"{name}: the {self.job.view.source.changes_by} is of kind {other.kind} here and of kind {kind} on other shards"
+                    ),
+                )
         self._refuse_future(found.upper, reaches)
         if not claims.hold(backfills.lock_name(view.name, found.lower, found.upper, found.step, names)):
             raise WarehouseBusy(
@@ -247,7 +252,7 @@ def backfill(
 ) -> BackfillReport:
     """A whole backfill in one process, on a few threads and without Prefect. Slices that fail do not stop the others.
 
-    Raises SpecError for what cannot be read as a range of the view's cursor, and WarehouseBusy where it is running already.
+    Raises SpecError for what cannot be read as a range of the view's versions, and WarehouseBusy where it is running already.
     """
     run = Backfill(open_job(view, connect, ledger), start, end, shards=shards, step=step, parallel=parallel)
     with run, Threads(run.job, run.id, run.parallel) as executor:

@@ -1,4 +1,4 @@
-"""Drafting a view of a live table: columns and types that all partitions have, key, cursor, and the JSON found in a sample."""
+"""Drafting a view of a live table: columns and types that all partitions have, key, how changes are told, and the JSON found in a sample."""
 
 import json
 import re
@@ -83,7 +83,7 @@ def _draft(reference: str, partitions: int, table: str, sample: Sample) -> str:
             remarks.append(f"{column.name} is left out: {column.declared} cannot be read exactly")
         for path, type_ in paths.items():
             outs[_free("_".join(str(p) for p in path), outs)] = {"type": type_, "from": str(Path(column.name, path))}
-    whole = {} if "cursor" in sample.source else {"write": "replace"}
+    whole = {} if sample.tells_changes else {"write": "replace"}
     view = {
         "name": name[:48],
         "owner": "you@example.com",

@@ -106,9 +106,12 @@ class Explains(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a view can be drafted from: the source's part of it, its columns, documents found in them, and remarks for people."""
+    """What a view can be drafted from: the source's part of it, whether that tells changes, its columns, documents found in them, and
+    remarks for people.
+    """
 
     source: dict[str, Any]
+    tells_changes: bool
     columns: tuple[Described, ...]
     documents: dict[str, list[str]]
     remarks: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ Unit = Literal["identity", "year", "month", "day", "hour", "bucket"]
 NAMES: dict[str, str] = {"year": "year", "month": "month", "day": "dt", "hour": "hour"}
 """The partition columns of the transforms of time: `day(updated_at)` makes `dt=2026-11-20`."""
 SYSTEM = ("_shard", "_cursor", "_op", "_window", "_seq")
-"""Columns that every layout has beside the view's own; `_cursor` only where no column holds the cursor."""
+"""Columns that every layout has beside the view's own; `_cursor` only where no column holds the version."""
 _IDENTITY = ("text", "varchar", "smallint", "integer", "bigint", "date", "boolean", "uuid")
 _DATED = ("date", "timestamp", "timestamptz")
 _BUCKETED = ("text", "varchar", "smallint", "integer", "bigint", "uuid")

@@ -5,7 +5,7 @@ The kind is the slug of the connection, as in `mysql-shards/shop`; `shardlake.ki
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
@@ -24,6 +24,8 @@ class JsonLimits(Spec):
 class SourceSpec(Spec):
     """Where rows come from: what a view of any kind of source says."""
 
+    changes_by: ClassVar[str] = "position"
+    """By what a source of this kind tells what has changed, in the words of its views."""
     connection: Reference
     primary_key: tuple[SourceIdentifier, ...] = Field(min_length=1)
     drift: Literal["stop", "null"] = "stop"
@@ -69,6 +71,7 @@ class Greatest(Spec):
 class SqlTables(SourceSpec):
     """A table, or a query, on every shard of SQL servers; changes are told by a cursor."""
 
+    changes_by: ClassVar[str] = "cursor"
     table: SourceIdentifier | None = None
     sql: str | None = None
     cursor: SourceIdentifier | Greatest | None = None

@@ -182,11 +182,11 @@ class View(Operation):
         return self
 
     def _check_mode(self) -> None:
-        write, changes = self.warehouse.write, self.source.tells_changes
+        write, changes, by = self.warehouse.write, self.source.tells_changes, self.source.changes_by
         if write == "replace" and (changes or self.deletes):
-            raise ValueError("warehouse.write: `replace` loads whole tables; take away `cursor` and `deletes`, or use `merge`")
+            raise ValueError(f"warehouse.write: `replace` loads whole tables; take away `{by}` and `deletes`, or use `merge`")
         if write != "replace" and not changes:
-            raise ValueError(f"source.cursor: `{write}` needs a cursor; for a table without one use `warehouse.write: replace`")
+            raise ValueError(f"source.{by}: `{write}` needs a {by}; for a table without one use `warehouse.write: replace`")
         if write == "append" and (self.deletes or self.in_units):
             raise ValueError("warehouse.write: `append` is for rows that never change; use `merge` with explode or deletes")
 

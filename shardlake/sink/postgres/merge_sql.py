@@ -15,7 +15,7 @@ from shardlake.view.view import View
 class MergeSql:
     """The merge of one window of a view from its table `staging` into `into` (the target, or a replace's new table).
 
-    `since` are the ranges of the cursor that were read after this window was, and are merged already: a backfill and a
+    `since` are the ranges of versions that were read after this window was, and are merged already: a backfill and a
     regular run read one shard beside each other. At the same version what was read later stays.
     """
 

@@ -37,7 +37,7 @@ def sample(reference: str, shards: tuple[Shard, ...], table: str) -> Sample:
                 raise speaker.failure(error, shard) from None
         _compare(shards[0].name, columns, shard.name, found)
     source, remarks = _source(reference, table, columns, keys, indexes)
-    return Sample(source, tuple(described(c) for c in columns.values()), documents, remarks)
+    return Sample(source, "cursor" in source, tuple(described(c) for c in columns.values()), documents, remarks)
 
 
 def _source(
