@@ -145,7 +145,7 @@ class Supply:
                 )
             found = shaped.rows.num_rows
             if found != len(shaped.places) or found != shaped.due:
-                of = f"{shaped.shaped} rows" if found != len(shaped.places) or not self.view.explode else f"{shaped.due} elements"
+                of = f"{shaped.due} elements" if self.view.explode else f"{shaped.shaped} rows"
                 raise AccountingError(
                     f"{self._place(window)}: shape made {found} rows in {len(shaped.places)} places of {of} of {file.key}",
                     hint="Nothing was committed. Please report it.",

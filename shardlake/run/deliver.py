@@ -17,7 +17,7 @@ from shardlake.run.steps import Planned, read_again
 from shardlake.sink.door import Committed, Sink, fill_a_commit, one_commit
 
 BUSY_WAIT = 600.0
-"""Seconds that a run waits for another one that is at work on a sink."""
+"""Seconds that a run waits for another one that is at work on a sink and gets no further."""
 POLL = 0.5
 """Seconds between two looks at it."""
 
@@ -38,7 +38,12 @@ def bring(job: Job, run_id: UUID, window_id: int, *, again: bool = False) -> Out
     window = job.supply.window(window_id)
     some = [Pending(window_id, window.partition, window.raw_rows, window.raw_bytes, window.raw_removed)]
     committed = job.warehouse.apply(some, run_id, again=True) if again else _apply(job, run_id, job.warehouse, some)
-    applied = next(one.windows[window_id] for one in committed if window_id in one.windows)
+    applied = next((one.windows[window_id] for one in committed if window_id in one.windows), None)
+    if applied is None:
+        raise AccountingError(
+            f"{job.view.name}, {window.partition}, window {window_id}: the {job.warehouse.name} does not say what became of it",
+            hint="The next run applies it again. Please report it.",
+        )
     return Outcome(applied, applied.raw_rows, window.raw_bytes, {**window.seconds, **applied.seconds}, window.more)
 
 

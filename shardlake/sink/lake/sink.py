@@ -21,7 +21,7 @@ from shardlake.sink.lake.raw_table import register_raw
 from shardlake.sink.lake.sweep import sweep
 from shardlake.sink.lake.tables import planned
 from shardlake.sink.lake.typed import split
-from shardlake.view.columns import TargetColumn, target_columns, version_type
+from shardlake.view.columns import TargetColumn
 from shardlake.view.layout import Layout
 
 Session = psycopg.Connection[Any]
@@ -42,10 +42,10 @@ class LakeLayouts:
 
     def keep(self, window: Window, chunks: Iterator[Shaped]) -> Iterator[Shaped]:
         """See Layouts: in the run's spool, typed as every layout has them."""
-        spool, view, zone = self._supply.spool, self._supply.view, self._supply.zone
+        spool, zone = self._supply.spool, self._supply.zone
         if not spool:
             return chunks
-        columns = target_columns(view, version_type(window.extent.version_kind or ""))
+        columns = self._supply.columns(window)
         return spool.keep(window.window_id, chunks, lambda shaped, base: split(columns, shaped, base, zone))
 
     def register_raw(self) -> None:

@@ -118,3 +118,18 @@ def test_a_window_that_is_read_again_ends_where_it_did_though_there_are_more_row
     # what the sinks hold is what was read before
     w.warehouse("UPDATE shardlake.windows SET raw_rows = %s, raw_removed_at = now() WHERE window_id = %s", before.raw_rows, first)
     w.warehouse("DELETE FROM shardlake.files WHERE window_id = %s", first)
+
+
+@pytest.mark.parametrize("sink", ["shardlake.sink.lake.sink.LayoutSink", "shardlake.sink.postgres.sink.PostgresSink"])
+def test_a_sink_that_takes_windows_and_does_nothing_with_them_is_a_failure(
+    world: WorldMaker, monkeypatch: pytest.MonkeyPatch, sink: str
+) -> None:
+    w = long(world, [BY_DAY])
+    with monkeypatch.context() as fault:
+        fault.setattr(f"{sink}.apply", lambda *_, **__: [])
+        report = w.sync()
+    said = "were applied, and the ledger does not say so" if sink.endswith("LayoutSink") else "the warehouse does not say what became of it"
+    assert not report.ok
+    assert said in report.headline()
+    w.must_sync()
+    assert w.query("SELECT count(*) FROM orders_latest") == w.target("count(*)")
