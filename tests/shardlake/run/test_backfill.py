@@ -606,6 +606,21 @@ def test_a_backfill_that_broke_in_its_slices_leaves_nothing_when_it_is_given_up(
         give_up(w.job().ledger, "orders", left[0])
 
 
+def test_a_regular_run_leaves_the_staging_of_a_backfill_that_may_be_at_work_on_it(world: WorldMaker) -> None:
+    w = shop(world, ["shop_00"])
+    w.must_sync()
+    run, part, window = one_part(w)
+    with broken_at("stage.copied"), pytest.raises(RuntimeError):
+        merge_slice_window(run.job, part, window)
+    (staging,) = leftovers(w)
+    w.must_sync()
+    assert leftovers(w) == [staging]
+    merge_slice_window(run.job, part, window)
+    run.merged(part)
+    run.__exit__(None, None, None)
+    assert leftovers(w) == []
+
+
 def test_a_backfill_that_is_under_way_is_not_given_up(world: WorldMaker) -> None:
     w = shop(world, ["shop_00"])
     with Backfill(w.job(), *JANUARY) as running, pytest.raises(WarehouseBusy, match="is running"):

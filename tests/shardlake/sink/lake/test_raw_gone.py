@@ -11,7 +11,7 @@ import pytest
 from shardlake.run.steps import read_again
 from shardlake.sink.lake.commit import alone
 from shardlake.sink.lake.sweep import sweep
-from tests.shardlake.sink.lake.test_append import BY_CITY, BY_DAY
+from tests.shardlake.sink.lake.test_append import BY_CITY, BY_DAY, order, shop
 from tests.shardlake.sink.lake.test_first_load import long
 from tests.world import World, WorldMaker
 
@@ -133,3 +133,18 @@ def test_a_sink_that_takes_windows_and_does_nothing_with_them_is_a_failure(
     assert said in report.headline()
     w.must_sync()
     assert w.query("SELECT count(*) FROM orders_latest") == w.target("count(*)")
+
+
+def test_raw_of_a_replace_that_a_layout_missed_goes_when_a_later_one_has_come(world: WorldMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    w = shop(world, None, [{"table": "orders", "write": "replace"}], warehouse={"write": "replace"}, source={"cursor": None})
+    w.view["lake"]["raw"] = {"retention": "1h"}
+    order(w, "shop_00", 1, 1)
+    with monkeypatch.context() as fault:
+        fault.setattr("shardlake.sink.lake.sink.LayoutSink.apply", lambda *_, **__: [])
+        assert not w.sync().ok
+    aged = "UPDATE shardlake.windows SET read_at = read_at - interval '2 hours'"
+    w.warehouse(aged)
+    assert sweep(w.job()).raw == 0  # the layout may want it yet
+    w.must_sync()
+    w.warehouse(aged)
+    assert sweep(w.job()).raw == 2
