@@ -28,6 +28,12 @@ from tests.world import ORDERS_TABLE, ROOT, WINDOWS, World, WorldMaker, orders_v
 
 MARKS = "SELECT partition, position, moved_at FROM shardlake.positions ORDER BY 1"
 JANUARY = ("2026-01-01", "2026-02-01")
+EXPLODED: dict[str, Any] = {
+    "id": "bigint",
+    "n": {"type": "bigint", "from": "$index"},
+    "sku": {"type": "text", "from": "$element"},
+    "updated_at": "timestamp",
+}
 
 
 def shop(world: WorldMaker, shards: list[str] | None = None, **options: Any) -> World:
@@ -483,14 +489,8 @@ def test_a_run_that_was_broken_off_before_a_backfill_does_not_bring_its_older_ro
 
 
 def test_exploded_rows_and_deleted_ones_keep_to_what_was_read_later(world: WorldMaker) -> None:
-    columns = {
-        "id": "bigint",
-        "n": {"type": "bigint", "from": "$index"},
-        "sku": {"type": "text", "from": "$element"},
-        "updated_at": "timestamp",
-    }
     view = orders_view(
-        source={"lookback": "3650d"}, columns=columns, explode={"path": "payload.items"}, warehouse={"key": ["_shard", "id", "n"]}
+        source={"lookback": "3650d"}, columns=EXPLODED, explode={"path": "payload.items"}, warehouse={"key": ["_shard", "id", "n"]}
     )
     w = shop(world, ["shop_00"], view=view)
     w.on("shop_00", 'UPDATE orders SET payload = \'{"items": ["a", "b", "c"]}\'')
@@ -531,14 +531,8 @@ def test_a_layout_too_keeps_to_what_was_read_later_at_the_same_version(world: Wo
 
 
 def test_exploded_rows_of_a_layout_too_keep_to_what_was_read_later(world: WorldMaker) -> None:
-    columns = {
-        "id": "bigint",
-        "n": {"type": "bigint", "from": "$index"},
-        "sku": {"type": "text", "from": "$element"},
-        "updated_at": "timestamp",
-    }
     view = orders_view(
-        source={"lookback": "3650d"}, columns=columns, explode={"path": "payload.items"}, warehouse={"key": ["_shard", "id", "n"]},
+        source={"lookback": "3650d"}, columns=EXPLODED, explode={"path": "payload.items"}, warehouse={"key": ["_shard", "id", "n"]},
         lake={"layouts": CURRENT},
     )  # fmt: skip
     w = shop(world, ["shop_00"], view=view)
