@@ -42,7 +42,11 @@ app.command("sweep")(lake.sweep)
 def options(
     views: Annotated[Path | None, typer.Option(envvar="SHARDLAKE_VIEWS", help="The folder of your views; `views` here by default.")] = None,
     connections: Annotated[
-        Path | None, typer.Option(envvar="SHARDLAKE_CONNECTIONS", help="Your connections file; Prefect's blocks where none is given.")
+        Path | None,
+        typer.Option(
+            envvar="SHARDLAKE_CONNECTIONS",
+            help="Your connections file; `connections.yaml` here by default, and Prefect's blocks where there is none.",
+        ),
     ] = None,
     project: Annotated[
         Path | None, typer.Option(envvar="SHARDLAKE_PROJECT", help="The project's prefect.yaml; the one here by default.")
@@ -51,6 +55,8 @@ def options(
     """Options that every command takes; they reach flows and their processes through the environment."""
     if views is not None:
         os.environ["SHARDLAKE_VIEWS"] = str(views)
+    if connections is None and "SHARDLAKE_CONNECTIONS" not in os.environ:  # set and empty, it says: Prefect's blocks
+        connections = next((here for here in (Path("connections.yaml"),) if here.is_file()), None)
     if connections is not None:
         os.environ["SHARDLAKE_CONNECTIONS"] = str(connections)
     if project is not None:
