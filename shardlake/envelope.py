@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+UNDECODED = "_shardlake_bytes"
+"""The column of raw rows, where a file has one, that names (as a JSON list) those of the row's columns of text that stand in
+hexadecimal, as in `\\xeda080`, since their bytes are not UTF-8: the row is a reject."""
+
 
 @dataclass(frozen=True, slots=True)
 class Envelope:

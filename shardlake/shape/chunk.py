@@ -3,6 +3,7 @@
 import threading
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from json import loads
 from typing import Any
 
 import duckdb
@@ -10,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shardlake.envelope import Envelope
+from shardlake.envelope import UNDECODED, Envelope
 from shardlake.quoting import ansi
 from shardlake.shape.json_limits import FINE, MALFORMED, SUSPICIOUS, examine, extract_exact, harmless, parse_exact, why_malformed
 from shardlake.shape.query import (
@@ -68,7 +69,9 @@ def shape(view: View, table: pa.Table, kinds: dict[str, str], envelope: Envelope
     """
     documents = json_columns(view)
     original = table
-    table, undecodable = _decoded(table, documents)
+    table, undecodable = _undecoded(table)
+    table, malformed_bytes = _decoded(table, documents)
+    undecodable = {**malformed_bytes, **undecodable}
     table = table.append_column(ROW, pl.int_range(table.num_rows, dtype=pl.Int32, eager=True).to_arrow())
     bad, exact = _examine(view, table, documents, kinds, undecodable)
     rows = _in_one_pass(view, table, documents, kinds, envelope, bad) if can_be_one_pass(view) and not exact else None
@@ -201,6 +204,15 @@ def _reject(envelope: Envelope, table: pa.Table, row: int, column: str, reason: 
         )
 
     return Reject({k: shown(k) for k in envelope.key}, column, shown(column), reason)
+
+
+def _undecoded(table: pa.Table) -> tuple[pa.Table, dict[int, tuple[str, str]]]:
+    """The table without UNDECODED, and the rows that it names."""
+    if UNDECODED not in table.column_names:
+        return table, {}
+    why = "holds bytes that are not UTF-8; mend them at the source, or bring the column as bytes by extract.sql"
+    marks = table.column(UNDECODED).to_pylist()
+    return table.drop_columns([UNDECODED]), {row: (loads(mark)[0], why) for row, mark in enumerate(marks) if mark}
 
 
 def _decoded(table: pa.Table, documents: tuple[JsonColumn, ...]) -> tuple[pa.Table, dict[int, tuple[str, str]]]:

@@ -24,7 +24,8 @@ KEY_KINDS: tuple[Kind, ...] = ("int", "decimal", "text", "bytes", "date", "datet
 class SourceColumn:
     """A column of a shard's table or query. `declared` is the server's own spelling, for people.
 
-    `sorts_as_it_compares` is false where ORDER BY goes by something else than the text that the column is compared as.
+    `sorts_as_it_compares` is false where ORDER BY goes by something else than the text that the column is compared as,
+    and `encoded` where the server does not know in which encoding its text is.
     """
 
     name: str
@@ -32,6 +33,7 @@ class SourceColumn:
     declared: str
     nullable: bool = True
     sorts_as_it_compares: bool = True
+    encoded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,9 @@ class Dialect(Protocol):
         """Statements that make a connectorx session read-only, UTC and limited in time."""
 
     def rowwise(self, shard: Shard, session: Sequence[str], sql: str) -> list[tuple[Any, ...]]:
-        """The rows of `sql`, by a driver that converts nothing: slower, for what connectorx cannot read."""
+        """The rows of `sql`, by a driver that converts nothing: slower, for what connectorx cannot read. Text that is not UTF-8
+        comes as bytes; other text may.
+        """
 
     def arrow_type(self, kind: Kind) -> pa.DataType:
         """The Arrow type in which a column of that kind arrives."""

@@ -27,6 +27,19 @@ def checked(kind: Kind, value: str) -> str:
     return value
 
 
+BYTES = "\ue000\ue001bytes:"
+"""Before the hexadecimal digits of a text in a position that is not UTF-8, or of which that is not known."""
+
+
+def spelt_in_bytes(digits: str) -> str:
+    """A position on a column of text, by the hexadecimal digits of its bytes."""
+    return BYTES + digits
+
+
 def hex_of(value: str) -> str:
-    """Text as the hexadecimal digits of its UTF-8."""
-    return value.encode("utf-8").hex()
+    """A position on a column of text as hexadecimal digits: of its UTF-8, or of the bytes that it is spelt in.
+
+    >>> hex_of("é"), hex_of(spelt_in_bytes("eda080"))
+    ('c3a9', 'eda080')
+    """
+    return checked("bytes", value.removeprefix(BYTES)) if value.startswith(BYTES) else value.encode("utf-8").hex()

@@ -1,5 +1,6 @@
 """MySQL and MariaDB: catalogue, clock, and the SELECT that brings each type over exactly."""
 
+import codecs
 import ssl
 from collections.abc import Sequence
 from datetime import UTC, timedelta
@@ -32,6 +33,17 @@ _TEXTS = (
     FIELD_TYPE.LONG_BLOB, FIELD_TYPE.BLOB, FIELD_TYPE.ENUM, FIELD_TYPE.SET,
 )  # fmt: skip
 _ARROW: dict[Kind, pa.DataType] = {"int": pa.int64(), "float": pa.float64(), "bytes": pa.large_binary(), "bool": pa.uint64()}
+_SHOWN = "shardlake_utf8"
+"""The codec of sessions for short questions: what is not UTF-8 (MariaDB takes lone surrogates) is shown as `\\xed`, and is no error."""
+
+
+def _codec(name: str) -> codecs.CodecInfo | None:
+    if name != _SHOWN:
+        return None
+    return codecs.CodecInfo(codecs.utf_8_encode, lambda data, _="": codecs.utf_8_decode(data, "backslashreplace", True), name=_SHOWN)
+
+
+codecs.register(_codec)
 
 
 class MySQL:
@@ -52,6 +64,7 @@ class MySQL:
             with connection.cursor() as cursor:
                 for statement in self.session(connection, shard):
                     cursor.execute(statement)
+            connection.encoding = _SHOWN
             return connection
         except self.errors as error:
             raise self.failure(error, shard) from None
@@ -199,7 +212,7 @@ class MySQL:
         try:
             connection = pymysql.connect(
                 host=shard.host, port=shard.port, user=shard.user, password=shard.password.encode(), database=shard.database,
-                charset="utf8mb4", conv={}, cursorclass=SSCursor, **_tls(shard), autocommit=True,
+                charset="utf8mb4", use_unicode=False, conv={}, cursorclass=SSCursor, **_tls(shard), autocommit=True,
                 connect_timeout=max(1, int(shard.connect_timeout)), read_timeout=int(shard.statement_timeout) + 1,
             )  # fmt: skip
             with connection, connection.cursor() as cursor:

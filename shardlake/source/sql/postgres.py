@@ -9,13 +9,15 @@ from urllib.parse import quote as url_quote
 import psycopg
 import pyarrow as pa
 from psycopg import sql as pgsql
+from psycopg.adapt import Loader
+from psycopg.errors import CharacterNotInRepertoire, UntranslatableCharacter
 
 from shardlake.connection.address import Shard
 from shardlake.connection.postgres import SSLMODE, conninfo
 from shardlake.errors import AccessRefused, ShardlakeError, SourceFailed, SourceTimeout, SourceUnavailable
 from shardlake.quoting import ansi
 from shardlake.source.sql.dialect import Access, Clock, Kind, SourceColumn
-from shardlake.source.sql.literal import checked
+from shardlake.source.sql.literal import BYTES, checked, hex_of
 
 _KINDS: dict[str, Kind] = {
     "int2": "int", "int4": "int", "int8": "int", "oid": "int", "float4": "float", "float8": "float",
@@ -23,6 +25,8 @@ _KINDS: dict[str, Kind] = {
     "name": "text", "uuid": "text", "inet": "text", "cidr": "text", "json": "json", "jsonb": "json", "bytea": "bytes",
     "date": "date", "timestamp": "datetime", "timestamptz": "instant", "time": "time", "interval": "time",
 }  # fmt: skip
+_TEXT_OIDS = (25, 1043, 1042, 19, 705)
+"""text, varchar, bpchar, name, and literals of no type yet."""
 _ARROW: dict[Kind, pa.DataType] = {"int": pa.int64(), "bytes": pa.large_binary()}
 
 
@@ -35,7 +39,7 @@ class Postgres:
     def connect(self, shard: Shard) -> Any:
         """See Dialect."""
         try:
-            connection = psycopg.connect(**conninfo(shard), autocommit=True)
+            connection = psycopg.connect(**conninfo(shard), client_encoding="UTF8", autocommit=True)
             for statement in self.session(connection, shard):
                 connection.execute(statement)
             return connection
@@ -90,6 +94,8 @@ class Postgres:
     def literal(self, kind: Kind, value: str) -> str:
         """See Dialect."""
         if kind == "text":  # of no type yet, so that it becomes the column's own: uuid, inet, an enum
+            if value.startswith(BYTES):
+                return "E'" + re.sub("(..)", r"\\x\1", hex_of(value)) + "'"
             return "U&'" + "".join(f"\\+{ord(character):06x}" for character in value) + "'"
         value = checked(kind, value)
         names = {"bytes": "bytea", "date": "date", "datetime": "timestamp", "instant": "timestamptz"}
@@ -104,13 +110,20 @@ class Postgres:
             connection.execute("SELECT oid, typname FROM pg_type WHERE oid = ANY(%s)", ([d.type_code for d in described],)).fetchall()
         )
         required = self._required(connection, relation)
+        encoded = connection.info.parameter_status("server_encoding") != "SQL_ASCII"
         for column in described:
             name = types[column.type_code]
             kind: Kind = "array" if name.startswith("_") else _KINDS.get(name, "other")
             if kind == "other" and self._is_enum(connection, column.type_code):
                 kind = "text"
             found.append(
-                SourceColumn(column.name, kind, name.removeprefix("_") + ("[]" if kind == "array" else ""), column.name not in required)
+                SourceColumn(
+                    column.name,
+                    kind,
+                    name.removeprefix("_") + ("[]" if kind == "array" else ""),
+                    column.name not in required,
+                    encoded=encoded,
+                )
             )
         return found
 
@@ -235,13 +248,46 @@ class Postgres:
     def rowwise(self, shard: Shard, session: Sequence[str], sql: str) -> list[tuple[Any, ...]]:
         """See Dialect."""
         try:
-            with psycopg.connect(**conninfo(shard), autocommit=True) as connection:
+            with psycopg.connect(**conninfo(shard), client_encoding="UTF8", autocommit=True) as connection:
                 for statement in session:
                     connection.execute(pgsql.SQL(statement))
-                return connection.execute(sql).fetchall()
+                try:
+                    return connection.execute(sql).fetchall()
+                except (CharacterNotInRepertoire, UntranslatableCharacter):
+                    return _as_stored(connection, sql)
         except self.errors as error:
             raise self.failure(error, shard) from None
 
     def arrow_type(self, kind: Kind) -> pa.DataType:
         """See Dialect."""
         return _ARROW.get(kind, pa.large_string())
+
+
+class _Undecoded(Loader):
+    """Text as the bytes that the server has sent."""
+
+    def load(self, data: Any) -> bytes:
+        """See Loader."""
+        return bytes(data)
+
+
+def _as_stored(connection: Any, sql: str) -> list[tuple[Any, ...]]:
+    """Rows of which the server cannot make UTF-8: text in the database's own encoding, decoded here, and as bytes where it is not in it.
+
+    A database in SQL_ASCII has none and takes anything: there it is UTF-8, as for any client that does not say.
+    """
+    connection.execute(f"SET client_encoding TO {connection.info.parameter_status('server_encoding')}")
+    codec = connection.info.encoding if connection.info.encoding != "ascii" else "utf-8"
+    cursor = connection.cursor()
+    for oid in _TEXT_OIDS:
+        cursor.adapters.register_loader(oid, _Undecoded)
+    cursor.execute(sql)
+    texts = [column.type_code in _TEXT_OIDS for column in cursor.description]
+    return [tuple(_decoded(v, codec) if text and v is not None else v for v, text in zip(row, texts, strict=True)) for row in cursor]
+
+
+def _decoded(value: bytes, codec: str) -> str | bytes:
+    try:
+        return value.decode(codec)
+    except UnicodeDecodeError:
+        return value

@@ -1,22 +1,24 @@
 """Reading a window in keyset chunks sized by bytes; each chunk is one statement and one raw file."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import connectorx
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from shardlake.connection.address import Shard
-from shardlake.envelope import Envelope
+from shardlake.envelope import UNDECODED, Envelope
 from shardlake.errors import ShardlakeError, SourceFailed
 from shardlake.failpoints import failpoint
 from shardlake.ledger.extent import Reading
 from shardlake.raw.files import RawTarget, RawWriter
 from shardlake.source.sql.dialect import Dialect
 from shardlake.source.sql.dialects import dialect
+from shardlake.source.sql.literal import BYTES, spelt_in_bytes
 from shardlake.source.sql.position import position_of
+from shardlake.source.sql.rowwise import as_table
 from shardlake.source.sql.select import CURSOR, Relation, chunk_sql, describe, tables, takes_nulls
 from shardlake.source.sql.window import Position, Window
 from shardlake.view.view import View
@@ -146,41 +148,30 @@ class _Reader:
         kinds = {c.name: c.kind for c in self.relation.columns}
         if len(cursors := tables(self.request.view).cursors) > 1:
             kinds[CURSOR] = kinds[cursors[0]]
-        arrays = []
-        for place, kind in enumerate(kinds.values()):
-            wanted = self.dialect.arrow_type(kind)
-            values = [_convert(row[place], wanted) for row in rows]
-            wide = wanted == pa.int64() and any(v is not None and v > 2**63 - 1 for v in values)
-            arrays.append(pa.array(values, pa.uint64() if wide else wanted))
-        return pa.table(dict(zip(kinds, arrays, strict=True)))
+        return as_table(rows, kinds, self.dialect)
 
     def _last(self, table: pa.Table, *, by_cursor: bool) -> Position:
         source = tables(self.request.view)
         names = [CURSOR if len(source.cursors) > 1 else source.cursors[0]] if by_cursor else []
-        values = [table.column(name)[-1] for name in (*names, *source.primary_key)]
-        if any(v.as_py() is None for v in values):
+        found = [(name, table.column(name)[-1]) for name in (*names, *source.primary_key)]
+        if any(v.as_py() is None for _, v in found):
             raise SourceFailed(
                 f"{self.request.shard.name}: a row has NULL in its primary_key ({', '.join(source.primary_key)})",
                 hint="Choose a key that is never NULL, or filter such rows in extract.sql.",
             )
-        return tuple(_text(v) for v in values)
+        marks = table.column(UNDECODED)[-1].as_py() if UNDECODED in table.column_names else None
+        undecoded = json.loads(marks or "[]")
+        unknown = [c.name for c in self.relation.columns if c.kind == "text" and not c.encoded]
+        return tuple(_text(v, undecoded=n in undecoded, unknown=n in unknown) for n, v in found)
 
 
-def _convert(value: Any, wanted: pa.DataType) -> Any:
-    if value is None:
-        return None
-    if pa.types.is_integer(wanted):
-        return int(value)
-    if pa.types.is_floating(wanted):
-        return float(value)
-    if pa.types.is_large_binary(wanted):
-        return value if isinstance(value, bytes) else str(value).encode()
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _text(value: pa.Scalar) -> str:
+def _text(value: pa.Scalar, *, undecoded: bool = False, unknown: bool = False) -> str:
+    """A value as a step of a position. Text that is `undecoded`, or of an `unknown` encoding, is spelt by its bytes."""
     if pa.types.is_binary(value.type) or pa.types.is_large_binary(value.type):
         return bytes(value.as_py()).hex()
     if pa.types.is_floating(value.type):
         raise ShardlakeError("a float cannot order rows as a key", hint="Choose another primary_key.")
-    return str(pc.cast(value, pa.string()).as_py())
+    text = str(pc.cast(value, pa.string()).as_py())
+    if undecoded:
+        return spelt_in_bytes(text.removeprefix("\\x"))
+    return spelt_in_bytes(text.encode().hex()) if unknown or text.startswith(BYTES) else text
