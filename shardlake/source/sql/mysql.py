@@ -33,6 +33,8 @@ _TEXTS = (
     FIELD_TYPE.LONG_BLOB, FIELD_TYPE.BLOB, FIELD_TYPE.ENUM, FIELD_TYPE.SET,
 )  # fmt: skip
 _ARROW: dict[Kind, pa.DataType] = {"int": pa.int64(), "float": pa.float64(), "bytes": pa.large_binary(), "bool": pa.uint64()}
+_SLACK = 2.0
+"""Seconds behind the limit of a statement."""
 _SHOWN = "shardlake_utf8"
 """The codec of sessions for short questions: what is not UTF-8 (MariaDB takes lone surrogates) is shown as `\\xed`, and is no error."""
 
@@ -65,9 +67,11 @@ class MySQL:
                 for statement in self.session(connection, shard):
                     cursor.execute(statement)
             connection.encoding = _SHOWN
+            # the server ends a statement by itself; a little later it is taken to hang
+            connection._read_timeout = shard.statement_timeout + _SLACK  # type: ignore[attr-defined]  # pymysql has no other way in
             return connection
         except self.errors as error:
-            raise self.failure(error, shard) from None
+            raise mysql_errors.failure(error, shard, shard.connect_timeout) from None
 
     def failure(self, error: BaseException, shard: Shard) -> ShardlakeError:
         """See Dialect."""

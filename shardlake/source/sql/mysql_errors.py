@@ -8,7 +8,7 @@ from shardlake.connection.address import Shard
 from shardlake.errors import AccessRefused, ShardlakeError, SourceFailed, SourceTimeout, SourceUnavailable
 
 _REFUSED = {
-    1045: "user or password is wrong", 1044: "the user may not use this database", 1049: "there is no such database",
+    1045: "user or password is wrong", 1044: "the user may not use this database, or there is none of that name",
     1142: "the user may not read this table", 1143: "the user may not read a column", 1698: "user or password is wrong",
     1227: "the user lacks a privilege", 1226: "the user is over a limit, such as max_user_connections",
     1203: "the user is over max_user_connections", 1862: "the password has expired", 1820: "the password has expired",
@@ -17,11 +17,15 @@ _REFUSED = {
 _MISSING = {1146: "there is no such table", 1054: "there is no such column", 1064: "the SQL does not parse"}
 _TIMED_OUT = (1969, 3024, 1317)
 _TOO_MANY = (1040,)
+_NO_DATABASE = (1049,)
 _GONE = (2002, 2003, 2005, 2006, 2013, 1053, 1927, 1152, 1158, 1159, 1160, 1161)
 
 
-def failure(error: BaseException, shard: Shard) -> ShardlakeError:
-    """A driver's or connectorx's error as one of ours. Only error numbers are taken from the driver; its texts hold SQL and cell data."""
+def failure(error: BaseException, shard: Shard, waited: float | None = None) -> ShardlakeError:
+    """A driver's or connectorx's error as one of ours. Only error numbers are taken from the driver; its texts hold SQL and cell data.
+
+    `waited` is how many seconds an answer was waited for, where that is known.
+    """
     if isinstance(error, ShardlakeError):
         return error
     code = error.args[0] if isinstance(error, pymysql.Error) and error.args and isinstance(error.args[0], int) else None
@@ -33,6 +37,10 @@ def failure(error: BaseException, shard: Shard) -> ShardlakeError:
             f"{where} refused user {shard.user!r}: {_REFUSED[code]} (error {code})",
             hint="Check the connection's user, password and grants.",
         )
+    if code in _NO_DATABASE:
+        return AccessRefused(
+            f"{where}: the server has no database {shard.database!r} (error {code})", hint="Create it, or correct the connection's url."
+        )
     if code in _MISSING:
         return SourceFailed(f"{where}: {_MISSING[code]} (error {code})", hint="Run `shardlake plan` to see what the shard has.")
     if code in _TIMED_OUT:
@@ -43,7 +51,7 @@ def failure(error: BaseException, shard: Shard) -> ShardlakeError:
     if code in _TOO_MANY:
         return SourceUnavailable(f"{where} has no connection left (error {code})", hint="Lower max_connections of the connection.")
     if "timed out" in str(error).lower():
-        return SourceTimeout(f"{where} did not answer in {shard.connect_timeout:g} s", hint="Check that the server is well.")
+        return SourceTimeout(f"{where} did not answer in {f'{waited:g} s' if waited else 'time'}", hint="Check that the server is well.")
     if (
         code in _GONE
         or isinstance(error, OSError | ConnectionError)

@@ -14,8 +14,9 @@ from psycopg.errors import CharacterNotInRepertoire, UntranslatableCharacter
 
 from shardlake.connection.address import Shard
 from shardlake.connection.postgres import SSLMODE, conninfo
-from shardlake.errors import AccessRefused, ShardlakeError, SourceFailed, SourceTimeout, SourceUnavailable
+from shardlake.errors import ShardlakeError
 from shardlake.quoting import ansi
+from shardlake.source.sql import postgres_errors
 from shardlake.source.sql.dialect import Access, Clock, Kind, SourceColumn
 from shardlake.source.sql.literal import BYTES, checked, hex_of
 
@@ -47,45 +48,8 @@ class Postgres:
             raise self.failure(error, shard) from None
 
     def failure(self, error: BaseException, shard: Shard) -> ShardlakeError:
-        """See Dialect. SQLSTATEs alone are taken from the driver; its texts hold SQL and cell data."""
-        if isinstance(error, ShardlakeError):
-            return error
-        state = getattr(error, "sqlstate", None) or next(iter(re.findall(r'SqlState\(E?(\w{5})\)|code: "?(\w{5})"?', str(error))), None)
-        state = next(filter(None, state), "") if isinstance(state, tuple) else state or ""
-        where, text = f"{shard.name} ({shard.address})", str(error).lower()
-        code = f" ({state})" if state else ""
-        if (
-            state.startswith(("28", "3D", "42501"))
-            or "authentication failed" in text
-            or "no password supplied" in text
-            or ('database "' in text and "does not exist" in text)
-        ):
-            return AccessRefused(
-                f"{where} refused user {shard.user!r}{code}", hint="Check the connection's user, password, database and grants."
-            )
-        if state == "57014":
-            return SourceTimeout(
-                f"{where}: a statement ran past {shard.statement_timeout:g} s{code}",
-                hint="Check for an index on the cursor, or raise statement_timeout.",
-            )
-        if state.startswith("42"):
-            return SourceFailed(
-                f"{where}: the table, a column or the SQL is not what the shard has{code}",
-                hint="Run `shardlake plan` to see what the shard has.",
-            )
-        if "timeout" in text or "timed out" in text:
-            return SourceTimeout(f"{where} did not answer in {shard.connect_timeout:g} s", hint="Check that the server is well.")
-        if (
-            state.startswith(("08", "53", "57"))
-            or isinstance(error, psycopg.OperationalError | OSError)
-            or re.search(r"connect|closed|reset by peer|pool", text)
-        ):
-            return SourceUnavailable(
-                f"{where} cannot be reached or broke off{code}", hint="Check that it runs and can be reached from here."
-            )
-        return SourceFailed(
-            f"{where}: {type(error).__name__}{code} while reading", hint="Run the statement that `shardlake plan` shows on the shard."
-        )
+        """See Dialect."""
+        return postgres_errors.failure(error, shard)
 
     def quote(self, name: str) -> str:
         """See Dialect."""
