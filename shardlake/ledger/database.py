@@ -1,7 +1,6 @@
 """Connections to the warehouse and the ledger: a pool for the process, and psycopg's errors as ours."""
 
 import os
-import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,13 +14,12 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from shardlake import cancellation
 from shardlake.connection.address import Shard
 from shardlake.connection.postgres import PostgresWarehouse, conninfo
-from shardlake.connection.secret import redact
-from shardlake.errors import AccessRefused, RunEnded, ShardlakeError, SourceFailed, WarehouseBusy, WarehouseUnavailable
+from shardlake.errors import RunEnded, ShardlakeError
+from shardlake.ledger.failures import failure
 from shardlake.ledger.migrate import migrate
 from shardlake.parallelism import of_machine
 
 Connection = psycopg.Connection[Any]
-_REFUSED = ("28", "3D", "42501")
 
 
 class Warehouse:
@@ -109,26 +107,7 @@ class Warehouse:
 
     def failure(self, error: Exception) -> ShardlakeError:
         """A psycopg error as one of ours: what may be retried, what must be mended. Holds no data."""
-        state = getattr(error, "sqlstate", None) or ""
-        where = f"the warehouse ({self.shard.address})"
-        code = f" ({state})" if state else ""
-        if state.startswith(_REFUSED) or re.search(
-            r"authentication failed|no password supplied|database \".*\" does not exist", str(error)
-        ):
-            return AccessRefused(
-                f"{where} refused user {self.shard.user!r}{code}", hint="Check the connection's user, password, database and grants."
-            )
-        if state in ("55P03", "40P01", "40001"):
-            return WarehouseBusy(f"{where}: a lock was not to be had{code}", hint="It is tried again; see who holds it in pg_locks.")
-        if state in ("53100",):
-            return WarehouseUnavailable(f"{where} has no disk space left{code}", hint="Make room; the run goes on from where it stopped.")
-        if state.startswith(("08", "53", "57", "58")) or not state:
-            return WarehouseUnavailable(
-                f"{where} cannot be reached or broke off{code}", hint="Check that it runs and can be reached from here."
-            )
-        text = getattr(getattr(error, "diag", None), "message_primary", "") or type(error).__name__
-        text = redact(text, self.spec.secrets())  # the one place where a server's own words pass
-        return SourceFailed(f"{where}: {text}{code}", hint="This should have been caught before; please report it.")
+        return failure(error, self.shard, self.spec.secrets())
 
     def close(self) -> None:
         """Close every session."""

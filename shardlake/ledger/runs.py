@@ -68,6 +68,16 @@ def completed_since(connection: Connection, view: str, shards: int, since: datet
     return bool(row and row[0] >= shards)
 
 
+def that_are_over(connection: Connection, view: str, ids: list[str]) -> list[str]:
+    """Of beginnings of run ids (hex digits) those that are of a run of the view which has no claim any more."""
+    rows = connection.execute(
+        "SELECT i.id FROM unnest(%s::text[]) i(id)"
+        " WHERE EXISTS (SELECT FROM shardlake.runs r WHERE r.view = %s AND starts_with(replace(r.run_id::text, '-', ''), i.id))"
+        " AND NOT EXISTS (SELECT FROM shardlake.claims c WHERE starts_with(replace(c.run_id::text, '-', ''), i.id))", (ids, view)
+    ).fetchall()  # fmt: skip
+    return [row[0] for row in rows]
+
+
 def contract(connection: Connection, feed: str) -> dict[str, str] | None:
     """What the shards' columns were when the view last ran well."""
     row = connection.execute("SELECT columns FROM shardlake.contracts WHERE feed = %s", (feed,)).fetchone()

@@ -147,7 +147,7 @@ def test_what_the_target_lacks_is_shown_as_ddl_and_a_narrowing_is_refused_with_t
     w.view["columns"]["amount"] = "numeric(8,2)"
     found = plan(w, code=1)
     assert found["ddl_error"] == (
-        '"analytics"."orders"."amount" is numeric(12,2), the view says numeric(8,2), which does not hold every numeric(12,2). Declare numeric(12,2), or run by hand:'
+        '"analytics"."orders"."amount" is numeric(12,2), and the view says numeric(8,2): a column is widened, and no other type is changed by itself. Declare numeric(12,2), or run by hand:'
         ' ALTER TABLE "analytics"."orders" ALTER COLUMN "amount" TYPE numeric(8,2) USING "amount"::numeric(8,2);'
     )
     shown = w.command("plan", "orders")

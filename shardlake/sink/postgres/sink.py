@@ -10,7 +10,7 @@ import psycopg
 from shardlake.connection.kinds import Connection, expect
 from shardlake.connection.postgres import PostgresWarehouse
 from shardlake.errors import SourceFailed, StagingLost
-from shardlake.ledger import sinks, windows
+from shardlake.ledger import runs, sinks, windows
 from shardlake.ledger.database import Warehouse, open_warehouse
 from shardlake.ledger.sinks import WAREHOUSE, Applied, Pending
 from shardlake.ledger.windows import Window
@@ -118,7 +118,7 @@ class PostgresSink:
             replace.swap(connection, self._view, run_id, columns, list(missing), brought)
 
     def clear(self, partitions: list[str]) -> None:
-        """See Sink: staging tables, since rows are staged again from raw, and a replace's new tables."""
+        """See Sink: staging tables, since rows are staged again from raw, and a replace's new tables. What the ledger does not know stays."""
         ledger = self._ledger_id
         with self._database.connection() as connection:
             staged = staging_tables(connection, ledger, alone=self._supply.ledger is self._database)
@@ -127,8 +127,13 @@ class PostgresSink:
         with self._database.connection() as connection:
             for table in [name for name, window_id in staged.items() if window_id in ours]:
                 drop_staging(connection, table)
-            if self.replaces and partitions:
-                replace.drop_leftovers(connection, self._view)
+            left = replace.leftovers(connection, self._view) if self.replaces and partitions else {}
+        if left:
+            with self._supply.ledger.connection() as connection:
+                over = runs.that_are_over(connection, self._view.name, list(left.values()))
+            with self._database.connection() as connection:
+                for table in [name for name, run in left.items() if run in over]:
+                    replace.drop(connection, table)
 
     @cached_property
     def _ledger_id(self) -> UUID:
@@ -150,5 +155,5 @@ class PostgresSink:
             ensure_target(connection, self._view, columns)
             if not self.replaces:
                 return target(self._view)
-            replace.ensure_new_table(connection, self._view, run_id)
-            return replace.new_table(self._view, run_id)
+            replace.ensure_new_table(connection, self._view, run_id, columns)
+            return replace.new_table(run_id)

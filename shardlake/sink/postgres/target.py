@@ -9,6 +9,7 @@ from shardlake.errors import AccessRefused, ContractError, NarrowingRefused
 from shardlake.quoting import ansi, ansi_list, postgres_text
 from shardlake.sink.postgres.locks import locking
 from shardlake.sink.postgres.names import index_name, target
+from shardlake.sink.postgres.present import present_columns
 from shardlake.view import types
 from shardlake.view.columns import TargetColumn
 from shardlake.view.view import View
@@ -35,7 +36,7 @@ def plan_ddl(connection: Connection, view: View, columns: tuple[TargetColumn, ..
     statements = []
     if not _exists(connection, "SELECT 1 FROM pg_namespace WHERE nspname = %s", view.warehouse.schema_name):
         statements.append(f"CREATE SCHEMA IF NOT EXISTS {ansi(view.warehouse.schema_name)}")
-    present = _present(connection, name)
+    present = present_columns(connection, name, columns)
     if present is None:
         lines = ",\n  ".join(f"{ansi(c.name)} {c.type}" for c in columns)
         statements.append(f"CREATE TABLE {name} (\n  {lines},\n  PRIMARY KEY ({ansi_list(view.key)})\n)")
@@ -72,6 +73,11 @@ def ensure_target(connection: Connection, view: View, columns: tuple[TargetColum
             f"the warehouse's user may not create or change {view.warehouse.table}",
             hint=f"Grant CREATE on its schema, or make the user the owner of {view.warehouse.table}.",
         ) from None
+    except (psycopg.errors.FeatureNotSupported, psycopg.errors.DependentObjectsStillExist) as error:
+        raise ContractError(
+            f"{view.warehouse.table} cannot be changed as the view wants it: {error.diag.message_primary}",
+            hint=f"Take away what depends on it, run by hand: {'; '.join(plan_ddl(connection, view, columns))}; and make it again.",
+        ) from None
     except psycopg.errors.UniqueViolation:
         raise ContractError(
             f"{view.warehouse.table} holds rows that are equal in the key ({', '.join(view.key)})",
@@ -93,19 +99,9 @@ def _evolve(table: str, wanted: TargetColumn, present: str | None) -> list[str]:
     if found is not None and wanted.type.holds(found):
         return [change]
     raise NarrowingRefused(
-        f"{table}.{ansi(wanted.name)} is {present}, the view says {wanted.type}, which does not hold every {present}",
-        hint=f"Declare {present}, or run by hand: {change};",
+        f"{table}.{ansi(wanted.name)} is {present}, and the view says {wanted.type}: a column is widened, and no other type is changed by itself",
+        hint=f"{f'Declare {found}' if found else 'Give the view another column'}, or run by hand: {change};",
     )
-
-
-def _present(connection: Connection, table: str) -> dict[str, str] | None:
-    if not _exists(connection, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", table):
-        return None
-    rows = connection.execute(
-        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
-        (table,),
-    )
-    return dict(rows.fetchall())
 
 
 def _indexes(connection: Connection, table: str, *, unique: bool) -> set[tuple[str, ...]]:

@@ -161,7 +161,11 @@ def test_a_warehouse_that_refuses_or_is_down_is_named_before_anything_is_read(sh
     for change, kind, says in (
         ({"password": "not this one"}, AccessRefused, "refused user 'postgres'"),
         ({"url": re.sub(r":\d+/", ":1/", real["url"])}, WarehouseUnavailable, "cannot be reached"),
-        ({"url": real["url"] + "_missing"}, AccessRefused, "refused user 'postgres'"),
+        (
+            {"url": real["url"] + "_%22%25missing"},
+            AccessRefused,
+            f"""there is no database '{shop.warehouse_database}_"%missing' on the server. Create it there: `CREATE DATABASE "{shop.warehouse_database}_""%missing"`""",
+        ),
     ):
         wrong = type(shop.connect("postgres-warehouse/main")).model_validate({**real, **change})
         started = time.monotonic()

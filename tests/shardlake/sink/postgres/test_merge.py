@@ -461,7 +461,7 @@ def test_a_narrower_type_is_refused_with_the_statement_to_run_by_hand(world: Wor
     assert not report.ok
     statement = 'ALTER TABLE "analytics"."orders" ALTER COLUMN "status" TYPE varchar(10) USING "status"::varchar(10);'
     assert (
-        f'"analytics"."orders"."status" is text, the view says varchar(10), which does not hold every text. Declare text, or run by hand: {statement}'
+        f'"analytics"."orders"."status" is text, and the view says varchar(10): a column is widened, and no other type is changed by itself. Declare text, or run by hand: {statement}'
         in report.headline()
     )
     w.warehouse(statement)
