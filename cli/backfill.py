@@ -1,14 +1,16 @@
 """`shardlake backfill`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.presentation import console, errors
-from cli.run import AsJson, OnlyShards, quiet, reports_of, show_reports
-from shardlake.view.view import View
+from cli.carry_out import carry_out
+from cli.presentation import console
+from cli.run import AsFlow, AsJson, OnlyShards, reports_of, show_reports
+
+if TYPE_CHECKING:
+    from shardlake.run.report import RunReport
+    from shardlake.view.view import View
 
 
 def backfill(
@@ -19,6 +21,7 @@ def backfill(
     parallel: Annotated[int, typer.Option(help="Slices under way at once; one connection is always left to the regular run.")] = 4,
     step: Annotated[str | None, typer.Option(help="How long a slice is: 6h, 1d, or a number.", show_default="at most 100 slices")] = None,
     as_json: AsJson = False,
+    flow: AsFlow = False,
     leave: Annotated[
         str | None,
         typer.Option(
@@ -44,35 +47,25 @@ def backfill(
         return
     if start is None or end is None:
         raise typer.BadParameter("a backfill needs both --from and --to")
-    quiet()
-    from flows.backfill import backfill as flow
+    asked: Any = (start, end, shard, step, parallel)
 
-    with _line(view):
-        state = flow(view, start, end, shard, step, parallel, return_state=True)
-    show_reports(reports_of(state), as_json)
+    def as_flow() -> list[dict[str, Any]]:
+        from flows.backfill import backfill as the_flow
+
+        return reports_of(the_flow(view, *asked, return_state=True))
+
+    def here() -> "list[RunReport]":
+        from cli.in_process import run_backfill
+
+        return [run_backfill(found, *asked)]
+
+    show_reports(carry_out([found], here, as_flow, flow=flow, silent=as_json), as_json, again="the same command, which goes on")
 
 
-def _give_up(view: View, name: str) -> None:
+def _give_up(view: "View", name: str) -> None:
     from cli.connect import connect
     from shardlake.run.give_up import give_up
     from shardlake.run.job import open_ledger
 
     gone = give_up(open_ledger(view, connect), view.name, name)
     console.print(f"backfill {gone.name} of {gone.view} is given up: {gone.done} of {gone.slices} slices are merged, and stay so")
-
-
-@contextmanager
-def _line(view: str) -> Iterator[None]:
-    """A line on standard error that grows with the slices, on a terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from flows.progress import watcher
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("slices"), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as shown:
-        line = shown.add_task(f"backfill of {view}", total=None)
-        token = watcher.set(lambda done, total: shown.update(line, completed=done, total=total))
-        try:
-            yield
-        finally:
-            watcher.reset(token)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import backfill, check, discover, lake, plan, publish, rejects, run, status
+from cli.prefect_api import quiet_prefect
 from cli.presentation import errors
 from shardlake.errors import ShardlakeError
 from shardlake.quiet import hush_at_exit
@@ -66,6 +67,7 @@ def options(
 def main() -> None:
     """Run the command. A failure that Shardlake names is a message, not a traceback."""
     hush_at_exit()
+    quiet_prefect()
     code = 0
     try:
         app(standalone_mode=True)
@@ -76,7 +78,7 @@ def main() -> None:
     except RuntimeError as error:
         if "Failed to reach API" not in str(error):
             raise
-        code = _say("Prefect", f"{error}. Start it, or unset PREFECT_API_URL: a server for this command alone is then started.")
+        code = _say("Prefect", f"{error}. Start it, or unset PREFECT_API_URL: the command then does its work by itself.")
     run.stop_workers()
     sys.exit(code)
 

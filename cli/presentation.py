@@ -60,3 +60,24 @@ def lake_table(report: dict[str, Any]) -> Table:
         rows.append([part["table"], mark, *(part[c] for c in ("rows", "skipped", "rejected", "files")), f"{part['seconds']:.2f}"])
     numbers = ("rows", "skipped", "rejected", "files", "seconds")
     return table(f"{report['view']}: the lake", ["table", "state", *numbers], rows, numbers, ("table", "state"))
+
+
+def sentence(report: dict[str, Any], again: str) -> str:
+    """A run in one sentence: what came, what was rejected, and what to type next; `again` where not all went well.
+
+    >>> totals = {"read": 20003, "merged": 20001, "unchanged": 0, "superseded": 0, "rejected": 2}
+    >>> lake = [{"table": "orders", "rejected": 0}, {"table": "by_city", "rejected": 1}, {"table": "now", "rejected": 1}]
+    >>> report = {"view": "orders", "ok": True, "message": "3/3 shards merged", "totals": totals, "lake": lake}
+    >>> sentence(report, "shardlake run orders")
+    "orders: 20,003 rows read, 20,001 merged, 2 rejected, 1 more by the lake's by_city, now; 3/3 shards merged; next: shardlake rejects orders"
+    """
+    total, lake = report["totals"], dict[int, list[str]]()
+    for part in report["lake"]:
+        if part["rejected"]:
+            lake.setdefault(part["rejected"], []).append(part["table"])
+    counts = [f"{total[name]:,} {name}" for name in ("merged", "unchanged", "superseded", "rejected") if total[name]]
+    counts += [f"{count:,} more by the lake's {', '.join(names)}" for count, names in lake.items()]
+    came = ", ".join([f"{total['read']:,} rows read", *counts]) if total["read"] or counts else "nothing new"
+    steps = [f"shardlake rejects {report['view']}"] if total["rejected"] or lake else []
+    steps += [] if report["ok"] else [again]
+    return f"{report['view']}: {came}; {report['message'].rstrip('.')}; next: {', then '.join(steps) or 'shardlake status'}"

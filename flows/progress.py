@@ -1,9 +1,8 @@
 """How far a run is: a progress artifact in Prefect, and a word to whoever watches in this process."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -11,8 +10,8 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging import get_logger
 
-watcher: ContextVar[Callable[[int, int], None] | None] = ContextVar("watcher", default=None)
-"""Is told how many of how many have come to their end; the command line draws a line of it."""
+from shardlake.run.watch import watching
+
 _PAUSE = 1.0
 """Seconds between two updates of the artifact at least: a call of the API for each of thousands of slices is too many."""
 
@@ -43,8 +42,7 @@ class Progress:
 
     def left(self, count: int) -> None:
         """That many are still on their way."""
-        if watch := watcher.get():
-            watch(self._total - count, self._total)
+        watching.get().left(count, self._total)
         if self._artifact and (count == 0 or time.monotonic() - self._told > _PAUSE):
             self._told = time.monotonic()
             with unharmed(self._key):

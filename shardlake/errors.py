@@ -4,6 +4,11 @@ A message says where (view, shard, table, column), what was found, and the next 
 holds a value only where the value itself is the fault.
 """
 
+from pathlib import Path
+from traceback import extract_tb
+
+_HOUSE = Path(__file__).parent
+
 
 class ShardlakeError(Exception):
     """Anything that Shardlake itself reports. `hint` is the next step, in the imperative."""
@@ -17,8 +22,12 @@ class ShardlakeError(Exception):
 
 
 def shown(error: BaseException) -> str:
-    """What a report says of an error. Of a fault in Shardlake itself no more than its name: its message may hold a secret."""
-    return str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__} in Shardlake itself"
+    """What a report says of an error. Of a fault in Shardlake itself its name and its line, and not its message, which may hold a secret."""
+    if isinstance(error, ShardlakeError):
+        return str(error)
+    frames = [frame for frame in extract_tb(error.__traceback__) if _HOUSE in Path(frame.filename).parents]
+    where = f" ({Path(frames[-1].filename).relative_to(_HOUSE.parent)}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__} in Shardlake itself{where}"
 
 
 def _rebuild(kind: type["ShardlakeError"], message: str, hint: str) -> "ShardlakeError":

@@ -36,6 +36,10 @@ class PostgresWarehouse(ConnectionSpec):
             plain.database, self.tls, connect_timeout=self.connect_timeout.total_seconds(),
         )  # fmt: skip
 
+    def endpoints(self) -> dict[str, tuple[str, int]]:
+        """See ConnectionSpec."""
+        return {"": (self.shard().host, self.shard().port)}
+
     def secrets(self) -> tuple[str, ...]:
         """Every secret inside, for `redact`."""
         return tuple(s for s in (self.password.get_secret_value(),) if s)

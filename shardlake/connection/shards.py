@@ -87,6 +87,10 @@ class Shards(ConnectionSpec):
             raise ValueError(f"overrides: there is no shard {sorted(unknown)[0]!r}; there are: {', '.join(sorted(names))}")
         return tuple(shards)
 
+    def endpoints(self) -> dict[str, tuple[str, int]]:
+        """See ConnectionSpec: of each shard, or of the server that is to name them."""
+        return {s.name: (s.host, s.port) for s in ((self.server(),) if self.databases else self.resolve())}
+
     def server(self) -> Shard:
         """The server itself, where `databases` is a pattern: for asking it which databases it has."""
         return self._shard("server", f"{str(self.url).rstrip('/')}/{'postgres' if self.dialect == 'postgres' else ''}")

@@ -22,6 +22,10 @@ class ConnectionSpec(BaseModel):
         """The Prefect block that holds its credentials, where it names one."""
         return None
 
+    def endpoints(self) -> dict[str, tuple[str, int]]:
+        """The hosts and ports that it is reached by, by what messages call them, as far as that is known without asking anybody."""
+        return {}
+
     def secrets(self) -> tuple[str, ...]:
         """Every secret inside, for `redact`."""
         return ()

@@ -10,6 +10,7 @@ import re
 import time
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -31,12 +32,15 @@ ENVELOPE = "shardlake.envelope"
 
 @dataclass(frozen=True, slots=True)
 class RawTarget:
-    """Where one attempt at a window is written. It goes to the process that reads, and holds the lake's keys: never show it."""
+    """Where one attempt at a window is written. It goes to the process that reads, and holds the lake's keys: never show it. The local
+    file `tally`, where there is one, is told how many rows are written so far.
+    """
 
     lake: Lake = field(repr=False)
     folder: str
     window_id: int
     attempt: int
+    tally: Path | None = None
 
     def writer(self, kinds: dict[str, str], envelope: Envelope) -> "RawWriter":
         """What writes the chunks; `kinds` say what each column holds. Raises LakeUnavailable."""
@@ -69,6 +73,8 @@ class RawWriter:
             )
         put(self._store, key, data)
         self.files.append(RawFile(key, rows, data.size))
+        if self._target.tally:
+            self._target.tally.write_text(str(sum(file.rows for file in self.files)))
         self.seconds += time.perf_counter() - started
 
 

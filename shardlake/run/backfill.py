@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
@@ -220,10 +221,12 @@ class Backfill:
         """A lake table's commits were published."""
         for one in written:
             self.report.lake[table].wrote(one)
+        self.job.watch.wrote(table, self.report.lake[table])
 
     def not_written(self, table: str, error: BaseException) -> None:
         """A lake table failed; the next run of whatever kind writes what is missing."""
         self.report.lake[table].failed(error)
+        self.job.watch.wrote(table, self.report.lake[table])
 
     def _sum_up(self) -> None:
         with self.job.ledger.connection() as connection:
@@ -256,5 +259,5 @@ def backfill(
     """
     run = Backfill(open_job(view, connect, ledger), start, end, shards=shards, step=step, parallel=parallel)
     with run, Threads(run.job, run.id, run.parallel) as executor:
-        run_slices(run, executor)
+        run_slices(run, executor, left=partial(run.job.watch.left, total=len(run.parts)))
     return run.report

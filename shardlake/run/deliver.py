@@ -49,6 +49,7 @@ def bring(job: Job, run_id: UUID, window_id: int, *, again: bool = False) -> Out
 
 def into_warehouse(job: Job, run_id: UUID, planned: Planned, window: Window | None) -> list[Outcome]:
     """Bring into the warehouse what waits for it of the plan's partition, and then the window that was read just now."""
+    job.watch.merges(planned.plan.partition)
     return [bring(job, run_id, window_id) for window_id in planned.windows(window)]
 
 
@@ -74,6 +75,7 @@ def catch_up(job: Job, run_id: UUID, table: str, *, full: bool = False) -> list[
     A run that is at the layout is waited for as long as it gets on; with `full` the layout is left to it. Raises ShardlakeError.
     """
     sink, found, before = job.layout(table), list[Committed](), set[int]()
+    job.watch.writes(table)
     patience = _Patience(job)
     while not full or due(job, sink):
         lacking = _lacking(job, sink, run_id, full=full)
@@ -102,6 +104,7 @@ def catch_up(job: Job, run_id: UUID, table: str, *, full: bool = False) -> list[
 def replay(job: Job, run_id: UUID, table: str, partitions: list[str]) -> list[Committed]:
     """Apply the windows of partitions that a layout holds, and of which raw is there, again. Raises ShardlakeError."""
     sink, patience = job.layout(table), _Patience(job)
+    job.watch.writes(table)
     while True:
         with job.ledger.connection() as connection:
             found = sinks.held(connection, job.view.name, sink.name, job.feed, partitions)

@@ -16,6 +16,7 @@ from shardlake.ledger.sinks import WAREHOUSE, layout_sink
 from shardlake.parallelism import Parallelism, of_machine
 from shardlake.rows.spool import Spool
 from shardlake.rows.supply import Supply
+from shardlake.run.watch import UNWATCHED, Watch, watching
 from shardlake.settings import connections_file
 from shardlake.sink.door import Layouts, Sink, open_lake, open_sink
 from shardlake.source.door import Source, open_source
@@ -40,6 +41,7 @@ class Job:
     parallelism: Parallelism
     spool: Spool | None = field(default=None, repr=False)
     cancellation: Cancellation = field(default_factory=Cancellation, repr=False)
+    watch: Watch = field(default=UNWATCHED, repr=False)
 
     @property
     def warehouse(self) -> Sink:
@@ -80,7 +82,7 @@ def open_job(view: View, connect: Callable[[str], Connection], ledger: str | Non
     partitions = tuple(opened.partitions())
     found = of_machine(view.run)  # and no more readers than the source gives connections, or than it has partitions
     parallelism = Parallelism(found.chains, max(1, min(found.readers, opened.max_connections, len(partitions))))
-    return Job(view, opened, feed, partitions, sinks, books, lake, layouts, supply, parallelism, spool)
+    return Job(view, opened, feed, partitions, sinks, books, lake, layouts, supply, parallelism, spool, watch=watching.get())
 
 
 def open_ledger(view: View, connect: Callable[[str], Connection], named: str | None = None) -> Warehouse:

@@ -165,6 +165,7 @@ def run_slices(run: Slices, executor: Executor, *, left: Callable[[int], None] =
             waiting.appendleft(part)
         else:
             run.merged(part)
+    left(0)
     write_layouts(run, executor)
 
 

@@ -22,6 +22,7 @@ def replay(job: Job, shards: Iterable[str] | None = None) -> RunReport:
         for partition in run.free:
             try:
                 _partition(run, partition)
+                run.ended(partition)
             except ShardlakeError as error:
                 run.failed(partition, error)
         for layout in job.view.lake.layouts:
@@ -37,10 +38,12 @@ def _partition(run: Run, partition: str) -> None:
     job, shard = run.job, run.report.shards[partition]
     with job.ledger.connection() as connection:
         found = sinks.held(connection, job.view.name, sinks.WAREHOUSE, job.feed, [partition])
+    job.watch.merges(partition)
     for window in found:
         if not window.removed:
             outcome = deliver.bring(job, run.id, window.window_id, again=True)
             shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied.counts(), outcome.seconds)
+            job.watch.merged(partition, shard)
     with job.ledger.connection() as connection:
         everywhere = [sinks.held(connection, job.view.name, sink, job.feed, [partition]) for sink in job.sinks]
     if gone := {window.window_id for held in everywhere for window in held if window.removed}:

@@ -56,6 +56,7 @@ class Run:
             self.report.shards[name].failed(busy)
         for sink in self.job.sinks.values():
             sink.clear(self.free)
+        self.job.watch.begins(self.job.view.name, list(self.report.shards))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -87,6 +88,11 @@ class Run:
     def failed(self, shard: str, error: BaseException) -> None:
         """A shard failed; the others go on."""
         self.report.shards[shard].failed(error)
+        self.ended(shard)
+
+    def ended(self, shard: str) -> None:
+        """A shard has come to its end."""
+        self.job.watch.ends(shard, self.report.shards[shard])
 
     def foresees(self, planned: Planned) -> None:
         """A first plan is there, perhaps before those of other shards: where it says that there is something to read, readers start now."""
@@ -103,10 +109,12 @@ class Run:
         shard = self.report.shards[planned.plan.partition]
         shard.planned(planned.plan.extent, planned.plan.notes, planned.seconds)
         try:
-            return not steps.pass_over(self.job, self.id, planned)
+            if not steps.pass_over(self.job, self.id, planned):
+                return True
         except ShardlakeError as error:
             shard.failed(error)
-            return False
+        self.ended(shard.shard)
+        return False
 
     def delivered(self, planned: Planned, outcomes: list[Outcome]) -> bool:
         """Windows came into the warehouse. Returns whether the partition is to be planned again: while the source has more, and
@@ -115,10 +123,14 @@ class Run:
         shard = self.report.shards[planned.plan.partition]
         for outcome in outcomes:
             shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied.counts(), outcome.seconds)
+        self.job.watch.merged(shard.shard, shard)
         if planned.error:  # what had been read is in; the source is still to be mended
-            shard.failed(planned.error)
+            self.failed(shard.shard, planned.error)
             return False
-        return planned.unfinished is not None or (bool(outcomes) and outcomes[-1].more)
+        if planned.unfinished is not None or (bool(outcomes) and outcomes[-1].more):
+            return True
+        self.ended(shard.shard)
+        return False
 
     def finish(self) -> None:
         """The end of a replace: the switch to the new table."""
@@ -162,10 +174,12 @@ class Run:
         with self._reporting:
             for one in written:
                 self.report.lake[table].wrote(one)
+        self.job.watch.wrote(table, self.report.lake[table])
 
     def not_written(self, table: str, error: BaseException) -> None:
         """A lake table failed; the others, and the warehouse, go on. The next run writes what is missing."""
         self.report.lake[table].failed(error)
+        self.job.watch.wrote(table, self.report.lake[table])
 
     def _check_drift(self, planned: dict[str, Planned]) -> None:
         """Fail the shards whose columns are not like the others', before anything of them moves."""

@@ -5,6 +5,7 @@ can run again: it finds in the ledger what was done already.
 """
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from threading import Lock
 from uuid import UUID
@@ -18,7 +19,7 @@ from shardlake.ledger.windows import Window
 from shardlake.raw.files import RawTarget, folder_of
 from shardlake.run.contract import columns_as_null
 from shardlake.run.job import Job
-from shardlake.source.door import Plan, Rereads
+from shardlake.source.door import Estimates, Plan, Rereads
 
 _READING_AGAIN = Lock()
 """Sinks that lack the same windows are brought up to date at the same time: one of them has a window read again."""
@@ -91,10 +92,19 @@ def extract(job: Job, run_id: UUID, planned: Planned) -> Window | None:
             if not found.anything and not job.warehouse.replaces:
                 return None  # there is only what waits for the warehouse
             window = windows.open_window(connection, run_id, job.feed, found.partition, found.extent)
+    _estimate(job, window)
     window = read_window(job, window, found, run_id)
     with job.ledger.connection() as connection:  # behind the first window there is a position to note it of
         windows.note_unreachable(connection, job.feed, found.partition, found.unreachable)
     return window
+
+
+def _estimate(job: Job, window: Window) -> None:
+    """Tell who watches about how many rows there are to read, where the source can say so. A guess must not break a run."""
+    if not window.read and job.watch.counts and isinstance(job.source, Estimates):
+        with suppress(ShardlakeError):
+            if rows := job.source.estimate(job.view, window.partition, window.extent):
+                job.watch.expects(window.partition, rows)
 
 
 def read_window(job: Job, window: Window, found: Plan, run_id: UUID | None = None) -> Window:
@@ -127,7 +137,8 @@ def _shown(window: Window, reading: Reading, found: Plan) -> str | None:
 
 
 def _read(job: Job, window: Window, found: Plan, attempt: int, contract: dict[str, str] | None) -> Reading:
-    raw = RawTarget(job.lake, folder_of(job.feed, window.partition, window.load_date), window.window_id, attempt)
+    tally = job.watch.reads(window.partition)
+    raw = RawTarget(job.lake, folder_of(job.feed, window.partition, window.load_date), window.window_id, attempt, tally)
     as_null = columns_as_null(job.view, found.schema, contract)
     for smaller in (1, 8, 64):
         try:

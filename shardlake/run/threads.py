@@ -23,13 +23,15 @@ POLL = 0.5
 
 
 class Threads:
-    """An executor of `width` threads. What else than a ShardlakeError ends a step is raised by `next_done`.
+    """An executor of `width` threads. What else than a ShardlakeError ends a step is raised by `next_done`; where it does not `raises`
+    that is the step's failure, as any other.
 
     Left by an exception it begins no further step; those under way are the run's to end.
     """
 
-    def __init__(self, job: Job, run_id: UUID, width: int) -> None:
+    def __init__(self, job: Job, run_id: UUID, width: int, *, raises: bool = True) -> None:
         self.width = width
+        self._raises = raises
         self._job, self._run_id = job, run_id
         self._done: SimpleQueue[Done] = SimpleQueue()
         self._pool = ThreadPoolExecutor(width)
@@ -51,7 +53,7 @@ class Threads:
         while done is None:  # a signal may reach another thread, which wakes none that waits without an end
             with suppress(Empty):
                 done = self._done.get(timeout=POLL)
-        if done.error and not isinstance(done.error, ShardlakeError):
+        if self._raises and done.error and not isinstance(done.error, ShardlakeError):
             raise done.error
         return done
 

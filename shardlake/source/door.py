@@ -104,6 +104,14 @@ class Explains(Protocol):
         """The next window and how it would be read; reads no data. Raises as `plan` does."""
 
 
+@runtime_checkable
+class Estimates(Protocol):
+    """A source that can say about how many rows a window holds: what a run shows as a bar."""
+
+    def estimate(self, view: View, partition: str, extent: Extent) -> int | None:
+        """About how many rows a window holds, by what the server guesses without a look at them; None where nothing is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What a view can be drafted from: the source's part of it, whether that tells changes, its columns, documents found in them, and

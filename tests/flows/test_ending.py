@@ -174,6 +174,32 @@ def test_a_flow_that_is_cancelled_ends_with_all_that_it_began(world: WorldMaker,
     and_the_next_run_is_whole(w)
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])
+def test_a_command_without_prefect_that_is_broken_off_ends_with_all_that_it_began(
+    world: WorldMaker, frail: MariaDB, number: signal.Signals, code: int
+) -> None:
+    w = hanging(world, frail)
+    w.write_files()
+    program = str(Path(sys.executable).parent / "shardlake")
+    with paused_midway(w, frail) as paused:
+        process = subprocess.Popen(
+            [program, "run", "orders"], cwd=w.folder, env=w.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert paused.wait(SOON)
+        below = psutil.Process(process.pid).children(recursive=True)
+        assert below
+        process.send_signal(number)
+        out, said = process.communicate(timeout=SOON)
+        assert (process.returncode, out, said) == (code, "", "orders: broken off; the next run goes on from where it stopped\n")
+        psutil.wait_procs(below, 10)
+        assert [p for p in below if p.is_running()] == []
+        nothing_goes_on(w)
+    assert [(state, message.partition(":")[2]) for state, message in w.warehouse("SELECT state, message FROM shardlake.runs")] == [
+        ("failed", " the run was broken off")
+    ]
+    and_the_next_run_is_whole(w)
+
+
 def test_a_script_that_is_interrupted_ends_while_its_readers_hang(world: WorldMaker, frail: MariaDB) -> None:
     w = hanging(world, frail)
     w.write_files()

@@ -7,7 +7,7 @@ from shardlake.source.sql.dialects import dialect
 from shardlake.source.sql.plan import plan_window
 from shardlake.source.sql.position import window_of
 from shardlake.source.sql.select import chunk_sql, describe, tables
-from shardlake.source.sql.window import Watermark
+from shardlake.source.sql.window import Watermark, Window
 from shardlake.view.view import View
 
 
@@ -31,6 +31,22 @@ def explain(view: View, shard: Shard, mark: Watermark | None) -> Explanation:
         )
     columns = tuple(described(c) for c in relation.available)
     return Explanation(plan, columns, window.order, statement, access.index, access.full_scan, access.rows, rows, notes)
+
+
+def estimate(view: View, shard: Shard, window: Window) -> int | None:
+    """About how many rows a window holds; None for the rest of one that was closed early, and for a statement of one's own, which some
+    servers carry out in part to explain it.
+    """
+    if not tables(view).table or window.after is not None:
+        return None
+    speaker = dialect(shard.dialect)
+    with speaker.connect(shard) as connection:
+        try:
+            relation = describe(view, speaker, connection, shard.name)
+            statement = chunk_sql(view, speaker, relation, window, after=None, limit=1)
+            return speaker.explain(connection, statement.rsplit(" LIMIT ", 1)[0]).rows or None
+        except speaker.errors as error:
+            raise speaker.failure(error, shard) from None
 
 
 def described(column: SourceColumn) -> Described:

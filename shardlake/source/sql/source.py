@@ -104,6 +104,11 @@ class SqlSource:
         with self.turn():
             return explain.explain(view, self.shard(partition), mark_of(position))
 
+    def estimate(self, view: View, partition: str, extent: Extent) -> int | None:
+        """See Estimates."""
+        with self.turn():
+            return explain.estimate(view, self.shard(partition), window_of(extent.plan))
+
     def sample(self, table: str) -> Sample:
         """See Samples."""
         return sample.sample(self.reference, tuple(self._shards.values()), table)
