@@ -11,7 +11,7 @@ PYTHON ?= $(shell for it in python3 python3.11 python3.12 python3.13 python3.14;
 	done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench clean distclean lock
+.PHONY: help setup demo up test check bench docs picture clean distclean lock
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,8 +38,15 @@ bench: setup ## Time this project and its peers on the same rows, and print the 
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.lake
 
+docs: setup ## Build the manual into build/manual; a link that leads nowhere fails it
+	@$(BIN)/python -m cli.reference > docs/reference/commands.md
+	@$(BIN)/python -m zensical build --clean --strict
+
+picture: setup ## Take docs/run.svg anew: the demo's first load, as a terminal shows it
+	@$(BIN)/python -m demo.picture
+
 clean: ## Remove what the demo, the bench, the tests and builds leave behind; .venv stays
-	@rm -rf .demo .up .bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	@rm -rf .demo .up .bench .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## clean, and .venv too

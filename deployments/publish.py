@@ -62,7 +62,9 @@ def _pool(server: Server, pool: Pool, done: Published, write: bool) -> Pool:
     if found is None and not pool.type:
         raise PublishRefused(f"there is no work pool {pool.name!r}", hint="Create it, or declare it in prefect.yaml.")
     if found is None and pool.is_ecs and pool.file is None:
-        raise PublishRefused(f"there is no work pool {pool.name!r} yet", hint="Make it from the stack's outputs, as docs/ecs.md says.")
+        raise PublishRefused(
+            f"there is no work pool {pool.name!r} yet", hint="Make it from the stack's outputs, as docs/how-to/run-on-ecs.md says."
+        )
     differs = found is not None and pool.template is not None and found["base_job_template"] != pool.template
     if found is not None and not differs:
         done.same += 1

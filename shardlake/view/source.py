@@ -31,6 +31,12 @@ class SourceSpec(Spec):
     drift: Literal["stop", "null"] = "stop"
     json_limits: JsonLimits = JsonLimits()
 
+    @field_validator("drift", mode="before")
+    @classmethod
+    def _null_without_quotes(cls, value: Any) -> Any:
+        """YAML reads `drift: null` as no value; who writes it means the word."""
+        return "null" if value is None else value
+
     @property
     def tells_changes(self) -> bool:
         """Whether the source can tell what has changed; where it cannot, the whole is read each time."""

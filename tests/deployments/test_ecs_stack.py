@@ -1,4 +1,4 @@
-"""The CloudFormation stack and the job templates: linted, no wider than the README says, and one fills the other."""
+"""The CloudFormation stack and the job templates: linted, no wider than the manual says, and one fills the other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.prefect_api import PrefectApi
 from tests.world import ROOT
 
 FILE = ROOT / "deployments" / "ecs" / "shardlake.cfn.yaml"
-README = (ROOT / "README.md").read_text("utf-8")
+GRANTS = (ROOT / "docs" / "reference" / "grants.md").read_text("utf-8")
 STACK: dict[str, Any] = json.loads(json.dumps(decode_str(FILE.read_text("utf-8"))[0]))
 RESOURCES: dict[str, dict[str, Any]] = STACK["Resources"]
 GIVEN = {"ImageUri", "AwsCredentialsBlockId"}
@@ -46,8 +46,8 @@ def actions(*resources: str, prefix: str = "") -> set[str]:
 
 
 def documented(row: str) -> set[str]:
-    """The actions in a row of the README's table of what the users need to be allowed."""
-    line = next(line for line in README.splitlines() if line.startswith(f"| {row} |"))
+    """The actions in a row of the manual's table of what users need to be allowed."""
+    line = next(line for line in GRANTS.splitlines() if line.startswith(f"| {row} |"))
     return set(re.findall(r"`((?:s3|kms|glue):\w+)`", line))
 
 
@@ -57,7 +57,7 @@ def test_cloudformation_would_take_it() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_run_may_do_what_the_readme_lists_and_no_more() -> None:
+def test_a_run_may_do_what_the_manual_lists_and_no_more() -> None:
     assert actions("TaskRole", "TaskRoleKms", prefix="s3:") | actions("TaskRoleKms") == documented("lake on S3")
     assert actions("TaskRole", prefix="glue:") == documented("lake in Glue")
     assert actions("TaskRole") - documented("lake on S3") - documented("lake in Glue") == {"secretsmanager:GetSecretValue"}

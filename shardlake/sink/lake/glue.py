@@ -142,7 +142,9 @@ class Glue:
             if code == "AlreadyExistsException":
                 raise _Exists("it is there already") from None
             if code in ("AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException", "InvalidSignatureException"):
-                raise AccessRefused(f"Glue refused {name} ({code})", hint="Check the task role: the README lists what it needs.") from None
+                raise AccessRefused(
+                    f"Glue refused {name} ({code})", hint="Check the task role: docs/reference/grants.md lists what it needs."
+                ) from None
             raise CatalogueUnavailable(f"Glue failed at {name} ({code})", hint="It is tried again.") from None
         except BotoCoreError as error:
             raise CatalogueUnavailable(

@@ -148,6 +148,11 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         load_view(home)
 
 
+def test_drift_null_may_be_written_without_quotes(tmp_path: Path) -> None:
+    view = load_view(written(tmp_path, changed("cursor: updated_at", "cursor: updated_at\n  drift: null")))
+    assert view.source.drift == "null"
+
+
 def test_anchors_and_merged_mappings_are_read(tmp_path: Path) -> None:
     text = changed(
         "  note: {type: text, from: payload.note}", "  note: &note {type: text, from: payload.note}\n  again: {<<: *note, type: jsonb}"
