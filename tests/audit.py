@@ -41,7 +41,9 @@ _UNWRITTEN = """
     CROSS JOIN LATERAL (SELECT count(*) AS of_lake FROM shardlake.rejects WHERE commit_id = c.commit_id) r
     WHERE c.status = 'published' AND NOT (
         c.view_rows = c.written + c.skipped + c.rejected AND least(c.written, c.skipped, c.rejected) >= 0 AND r.of_lake <= c.rejected
-        AND (f.files = 0 OR f.rows = c.written OR f.anew AND (w.windows > 0 OR c.replays IS NOT NULL)))  -- partitions written anew hold older rows, too
+        AND (f.files = 0 OR f.rows = c.written OR f.anew AND (w.windows > 0 OR c.replays IS NOT NULL)  -- partitions written anew hold older rows, too
+             OR f.rows < c.written AND EXISTS (SELECT FROM shardlake.lake_commits o WHERE (o.view, o.layout) = (c.view, c.layout) -- compacted and swept
+                    AND o.commit_id > c.commit_id AND NOT EXISTS (SELECT FROM shardlake.sink_windows WHERE commit_id = o.commit_id))))
 """
 
 

@@ -1,6 +1,6 @@
 """The ledger's lake: commits, the windows and files in them, and the tables that readers know."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from shardlake.ledger.sinks import Applied, Pending, layout_sink, pending
+from shardlake.ledger.sinks import Pending, layout_sink, pending
 
 Connection = psycopg.Connection[Any]
 
@@ -19,12 +19,14 @@ Connection = psycopg.Connection[Any]
 class Commit:
     """A commit under way. Its windows are fixed when it is opened, so that one that is begun again holds the same.
 
-    A `replay` has windows that the layout holds already: their rows take the place of those that are there.
+    A `replay` has windows that the layout holds already: their rows take the place of those that are there. Of one that is
+    `settled` everything is written, and readers are being told.
     """
 
     commit_id: int
     windows: tuple[Pending, ...]
     replay: bool = False
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ def in_all(connection: Connection, view: str, layouts: list[str], commit: Commit
 def unfinished(connection: Connection, view: str, layout: str) -> Commit | None:
     """The commit that was broken off, if one was."""
     row = connection.execute(
-        "SELECT commit_id, replays FROM shardlake.lake_commits WHERE view = %s AND layout = %s AND status = 'open'", (view, layout)
+        "SELECT commit_id, replays, switch IS NOT NULL FROM shardlake.lake_commits WHERE view = %s AND layout = %s AND status = 'open'",
+        (view, layout),
     ).fetchone()
     if row is None:
         return None
@@ -60,7 +63,7 @@ def unfinished(connection: Connection, view: str, layout: str) -> Commit | None:
             " w.raw_removed_at IS NOT NULL AS removed FROM shardlake.windows w WHERE w.window_id = ANY(%s)"
             " OR w.window_id IN (SELECT window_id FROM shardlake.sink_windows WHERE commit_id = %s) ORDER BY w.window_id", (row[1], row[0])
         ).fetchall()  # fmt: skip
-    return Commit(row[0], tuple(windows), row[1] is not None)
+    return Commit(row[0], tuple(windows), row[1] is not None, row[2])
 
 
 def open_commit(
@@ -105,43 +108,8 @@ def forget_files(connection: Connection, keys: list[str]) -> None:
 
 
 def forget_commit(connection: Connection, commit_id: int) -> None:
-    """A commit that was begun is given up."""
-    connection.execute("DELETE FROM shardlake.lake_commits WHERE commit_id = %s AND status = 'open'", (commit_id,))
-
-
-def publish(
-    connection: Connection, commit_id: int, counts: Applied, columns: Iterable[str], seconds: float,
-    *, replaces: list[str] | None = None, windows: Mapping[int, Applied] | None = None,
-) -> None:  # fmt: skip
-    """A commit is there for readers from here on, and the files that it replaces are not. `windows` are the counts of each.
-
-    Raises CheckViolation where rows do not add up.
-    """
-    with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE shardlake.lake_commits SET status = 'published', published_at = now(), view_rows = %s, written = %s, skipped = %s,"
-            " rejected = %s, seconds = %s, columns = %s WHERE commit_id = %s",
-            (
-                counts.view_rows,
-                counts.merged,
-                counts.unchanged + counts.superseded,
-                counts.rejected,
-                round(seconds, 4),
-                Jsonb(list(columns)),
-                commit_id,
-            ),
-        )
-        cursor.executemany(
-            "UPDATE shardlake.sink_windows s SET applied_at = now(), raw_rows = %s, shaped = %s, shape_rejected = %s, view_rows = %s, merged = %s,"
-            " unchanged = %s, superseded = %s, rejected = %s, removed = %s"
-            " FROM shardlake.lake_commits c WHERE c.commit_id = %s AND s.view = c.view AND s.sink = 'lake.' || c.layout AND s.window_id = %s",
-            [(*found.counts().values(), commit_id, window_id) for window_id, found in (windows or {}).items()],
-        )
-        cursor.execute("UPDATE shardlake.sink_windows SET applied_at = now() WHERE commit_id = %s AND applied_at IS NULL", (commit_id,))
-        if replaces:
-            cursor.execute(
-                "UPDATE shardlake.lake_files SET replaced_by = %s, replaced_at = now() WHERE key = ANY(%s)", (commit_id, replaces)
-            )
+    """A commit that was begun is given up; not one that is settled."""
+    connection.execute("DELETE FROM shardlake.lake_commits WHERE commit_id = %s AND status = 'open' AND switch IS NULL", (commit_id,))
 
 
 def record_rejects(
@@ -229,13 +197,13 @@ def last_write(connection: Connection, view: str, layout: str, feed: str) -> tup
     return (row[0] if row else None), len(pending(connection, view, layout_sink(layout), feed, empty=False))
 
 
-def replaced(connection: Connection, view: str, before: datetime) -> list[str]:
-    """Files that were replaced before a time."""
+def replaced(connection: Connection, view: str, before: datetime) -> dict[str, list[str]]:
+    """Files that were replaced before a time, by layout."""
     rows = connection.execute(
-        "SELECT f.key FROM shardlake.lake_files f JOIN shardlake.lake_commits c ON c.commit_id = f.replaced_by"
-        " WHERE f.view = %s AND f.replaced_at < %s AND c.status = 'published'", (view, before)
+        "SELECT f.layout, array_agg(f.key) FROM shardlake.lake_files f JOIN shardlake.lake_commits c ON c.commit_id = f.replaced_by"
+        " WHERE f.view = %s AND f.replaced_at < %s AND c.status = 'published' GROUP BY 1 ORDER BY 1", (view, before)
     )  # fmt: skip
-    return [row[0] for row in rows.fetchall()]
+    return dict(rows.fetchall())
 
 
 def known(connection: Connection, view: str, feed: str, keys: list[str]) -> set[str]:

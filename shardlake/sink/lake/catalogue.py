@@ -1,18 +1,12 @@
-"""register: the tables and partitions of the lake, where readers look for them.
+"""The tables and partitions of the lake, where readers look for them.
 
-The ledger always knows them, and with `glue: true` AWS Glue does as well. Both are told before a commit is published; the
-ledger alone says which files are a table's.
+The ledger always knows them, and with `glue: true` AWS Glue does as well; the ledger alone says which files are a table's.
 """
 
-from typing import Any, Protocol
-
-import psycopg
+from typing import Protocol
 
 from shardlake.connection.lake import Lake
-from shardlake.ledger import lake as ledger
 from shardlake.sink.lake.tables import LakeTable
-
-Connection = psycopg.Connection[Any]
 
 
 class Catalogue(Protocol):
@@ -27,8 +21,11 @@ class Catalogue(Protocol):
     def move_partitions(self, table: LakeTable, partitions: dict[tuple[str | None, ...], str]) -> None:
         """Set the places of partitions that are there, each in one step."""
 
-    def drop_other_partitions(self, table: LakeTable, kept: set[tuple[str | None, ...]]) -> None:
-        """Take out the partitions whose values are not among `kept`."""
+    def places(self, table: LakeTable) -> dict[tuple[str | None, ...], str]:
+        """The partitions that it knows, each with its folder under the lake's URL; the whole address of one that is elsewhere."""
+
+    def drop_partitions(self, table: LakeTable, partitions: list[tuple[str | None, ...]]) -> None:
+        """Take out partitions; those that are gone already do not matter."""
 
 
 def catalogue(lake: Lake) -> Catalogue | None:
@@ -38,28 +35,3 @@ def catalogue(lake: Lake) -> Catalogue | None:
     from shardlake.sink.lake.glue import Glue
 
     return Glue(lake)
-
-
-def register(
-    connection: Connection, lake: Lake, view: str, layout: str, tables: list[LakeTable],
-    partitions: dict[tuple[str | None, ...], str], *, whole: bool = False,
-) -> None:  # fmt: skip
-    """Make tables known; `partitions` are those of the first, or with `whole` all that it has. The ledger comes last, within
-    the caller's transaction.
-    """
-    outside = catalogue(lake)
-    for number, table in enumerate(tables):
-        if outside and table.format != "iceberg":  # that one's library registers it itself
-            outside.ensure(table, view)
-            if number == 0 and (partitions or (whole and table.partitions)) and not table.projection:
-                outside.add_partitions(table, partitions)
-                if whole:
-                    outside.move_partitions(table, partitions)
-                    outside.drop_other_partitions(table, set(partitions))
-        ledger.record_table(connection, table.database, table.name, view, layout, table.as_json())
-
-
-def move_partitions(lake: Lake, table: LakeTable, partitions: dict[tuple[str | None, ...], str]) -> None:
-    """Move partitions in the catalogue beside the ledger, where there is one."""
-    if outside := catalogue(lake):
-        outside.move_partitions(table, partitions)

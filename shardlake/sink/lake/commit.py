@@ -1,11 +1,13 @@
 """A commit: windows that a layout does not hold yet, written as one. What a reader sees changes when it is published, last.
 
-open (windows fixed) ─▶ encode, record (keys), put, in portions ─▶ register ─▶ publish. Wherever it is broken off, the
-next run finds the open commit, removes what its keys name, and begins it again with the same windows under the same names.
+open (windows fixed) ─▶ encode, record (keys), put, in portions ─▶ settle ─▶ tell ─▶ publish. Broken off before it is settled, the
+next run finds the open commit, removes what its keys name, and begins it again with the same windows under the same names; broken
+off later, it is finished as it was settled (`switch.py`).
 """
 
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,15 +21,14 @@ from obstore.store import ObjectStore
 from shardlake.errors import AccountingError, LakeUnavailable
 from shardlake.failpoints import failpoint
 from shardlake.ledger import lake as ledger
-from shardlake.ledger import windows
+from shardlake.ledger import sinks, windows
 from shardlake.ledger.lake import Commit, LakeFile
-from shardlake.ledger.sinks import layout_sink
+from shardlake.ledger.sinks import Applied, layout_sink
 from shardlake.raw.store import address, open_store, remove
 from shardlake.rows.spool import scratched
 from shardlake.rows.supply import Supply
 from shardlake.sink.door import Committed
 from shardlake.sink.lake.account import Account
-from shardlake.sink.lake.catalogue import register
 from shardlake.sink.lake.current import CurrentTable, merge_batch
 from shardlake.sink.lake.files import encode, stored
 from shardlake.sink.lake.history import Replacing
@@ -35,6 +36,7 @@ from shardlake.sink.lake.later import read_later
 from shardlake.sink.lake.partition import Values, folder, unfit
 from shardlake.sink.lake.rewrite import Rewrite
 from shardlake.sink.lake.rows import batches, chunks
+from shardlake.sink.lake.switch import Switch, finish, restore, settle
 from shardlake.sink.lake.tables import LakeTable, from_json, latest_of, planned
 from shardlake.sink.lake.upload import upload
 from shardlake.view.columns import TargetColumn
@@ -69,23 +71,40 @@ def guarded(layout: Layout) -> Iterator[None]:
 
 def carry_out(connection: Connection, supply: Supply, layout: Layout, commit: Commit) -> Committed:
     """Write and publish a commit that the ledger knows as open, in the session that holds the layout's lock."""
-    started = time.perf_counter()
+    started, view = time.perf_counter(), supply.view
+    if not commit.settled:
+        _write(connection, supply, layout, commit, started)
+    finish(connection, supply, layout, commit)
+    if supply.spool:
+        supply.spool.drop(ledger.in_all(connection, view.name, [t.table for t in view.lake.layouts], commit))
+    failpoint("lake.published")
+    counts = {
+        w.window_id: sinks.applied(connection, view.name, layout_sink(layout.table), w.window_id) or Applied() for w in commit.windows
+    }
+    files = ledger.files_of(connection, commit.commit_id)
+    return Committed(counts, len(files), sum(f.bytes for f in files), time.perf_counter() - started)
+
+
+def _write(connection: Connection, supply: Supply, layout: Layout, commit: Commit, started: float) -> None:
+    """Write a commit's rows, and settle what readers are to be told."""
     failpoint("lake.opened")
     table = _table(connection, supply, layout, commit)
     pa.default_memory_pool().release_unused()
     account = Account(f"{supply.view.name}, lake table {layout.table}, commit {commit.commit_id}")
     new = _changes(connection, supply, layout, commit, account)
-    _publish(connection, supply, layout, table, commit, new, account, started)
-    if supply.spool:
-        supply.spool.drop(ledger.in_all(connection, supply.view.name, [t.table for t in supply.view.lake.layouts], commit))
-    failpoint("lake.published")
-    return Committed(account.windows(), len(new.files), sum(f.bytes for f in new.files), time.perf_counter() - started)
+    tables = [table, *([latest_of(supply.view, layout, table)] if layout.mode == "append" else [])]
+    switch = Switch(tables, new.places if layout.partition_by else {}, new.whole, new.whole, new.replaced)
+    columns = [n for n, _ in table.columns] if new.columns is None else new.columns
+    seconds = time.perf_counter() - started
+    with connection.transaction():
+        ledger.record_rejects(connection, supply.view.name, layout.table, commit, account.rejects)
+        settle(connection, commit.commit_id, switch, account.total(), columns, seconds, account.windows())
 
 
 def _changes(connection: Connection, supply: Supply, layout: Layout, commit: Commit, account: Account) -> New:
     """Write the commit's rows in the layout's way. Raises AccountingError that names the commit, its windows and the place."""
     if not commit.windows:  # a compaction that was broken off: its files go, and nothing comes
-        cleared(connection, supply, commit)
+        cleared(connection, supply, layout, commit)
         return New()
     way = {"merge": _merge, "rewrite": _rewrite}.get(layout.mode_in(supply.view.warehouse.write), _files)
     try:
@@ -135,7 +154,7 @@ def _current(supply: Supply, layout: Layout, folder: str) -> CurrentTable:
 
 def _files(connection: Connection, supply: Supply, layout: Layout, commit: Commit, account: Account) -> New:
     """Encode, record and put the commit's files. Those of a try that was broken off go first."""
-    store, view = cleared(connection, supply, commit), supply.view
+    store, view = cleared(connection, supply, layout, commit), supply.view
     prefix, stem = location(supply, layout, commit), f"c{commit.commit_id:08d}"
     live = ledger.live_files(connection, view.name, layout.table) if commit.replay or layout.mode == "replace" else []
     with scratched() as scratch:
@@ -159,7 +178,7 @@ def _files(connection: Connection, supply: Supply, layout: Layout, commit: Commi
 
 def _rewrite(connection: Connection, supply: Supply, layout: Layout, commit: Commit, account: Account) -> New:
     """Merge the commit's rows into partitions of plain Parquet, which are written anew where they change."""
-    store = cleared(connection, supply, commit)
+    store = cleared(connection, supply, layout, commit)
     columns = _columns(connection, supply, commit)
     live = ledger.live_files(connection, supply.view.name, layout.table)
     later = read_later(supply, layout_sink(layout.table), commit)
@@ -172,21 +191,35 @@ def _rewrite(connection: Connection, supply: Supply, layout: Layout, commit: Com
         files = upload(store, encoded, recorder(connection, supply, layout, commit))
     gone = set(table.replaced)
     places = {tuple(f.partition): f.key.rpartition("/")[0] for f in live if f.key not in gone} | table.places
-    return New(files, table.replaced, places, columns=table.columns, whole=bool(table.replaced))
+    return New(files, table.replaced, _growing_first(places, files, live), columns=table.columns, whole=bool(table.replaced))
 
 
-def cleared(connection: Connection, supply: Supply, commit: Commit) -> ObjectStore:
-    """The store, without what a try of the commit that was broken off has left there."""
+def _growing_first(places: dict[Values, str], files: list[LakeFile], live: list[LakeFile]) -> dict[Values, str]:
+    """Partitions in the order in which readers are told of them: a row that goes from one to another comes there before it is gone here."""
+    grown = Counter[Values]()
+    for file in files:
+        grown[tuple(file.partition)] += file.rows
+    for file in live:
+        grown[tuple(file.partition)] -= file.rows
+    return dict(sorted(places.items(), key=lambda place: -grown[place[0]]))
+
+
+def cleared(connection: Connection, supply: Supply, layout: Layout, commit: Commit) -> ObjectStore:
+    """The store, without what a try of the commit that was broken off has left there. Nobody was told of it; where an older version
+    did so, the catalogue is brought back before.
+    """
     store = open_store(supply.lake)
     stale = [f.key for f in ledger.files_of(connection, commit.commit_id)]
+    if stale:
+        restore(connection, supply, layout)
     remove(store, stale)
     ledger.forget_files(connection, stale)
     return store
 
 
-def give_up(connection: Connection, supply: Supply, commit: Commit) -> None:
-    """Remove a commit that was begun, with its files: no reader has seen any of it."""
-    cleared(connection, supply, commit)
+def give_up(connection: Connection, supply: Supply, layout: Layout, commit: Commit) -> None:
+    """Remove a commit that was begun and is not settled, with its files: no reader has seen any of it."""
+    cleared(connection, supply, layout, commit)
     ledger.forget_commit(connection, commit.commit_id)
 
 
@@ -220,19 +253,3 @@ def _table(connection: Connection, supply: Supply, layout: Layout, commit: Commi
 
 def _columns(connection: Connection, supply: Supply, commit: Commit) -> tuple[TargetColumn, ...]:
     return supply.columns(windows.load(connection, commit.windows[0].window_id))
-
-
-def _publish(
-    connection: Connection, supply: Supply, layout: Layout, table: LakeTable, commit: Commit, new: New, account: Account, started: float
-) -> None:  # fmt: skip
-    view = supply.view
-    tables = [table, *([latest_of(view, layout, table)] if layout.mode == "append" else [])]
-    with connection.transaction():
-        register(connection, supply.lake, view.name, layout.table, tables, new.places if layout.partition_by else {}, whole=new.whole)
-        failpoint("lake.registered")
-        ledger.record_rejects(connection, view.name, layout.table, commit, account.rejects)
-        names = [n for n, _ in table.columns] if new.columns is None else new.columns
-        seconds = time.perf_counter() - started
-        windows_ = account.windows()
-        ledger.publish(connection, commit.commit_id, account.total(), names, seconds, replaces=new.replaced, windows=windows_)
-        failpoint("lake.before_publish")

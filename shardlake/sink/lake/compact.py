@@ -1,12 +1,13 @@
 """Compaction: the small files of a partition as few large ones, sorted by key, switched in one step.
 
 The new files lie in a folder of their own within the partition, and the partition's location in the catalogue moves there;
-the old files stay for readers that are at them, and go with a sweep.
+the old files stay for readers that are at them, and go with a sweep. Broken off before it is settled, it leaves nothing; later,
+the next run or compaction finishes it.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -20,12 +21,12 @@ from shardlake.ledger.sinks import Applied
 from shardlake.raw.store import address, get, parquet_schema
 from shardlake.rows.supply import Supply
 from shardlake.sink.lake.account import require_same
-from shardlake.sink.lake.catalogue import move_partitions
-from shardlake.sink.lake.commit import alone, cleared, recorder
+from shardlake.sink.lake.commit import alone, carry_out, cleared, recorder
 from shardlake.sink.lake.files import GROUP, Encoded, in_files, sorted_by
 from shardlake.sink.lake.overview import SMALL
 from shardlake.sink.lake.partition import folder
 from shardlake.sink.lake.rows import BATCH
+from shardlake.sink.lake.switch import Switch, settle
 from shardlake.sink.lake.tables import from_json
 from shardlake.sink.lake.upload import upload
 from shardlake.view.layout import Layout, folded
@@ -66,16 +67,19 @@ def compact(supply: Supply, layout: Layout, *, closed: timedelta = CLOSED) -> Co
             table_ = Iceberg(supply.view, layout, supply.lake, supply.ledger.spec, "")
             small = layout.file_size * SMALL
             return Compacted(layout.table, *iceberg_keep.compact(table_, _key(supply), small, layout.file_size, datetime.now(UTC) - closed))
+        left = ledger.unfinished(connection, supply.view.name, layout.table)
+        if left and left.settled:
+            carry_out(connection, supply, layout, left)
+            left = None
+        if left and left.windows:
+            return Compacted(layout.table, note="a commit was broken off; it is compacted when a run has finished that")
         found = ledger.table(connection, supply.view.lake.database, layout.table)
         waiting = _waiting(ledger.live_files_since(connection, supply.view.name, layout.table), layout, datetime.now(UTC) - closed)
         if not found or not waiting:
             return Compacted(layout.table)
         table = from_json(supply.view.lake.database, layout.table, found[2])
-        left = ledger.unfinished(connection, supply.view.name, layout.table)
-        if left and left.windows:
-            return Compacted(layout.table, note="a commit was broken off; it is compacted when a run has finished that")
         commit = left or ledger.open_commit(connection, uuid4(), supply.view.name, layout.table, [])
-        store = cleared(connection, supply, commit)
+        store = cleared(connection, supply, layout, commit)
         moved: dict[tuple[str | None, ...], str] = {}
         old = [f for files in waiting.values() for f in files]
         schema = pa.unify_schemas([parquet_schema(store, f.key) for f in old], promote_options="permissive")
@@ -93,12 +97,9 @@ def compact(supply: Supply, layout: Layout, *, closed: timedelta = CLOSED) -> Co
 
         new = upload(store, rewritten(), recorder(connection, supply, layout, commit))
         rows = sum(f.rows for f in new)
-        with connection.transaction():
-            if layout.partition_by:
-                move_partitions(supply.lake, table, moved)
-            ledger.publish(
-                connection, commit.commit_id, Applied(view_rows=rows, merged=rows), schema.names, 0.0, replaces=[f.key for f in old]
-            )
+        switch = Switch([table], moved if layout.partition_by else {}, moves=True, replaced=[f.key for f in old])
+        settle(connection, commit.commit_id, switch, Applied(view_rows=rows, merged=rows), schema.names, 0.0)
+        carry_out(connection, supply, layout, replace(commit, settled=True))
     return Compacted(layout.table, len(waiting), len(old), len(new))
 
 

@@ -10,12 +10,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from shardlake.connection.aws import RETRIES, client
 from shardlake.connection.lake import Lake
 from shardlake.errors import AccessRefused, CatalogueUnavailable, ContractError, ShardlakeError
+from shardlake.failpoints import failpoint
 from shardlake.sink.lake.hive import presto
 from shardlake.sink.lake.partition import DEFAULT
 from shardlake.sink.lake.tables import LakeTable
 
 _BATCH = 100
 """Partitions in a request, the most that Glue takes."""
+_DELETED = 25
+"""Partitions in a request to delete them."""
+_MISSING = "EntityNotFoundException"
 _MARK = "shardlake.view"
 _PARQUET = {
     "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
@@ -64,13 +68,7 @@ class Glue:
                 "batch_create_partition",
                 DatabaseName=table.database, TableName=table.name, PartitionInputList=entries[start : start + _BATCH],
             )  # fmt: skip
-            bad = [e for e in answer.get("Errors", []) if e["ErrorDetail"]["ErrorCode"] != "AlreadyExistsException"]
-            if bad:
-                code, values = bad[0]["ErrorDetail"]["ErrorCode"], "/".join(bad[0]["PartitionValues"])
-                raise CatalogueUnavailable(
-                    f"Glue did not take {len(bad)} partitions of {table.database}.{table.name}, {values!r} first ({code})",
-                    hint="It is tried again.",
-                )
+            self._require(table, "take", answer, but="AlreadyExistsException")
 
     def move_partitions(self, table: LakeTable, partitions: dict[tuple[str | None, ...], str]) -> None:
         """Set the places of partitions, a hundred at a time; each changes in one step."""
@@ -79,25 +77,40 @@ class Glue:
             answer = self._call(
                 "batch_update_partition", DatabaseName=table.database, TableName=table.name, Entries=entries[start : start + _BATCH]
             )
-            if bad := answer.get("Errors", []):
-                code = bad[0]["ErrorDetail"]["ErrorCode"]
-                raise CatalogueUnavailable(
-                    f"Glue did not move {len(bad)} partitions of {table.database}.{table.name} ({code})", hint="It is tried again."
-                )
+            self._require(table, "move", answer)
 
-    def drop_other_partitions(self, table: LakeTable, kept: set[tuple[str | None, ...]]) -> None:
-        """Take out the partitions whose values are not among `kept`, 25 at a time."""
-        wanted = {tuple(DEFAULT if v is None else v for v in values) for values in kept}
-        gone, token = [], dict[str, str]()
+    @staticmethod
+    def _require(table: LakeTable, what: str, answer: dict[str, Any], but: str = "") -> None:
+        """That Glue did it for every partition of a request; an error with the code `but` says that it was done before."""
+        if bad := [e for e in answer.get("Errors", []) if e["ErrorDetail"]["ErrorCode"] != but]:
+            code, values = bad[0]["ErrorDetail"]["ErrorCode"], "/".join(bad[0].get("PartitionValues") or bad[0]["PartitionValueList"])
+            raise CatalogueUnavailable(
+                f"Glue did not {what} {len(bad)} partitions of {table.database}.{table.name}, {values!r} first ({code})",
+                hint="It is tried again.",
+            )
+
+    def places(self, table: LakeTable) -> dict[tuple[str | None, ...], str]:
+        """As `Catalogue` has it."""
+        found: dict[tuple[str | None, ...], str] = {}
+        token: dict[str, str] = {}
         while True:
-            page = self._call("get_partitions", DatabaseName=table.database, TableName=table.name, **token)
-            gone += [p["Values"] for p in page["Partitions"] if tuple(p["Values"]) not in wanted]
+            page = self._call("get_partitions", DatabaseName=table.database, TableName=table.name, ExcludeColumnSchema=True, **token)
+            for partition in page["Partitions"]:
+                values = tuple(None if v == DEFAULT else v for v in partition["Values"])
+                found[values] = partition["StorageDescriptor"]["Location"].removeprefix(f"{self._root}/")
             if not page.get("NextToken"):
-                break
+                return found
             token = {"NextToken": page["NextToken"]}
-        for start in range(0, len(gone), 25):
-            listed = [{"Values": values} for values in gone[start : start + 25]]
-            self._call("batch_delete_partition", DatabaseName=table.database, TableName=table.name, PartitionsToDelete=listed)
+
+    def drop_partitions(self, table: LakeTable, partitions: list[tuple[str | None, ...]]) -> None:
+        """Take out partitions, 25 at a time."""
+        gone = [{"Values": [DEFAULT if v is None else v for v in values]} for values in partitions]
+        for start in range(0, len(gone), _DELETED):
+            answer = self._call(
+                "batch_delete_partition",
+                DatabaseName=table.database, TableName=table.name, PartitionsToDelete=gone[start : start + _DELETED],
+            )  # fmt: skip
+            self._require(table, "take out", answer, but=_MISSING)
 
     def _entries(self, table: LakeTable, partitions: dict[tuple[str | None, ...], str]) -> list[dict[str, Any]]:
         storage = self._storage(table)
@@ -134,10 +147,13 @@ class Glue:
 
     def _call(self, name: str, **arguments: Any) -> Any:
         try:
-            return getattr(self._client, name)(**arguments)
+            answer = getattr(self._client, name)(**arguments)
+            if not name.startswith("get_"):
+                failpoint("glue.changed")
+            return answer
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
-            if code == "EntityNotFoundException":
+            if code == _MISSING:
                 raise _Missing("it is not there") from None
             if code == "AlreadyExistsException":
                 raise _Exists("it is there already") from None

@@ -1,5 +1,6 @@
 """SQL over the lake: DuckDB on the files that the ledger says are published, and what a query read of them."""
 
+import re
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -106,7 +107,8 @@ def query(warehouse: Warehouse, lake: Lake, sql: str) -> Answer:
         statements = connection.extract_statements(sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise SpecError("shardlake query takes one SELECT", hint="The lake is read here, never written.")
-        sizes = _attach(connection, warehouse, lake, connection.get_table_names(sql, qualified=True), reads)
+        names = {_unquoted(name) for name in connection.get_table_names(sql, qualified=True)}
+        sizes = _attach(connection, warehouse, lake, names, reads)
         rows = connection.sql(sql).to_arrow_table()
     except duckdb.Error as error:
         raise SpecError(f"the query cannot be answered: {str(error).splitlines()[0]}", hint="`shardlake lake` lists the tables.") from None
@@ -115,7 +117,9 @@ def query(warehouse: Warehouse, lake: Lake, sql: str) -> Answer:
     return Answer(rows, Scanned(len(reads.bytes), len(sizes), sum(reads.bytes.values()), time.perf_counter() - started))
 
 
-def _attach(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, lake: Lake, wanted: set[str], reads: _Reads) -> dict[str, int]:
+def _attach(
+    connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, lake: Lake, wanted: set[tuple[str, ...]], reads: _Reads
+) -> dict[str, int]:
     """Make the tables that a query names, as views on their files; returns the files' sizes. A file is opened when it is read."""
     sizes: dict[str, int] = {}
     with warehouse.connection() as session:
@@ -159,11 +163,19 @@ def _open_format(warehouse: Warehouse, lake: Lake, table: LakeTable) -> list[tup
     return [([], [key for key, _ in found], [size for _, size in found])] if found else []
 
 
-def _is_named(place: tuple[str, str], wanted: set[str]) -> bool:
+def _unquoted(name: str) -> tuple[str, ...]:
+    """The parts of a name as DuckDB spells it: words of SQL and odd names in quotes.
+
+    >>> _unquoted('analytics."current"'), _unquoted('"a.""b"')
+    (('analytics', 'current'), ('a."b',))
+    """
+    parts = re.findall(r'"((?:[^"]|"")*)"|([^".]+)', name)
+    return tuple((quoted.replace('""', '"') or plain).lower() for quoted, plain in parts)
+
+
+def _is_named(place: tuple[str, str], wanted: set[tuple[str, ...]]) -> bool:
     """Whether a query names a table: as `database.name`, or by its name alone where it is not of raw."""
-    database, table = place
-    names = {f"{database}.{table}", f'"{database}"."{table}"', *([table] if database != "raw" else [])}
-    return bool(names & wanted)
+    return place in wanted or (place[0] != "raw" and place[1:] in wanted)
 
 
 def _select(table: LakeTable, groups: list[tuple[list[str], list[str], list[int]]]) -> str:

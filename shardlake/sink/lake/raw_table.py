@@ -6,7 +6,7 @@ from shardlake.ledger import lake as ledger
 from shardlake.ledger import lake_raw
 from shardlake.raw.store import open_store, parquet_schema
 from shardlake.rows.supply import Supply
-from shardlake.sink.lake.catalogue import register
+from shardlake.sink.lake.catalogue import catalogue
 from shardlake.sink.lake.partition import segment
 from shardlake.sink.lake.tables import from_json, raw_table
 
@@ -24,6 +24,9 @@ def register_raw(supply: Supply) -> None:
         partitions: dict[tuple[str | None, ...], str] = {
             (day, shard): f"{table.location}/{segment('load_date', day)}/{segment('shard', shard)}" for _, _, day, shard in files
         }
+        if outside := catalogue(supply.lake):
+            outside.ensure(table, supply.feed)
+            outside.add_partitions(table, partitions)
         with connection.transaction():
-            register(connection, supply.lake, supply.feed, "", [table], partitions)
+            ledger.record_table(connection, table.database, table.name, supply.feed, "", table.as_json())
             lake_raw.registered(connection, list({window_id for window_id, *_ in files}))

@@ -106,7 +106,7 @@ class LayoutSink:
         except FileGone:
             if not left.replay:
                 raise
-            give_up(connection, self._supply, left)
+            give_up(connection, self._supply, self._layout, left)
             return []
 
     def switch(self, run_id: UUID, arrived: Sequence[str], missing: Sequence[str]) -> None:

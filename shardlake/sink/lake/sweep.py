@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 import obstore
 
 from shardlake.errors import LakeUnavailable
+from shardlake.failpoints import failpoint
 from shardlake.ledger import lake as ledger
 from shardlake.ledger import lake_raw
 from shardlake.ledger.sinks import WAREHOUSE, layout_sink
 from shardlake.raw.store import address, open_store, remove
 from shardlake.rows.supply import Supply
 from shardlake.sink.lake.commit import alone
+from shardlake.sink.lake.switch import readers_follow
 from shardlake.view.layout import Layout
 
 GRACE = timedelta(hours=24)
@@ -62,11 +64,22 @@ def _raw(supply: Supply, store: obstore.store.ObjectStore, now: datetime) -> int
 
 
 def _replaced(supply: Supply, store: obstore.store.ObjectStore, before: datetime) -> int:
+    """Files that were replaced, but none of a layout of which a catalogue may still name them."""
     with supply.ledger.connection() as connection:
-        keys = ledger.replaced(connection, supply.view.name, before)
-        remove(store, keys)
-        ledger.forget_files(connection, keys)
-    return len(keys)
+        found = ledger.replaced(connection, supply.view.name, before)
+    layouts, count = {t.table: t for t in supply.view.lake.layouts}, 0
+    for table, keys in found.items():
+        layout = layouts.get(table) or Layout(table=table)
+        with alone(supply, layout) as connection:
+            if connection is None or not readers_follow(connection, supply, layout):
+                continue  # another run is at it, or has to finish it: they go with the next sweep
+            for key in keys:
+                failpoint("sweep.removing")
+                remove(store, [key])
+            failpoint("sweep.removed")
+            ledger.forget_files(connection, keys)
+            count += len(keys)
+    return count
 
 
 def _versions(supply: Supply, store: obstore.store.ObjectStore, layout: Layout, grace: timedelta) -> int:

@@ -185,7 +185,7 @@ def test_a_replay_that_was_killed_and_whose_raw_has_gone_since_is_given_up(
     before = shown(w)
     w.view["columns"] = MENDED
     with monkeypatch.context() as fault:
-        fault.setattr("shardlake.sink.lake.commit._publish", broken)
+        fault.setattr("shardlake.sink.lake.commit.settle", broken)
         with pytest.raises(ZeroDivisionError):
             replay(w, [1, 2])
     for file in (w.folder / "lake" / "raw").rglob("w000000001-*"):

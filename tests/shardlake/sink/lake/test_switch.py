@@ -1,0 +1,200 @@
+"""Whatever dies where, Glue serves every row, and the next run makes all as it should be. Glue and S3 are moto's, emulators.
+
+Rows are read here as Athena does it: the partitions and their places from Glue, and every file that lies there.
+"""
+
+from __future__ import annotations
+
+import io
+import signal
+from collections import Counter
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pyarrow.parquet as pq
+import pytest
+
+from shardlake.ledger import lake as ledger
+from shardlake.sink.lake import glue as glue_module
+from shardlake.sink.lake.commit import alone, cleared
+from shardlake.sink.lake.compact import compact
+from shardlake.sink.lake.sweep import sweep
+from tests.breaking import broken_at
+from tests.shardlake.sink.lake.test_append import BY_CITY, order
+from tests.shardlake.sink.lake.test_glue import database, glue, glue_shop
+from tests.world import World, WorldMaker
+
+__all__ = ["glue"]
+NOW = timedelta(0)
+CURRENT: dict[str, Any] = {"table": "current", "write": "replace", "partition_by": ["city"]}
+CITIES = ["Rome", "Oslo", "Bern"]
+Row = tuple[int, str, str]
+
+
+def bucket(w: World) -> Any:
+    keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s", "region_name": "eu-west-1"}
+    return boto3.client("s3", endpoint_url=w.lake["endpoint"], **keys)
+
+
+def listed(w: World, prefix: str) -> list[str]:
+    """Keys in the bucket."""
+    pages = bucket(w).get_paginator("list_objects_v2").paginate(Bucket="lake-bucket", Prefix=prefix)
+    return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+
+def served(w: World, glue: Any, table: str) -> Counter[Row]:
+    """(id, status, city) of every row that Glue leads to."""
+    pages = glue.get_paginator("get_partitions").paginate(DatabaseName=database(w), TableName=table)
+    rows = Counter[Row]()
+    for partition in [p for page in pages for p in page["Partitions"]]:
+        place = partition["StorageDescriptor"]["Location"].removeprefix("s3://lake-bucket/")
+        for key in listed(w, f"{place}/"):
+            if "/" not in key.removeprefix(f"{place}/"):
+                found = pq.read_table(io.BytesIO(bucket(w).get_object(Bucket="lake-bucket", Key=key)["Body"].read())).to_pylist()
+                rows.update((row["id"], row["status"], partition["Values"][0]) for row in found)
+    return rows
+
+
+def in_the_warehouse(w: World) -> Counter[Row]:
+    return Counter(w.target("id, status, city", "id"))
+
+
+def in_the_ledger(w: World, table: str) -> Counter[Row]:
+    return Counter(w.query(f"SELECT id, status, city FROM {table}"))
+
+
+def all_is_well(w: World, glue: Any, tables: tuple[str, ...]) -> None:
+    """Glue serves what the ledger does, after a sweep as before, and nothing is left behind."""
+    for _ in range(2):
+        for table in tables:
+            assert served(w, glue, table) == in_the_ledger(w, table), table
+        assert sweep(w.job().supply, grace=NOW).orphans == 0
+    for table in tables:
+        live = {key for (key,) in w.warehouse("SELECT key FROM shardlake.lake_files WHERE layout = %s", table)}
+        root = w.lake["url"].removeprefix("s3://lake-bucket/") + "/"
+        assert {key.removeprefix(root) for key in listed(w, f"{root}{database(w)}/{table}/")} == live
+    assert w.warehouse("SELECT commit_id FROM shardlake.lake_commits WHERE status = 'open'") == []
+
+
+def test_a_run_that_is_killed_anywhere_leaves_every_row_to_readers_and_the_next_heals(
+    world: WorldMaker, s3_emulator: str, tmp_path: Path, glue: Any
+) -> None:
+    w = glue_shop(world, s3_emulator, tmp_path, [CURRENT])
+    for n in range(6):
+        order(w, f"shop_0{n % 2}", n, 1, city=CITIES[n % 3], status="old")
+    w.must_sync()
+    places = ["lake.settled", "glue.changed=kill@4", "lake.before_publish"]
+    for turn, failpoint in enumerate(places):
+        before = in_the_warehouse(w)
+        order(w, "shop_00", 0, city=f"new {turn}", status=f"changed {turn}")  # its partition goes, another comes
+        order(w, "shop_01", 1, city=CITIES[turn % 3], status=f"changed {turn}")
+        ended = w.engine_process(SHARDLAKE_FAILPOINT=failpoint if "=" in failpoint else f"{failpoint}=kill")
+        assert ended.returncode == -signal.SIGKILL, (failpoint, ended.stderr)
+        found = served(w, glue, "current")
+        assert {id for id, _, _ in found} == set(range(6)), failpoint
+        assert set(found) <= {*before, *in_the_warehouse(w)}, failpoint
+        w.must_sync()
+        assert in_the_ledger(w, "current") == in_the_warehouse(w), failpoint
+        all_is_well(w, glue, ("current",))
+
+
+def test_a_compaction_or_a_sweep_that_is_killed_loses_readers_nothing(
+    world: WorldMaker, s3_emulator: str, tmp_path: Path, glue: Any
+) -> None:
+    w = glue_shop(world, s3_emulator, tmp_path, [BY_CITY])
+    ids = iter(range(1000))
+    for _ in range(2):
+        for city in CITIES:
+            order(w, "shop_00", next(ids), 1, city=city)
+        w.must_sync(full=True)
+    for failpoint in ("lake.put", "glue.changed", "sweep.removing"):
+        if failpoint.startswith("sweep"):
+            job = w.job()
+            compact(job.supply, job.view.lake.layouts[0], closed=NOW)
+        before = in_the_ledger(w, "orders_by_city")
+        words = ("sweep", "orders", "--grace", "0") if failpoint.startswith("sweep") else ("compact", "orders", "--closed", "0")
+        ended = w.command(*words, SHARDLAKE_FAILPOINT=f"{failpoint}=kill")
+        assert ended.returncode == -signal.SIGKILL, (failpoint, ended.stderr)
+        assert served(w, glue, "orders_by_city") == before == in_the_ledger(w, "orders_by_city"), failpoint
+        order(w, "shop_00", next(ids), city=CITIES[0])
+        order(w, "shop_01", next(ids), city=f"new {failpoint}")
+        w.must_sync()
+        assert len(in_the_ledger(w, "orders_by_city")) == len(before) + 2
+        all_is_well(w, glue, ("orders_by_city",))
+
+
+@pytest.mark.parametrize("table", ["current", "orders_by_city"])
+def test_a_switch_that_ends_between_two_batches_of_partitions_is_finished(
+    world: WorldMaker, s3_emulator: str, tmp_path: Path, glue: Any, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    monkeypatch.setattr(glue_module, "_BATCH", 2)
+    monkeypatch.setattr(glue_module, "_DELETED", 1)
+    w = glue_shop(world, s3_emulator, tmp_path, [CURRENT if table == "current" else BY_CITY])
+    for n in range(5):
+        order(w, "shop_00", n, 1, city=f"city {n}")
+    w.must_sync()
+    for passage in range(1, 20, 2):
+        for n in range(5):  # two go into partitions that are new
+            order(w, "shop_00", n, city=f"new {passage} {n}" if n < 2 else f"city {n}", status=f"{passage}")
+        job, broken = w.job(), False
+        if table == "current":
+            with broken_at("glue.changed", passage), suppress(RuntimeError):
+                broken = True
+                broken = not w.sync().ok
+        else:
+            w.must_sync()
+            before = in_the_ledger(w, table)
+            with broken_at("glue.changed", passage), suppress(RuntimeError):
+                broken = True
+                compact(job.supply, job.view.lake.layouts[0], closed=NOW)
+                broken = False
+            assert served(w, glue, table) == before
+        assert {id for id, _, _ in served(w, glue, table)} == set(range(5))
+        if not broken:
+            break
+        w.must_sync()
+        all_is_well(w, glue, (table,))
+    assert passage > 4
+    all_is_well(w, glue, (table,))
+
+
+def test_partitions_that_readers_were_told_of_by_a_commit_that_is_not_settled_are_moved_back(
+    world: WorldMaker, s3_emulator: str, tmp_path: Path, glue: Any
+) -> None:
+    """As an older version left them, which told Glue before it wrote anything down."""
+    w = glue_shop(world, s3_emulator, tmp_path, [BY_CITY])
+    for n in range(2):
+        order(w, "shop_00", n, 1, city="Rome")
+        w.must_sync(full=True)
+    before, job = in_the_ledger(w, "orders_by_city"), w.job()
+    with broken_at("lake.settled"), pytest.raises(RuntimeError):
+        compact(job.supply, job.view.lake.layouts[0], closed=NOW)
+    with broken_at("lake.registered"), pytest.raises(RuntimeError):
+        compact(job.supply, job.view.lake.layouts[0], closed=NOW)
+    w.warehouse("UPDATE shardlake.lake_commits SET switch = NULL WHERE status = 'open'")
+    with alone(job.supply, job.view.lake.layouts[0]) as connection:
+        assert connection is not None
+        left = ledger.unfinished(connection, "orders", "orders_by_city")
+        assert left is not None
+        cleared(connection, job.supply, job.view.lake.layouts[0], left)
+    assert served(w, glue, "orders_by_city") == before
+    w.must_sync()
+    all_is_well(w, glue, ("orders_by_city",))
+
+
+def test_a_sweep_moves_readers_to_where_the_ledger_is_before_it_removes_what_they_read(
+    world: WorldMaker, s3_emulator: str, tmp_path: Path, glue: Any
+) -> None:
+    w = glue_shop(world, s3_emulator, tmp_path, [CURRENT])
+    order(w, "shop_00", 1, 1, city="Rome")
+    w.must_sync()
+    (old,) = glue.get_partitions(DatabaseName=database(w), TableName="current")["Partitions"]
+    order(w, "shop_00", 1, city="Rome", status="changed")
+    w.must_sync()
+    wanted = {k: old[k] for k in ("Values", "StorageDescriptor")}
+    glue.update_partition(DatabaseName=database(w), TableName="current", PartitionValueList=["Rome"], PartitionInput=wanted)
+    assert sweep(w.job().supply, grace=NOW).replaced == 1
+    assert served(w, glue, "current") == Counter([(1, "changed", "Rome")])
