@@ -134,4 +134,6 @@ def as_printed(type_: Type, value: str) -> str:
         return f"to_jsonb(({cast(type_, value)})::text[])::text"  # as texts: readers of JSON numbers may take them for doubles
     if type_.name == "timestamptz":
         return f"(({value}::timestamptz AT TIME ZONE 'UTC')::text || '+00')"
+    if type_.name == "inet":
+        return f"abbrev({value}::inet)"  # a cast to text adds the mask of a whole address
     return f"({cast(type_, value)})::text"

@@ -3,11 +3,12 @@
 import polars as pl
 import pyarrow as pa
 
+from shardlake.sink.lake.keys import Keys
 
-def rows_among(table: pa.Table, units: pl.DataFrame) -> pl.DataFrame:
-    """The rows of a table whose key is among `units`. They are taken by Arrow: polars' own texts keep all of the table's in memory."""
-    keys = frame_of(table.select(units.columns)).with_row_index("_shardlake_row")
-    return frame_of(table.take(keys.join(units, on=units.columns, how="semi").get_column("_shardlake_row").to_arrow()))
+
+def rows_among(table: pa.Table, units: pl.DataFrame, keys: Keys) -> pl.DataFrame:
+    """The rows of a table whose unit is among `units`. They are taken by Arrow: polars' own texts keep all of the table's in memory."""
+    return frame_of(table.take(keys.among(frame_of(table.select(keys.unit)), units).to_arrow()))
 
 
 def frame_of(table: pa.Table) -> pl.DataFrame:

@@ -14,7 +14,7 @@ import psycopg
 from shardlake.failpoints import failpoint
 from shardlake.sink.lake import tombstones
 from shardlake.sink.lake.account import Account, Verdict
-from shardlake.sink.lake.keys import Keys
+from shardlake.sink.lake.keys import SPELT, Keys
 from shardlake.sink.lake.later import Later, are_later
 from shardlake.sink.lake.tombstones import GONE_AT, GONE_BY, UNIT, unit_text, version_number
 from shardlake.view.layout import folded
@@ -29,7 +29,7 @@ class CurrentTable(Protocol):
     """A table of an open format, behind its own library."""
 
     def rows_of(self, units: pl.DataFrame) -> pl.DataFrame | None:
-        """The table's rows whose unit key is among `units`; memory holds no others. None where there is no table yet."""
+        """The table's rows whose unit key is among `units`, which are values; memory holds no others. None where there is no table yet."""
 
     def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame, *, replaced: int) -> None:
         """Insert or replace rows by key, and take out those whose key is in `gone`: one commit, all of it or nothing.
@@ -59,10 +59,9 @@ def merge_batch(
     """Count what becomes of a batch's rows, and apply it. At the same version what was read later stays, by `later`. The tombstones of what goes are written before it goes, so that a
     batch that is broken off and applied again comes to the same. Raises AccountingError with nothing changed.
     """
-    rows = batch.rename({n: folded(n) for n in batch.columns})
     keys = Keys.of(view)
-    units = view.in_units
-    known = tombstones.known(connection, view.name, sink, unit_text(rows, keys)) if units else _UNKNOWN
+    rows = keys.valued(batch.rename({n: folded(n) for n in batch.columns}))
+    known = tombstones.known(connection, view.name, sink, rows, keys) if view.in_units else _UNKNOWN
     change = decide(keys, table, rows, known, later)
     for verdict, windows in change.verdicts.items():
         account.count(verdict, windows)
@@ -72,21 +71,22 @@ def merge_batch(
     connection.execute("SELECT 1")  # the layout's lock goes with this session: without it another run may be at the table
     if change.upserts.height or change.removed.height:
         table.apply(change.upserts, change.removed, replaced=change.replaced)
-    tombstones.forget(connection, view.name, sink, change.back)
+    tombstones.forget(connection, view.name, sink, rows, keys, change.back)
 
 
 def decide(keys: Keys, table: CurrentTable, rows: pl.DataFrame, known: pl.DataFrame, later: Later) -> Change:
-    """What rows change in a table. `known` are the tombstones of their units; `later` says of which versions a later reading is there."""
+    """What rows, with their keys as values, change in a table. `known` are the tombstones of their units; `later` says of which
+    versions a later reading is there.
+    """
     newest, older = _newest(rows, keys)
     units = newest.select(*keys.unit).unique()
-    present = _alike(table.rows_of(units), newest.drop(_READ))
+    present = keys.valued(_alike(table.rows_of(units), _as_written(newest.drop(_READ))))
     live, stale = _not_stale(newest, present, known, keys, later)
     wanted, marks = live.filter(pl.col("_op").is_null()), live.filter(pl.col("_op").is_not_null())
     changed, same = _changed(wanted, present, keys)
     gone = present.join(live.select(*keys.unit).unique(), on=list(keys.unit), how="semi").join(wanted, on=list(keys.key), how="anti")
     news, repeated = _news(marks, gone, known, keys)
-    upserts, removed = changed.drop(_READ), gone.select(*keys.key)
-    touched = pl.concat([upserts.select(*keys.key), removed])
+    touched = pl.concat([changed.select(*keys.key), gone.select(*keys.key)])
     verdicts: dict[Verdict, pl.Series] = {
         "merged": _windows(changed, news),
         "unchanged": _windows(same, repeated),
@@ -95,7 +95,14 @@ def decide(keys: Keys, table: CurrentTable, rows: pl.DataFrame, known: pl.DataFr
     }
     replaced = present.join(touched, on=list(keys.key), how="semi").height
     back = known.join(unit_text(wanted, keys).to_frame(), on=UNIT, how="semi") if known.height else known
+    upserts, removed = keys.written(changed.drop(_READ), present), keys.written(gone, present).select(*keys.key)
     return Change(upserts, removed, replaced, _tombstones(news, keys), back.get_column(UNIT), verdicts)
+
+
+def _as_written(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with their keys as they came, in place of their values."""
+    spelt = [c for c in rows.columns if c.startswith(SPELT)]
+    return rows.with_columns(pl.col(c).alias(c.removeprefix(SPELT)) for c in spelt).drop(spelt)
 
 
 def _alike(present: pl.DataFrame | None, rows: pl.DataFrame) -> pl.DataFrame:
@@ -146,7 +153,7 @@ def _not_stale(
 
 def _changed(wanted: pl.DataFrame, present: pl.DataFrame, keys: Keys) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows that are new, or say something else than the table's; and those that say the same."""
-    rest = [c for c in wanted.columns if c not in (*keys.key, *_READ)]
+    rest = [c for c in wanted.columns if c not in (*keys.key, *_READ) and not c.startswith(SPELT)]
     theirs = present.select(*keys.key, *(pl.col(c).alias(f"_their_{c}") for c in rest), pl.lit(True).alias("_there"))
     joined = wanted.join(theirs, on=list(keys.key), how="left", maintain_order="left")
     same = [pl.col(c).eq_missing(pl.col(f"_their_{c}")) for c in rest]

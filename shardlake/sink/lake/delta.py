@@ -3,6 +3,7 @@
 import os
 import tempfile
 from datetime import timedelta
+from decimal import Decimal
 from functools import cache
 from math import ceil
 from typing import Any
@@ -29,6 +30,7 @@ _GONE = "_shardlake_gone"
 _RETENTION = "delta.deletedFileRetentionDuration"
 _LOCAL = ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True, buffer_size=1 << 20)
 """As little of a table in memory at a time as Arrow can be brought to. On S3 it would read column by column."""
+_MOST = Decimal(2**63 - 1)
 _WRITER = WriterProperties(compression="ZSTD", compression_level=LEVEL, max_row_group_size=GROUP)
 """As our own files are; by default Snappy, and a million rows are held for a row group."""
 
@@ -93,9 +95,10 @@ class Delta:
         dataset: Any = table.to_pyarrow_dataset()
         columns = [n for n in dataset.schema.names if n not in self._derived]
         first = next(k for k in self._keys.unit if k != "_shard")
-        low, high = units.get_column(first).min(), units.get_column(first).max()
-        inside = (pc.field(first) >= pa.scalar(low)) & (pc.field(first) <= pa.scalar(high)) if low is not None else None
-        found = [frame_of(pa.Table.from_batches([], schema=pa.schema([dataset.schema.field(c) for c in columns])))]
+        inside = None
+        if found := _exact(self._keys.bounds(units, first)):
+            inside = (pc.field(first) >= pa.scalar(found[0])) & (pc.field(first) <= pa.scalar(found[1]))
+        rows = [frame_of(pa.Table.from_batches([], schema=pa.schema([dataset.schema.field(c) for c in columns])))]
         for part in dataset.to_batches(
             columns=columns,
             filter=inside,
@@ -105,8 +108,8 @@ class Delta:
             fragment_scan_options=None if self._uri.startswith("s3://") else _LOCAL,
         ):
             if part.num_rows:
-                found.append(rows_among(pa.Table.from_batches([part]), units))
-        return pl.concat(found, how="vertical_relaxed")
+                rows.append(rows_among(pa.Table.from_batches([part]), units, self._keys))
+        return pl.concat(rows, how="vertical_relaxed")
 
     def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame, *, replaced: int) -> None:
         """As `CurrentTable` has it."""
@@ -161,6 +164,15 @@ class Delta:
             if before != self._seen:
                 raise LakeUnavailable(f"another writer changed rows of the Delta table {self._uri}", hint="It is tried again.") from None
             raise
+
+
+def _exact(bounds: tuple[Any, Any] | None) -> tuple[Any, Any] | None:
+    """Bounds by which files may be passed over. Those that Delta's log has for decimals are floats, or cut to 64 bits; Arrow compares no bytes."""
+    if bounds is None or isinstance(bounds[0], bytes):
+        return None
+    if isinstance(bounds[0], Decimal) and (bounds[0].as_tuple().exponent or not -_MOST < bounds[0] <= bounds[1] < _MOST):
+        return None
+    return bounds
 
 
 def files(lake: Lake, uri: str) -> list[tuple[str, int, int]]:

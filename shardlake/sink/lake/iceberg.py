@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import polars as pl
@@ -23,6 +24,7 @@ from shardlake.connection.aws import RETRIES, client
 from shardlake.connection.lake import Lake
 from shardlake.connection.postgres import PostgresWarehouse, conninfo
 from shardlake.errors import AccountingError, LakeUnavailable
+from shardlake.ledger.database import open_warehouse
 from shardlake.sink.lake.account import require_same
 from shardlake.sink.lake.arrow import frame_of, plain_arrow, rows_among
 from shardlake.sink.lake.iceberg_arrow import keep_null_lists, wide
@@ -39,9 +41,25 @@ _PARTS = 5_000
 _TIMES: dict[str, type[Transform[Any, Any]]] = {"year": YearTransform, "month": MonthTransform, "day": DayTransform, "hour": HourTransform}
 
 
-@cache
+_making = Lock()
+
+
 def catalog(lake: Lake, warehouse: PostgresWarehouse) -> Catalog:
     """The Iceberg catalogue: Glue, or tables in the ledger's `shardlake` schema."""
+    with _making:  # a process has one, however many layouts ask for it at once
+        return _catalog(lake, warehouse)
+
+
+@contextmanager
+def _in_turn(warehouse: PostgresWarehouse) -> Iterator[None]:
+    """Alone among all processes: pyiceberg looks whether its tables and namespaces are there, and then makes them."""
+    with open_warehouse(warehouse).session() as connection:
+        connection.execute("SELECT pg_advisory_lock(hashtextextended('shardlake.iceberg', 0))")
+        yield
+
+
+@cache
+def _catalog(lake: Lake, warehouse: PostgresWarehouse) -> Catalog:
     keep_null_lists()
     settings = properties(lake)
     if lake.glue:
@@ -54,7 +72,8 @@ def catalog(lake: Lake, warehouse: PostgresWarehouse) -> Catalog:
     own = {k: str(v) for k, v in conninfo(shard).items() if k not in ("host", "port", "user", "password", "dbname")}  # TLS, timeouts
     options = own | {"options": "-csearch_path=shardlake"}
     url = URL.create("postgresql+psycopg", shard.user, shard.password, shard.host, shard.port, shard.database, options)
-    return SqlCatalog("shardlake", uri=url.render_as_string(hide_password=False), pool_pre_ping="true", **settings)
+    with _in_turn(warehouse):
+        return SqlCatalog("shardlake", uri=url.render_as_string(hide_password=False), pool_pre_ping="true", **settings)
 
 
 @contextmanager
@@ -81,7 +100,7 @@ class Iceberg:
     """The table `database.name` at `uri`; made, or given new columns, by the first batch. Raises LakeUnavailable."""
 
     def __init__(self, view: View, layout: Layout, lake: Lake, warehouse: PostgresWarehouse, uri: str) -> None:
-        self._catalog = catalog(lake, warehouse)
+        self._catalog, self._warehouse = catalog(lake, warehouse), warehouse
         self.name = (view.lake.database, layout.table)
         self._layout, self._keys = layout, Keys.of(view)
         self._seen: int | None = None
@@ -106,13 +125,13 @@ class Iceberg:
         snapshot = table.current_snapshot()
         self._seen = snapshot.snapshot_id if snapshot else None
         first = next(k for k in self._keys.unit if k != "_shard")
-        low, high = units.get_column(first).min(), units.get_column(first).max()
-        inside = And(_is.GreaterThanOrEqual(first, low), _is.LessThanOrEqual(first, high))
+        edges = self._keys.bounds(units, first)
+        inside = And(_is.GreaterThanOrEqual(first, edges[0]), _is.LessThanOrEqual(first, edges[1])) if edges else _is.AlwaysTrue()
         reader = table.scan(row_filter=inside).to_arrow_batch_reader()
         found = [frame_of(pa.Table.from_batches([], schema=reader.schema))]
         for part in reader:
             if part.num_rows:
-                found.append(rows_among(pa.Table.from_batches([part]), units))
+                found.append(rows_among(pa.Table.from_batches([part]), units, self._keys))
         return pl.concat(found, how="vertical_relaxed")
 
     def apply(self, upserts: pl.DataFrame, gone: pl.DataFrame, *, replaced: int) -> None:
@@ -156,7 +175,7 @@ class Iceberg:
             raise
 
     def _create(self, schema: pa.Schema) -> Table:
-        with suppress(NamespaceAlreadyExistsError):
+        with _in_turn(self._warehouse), suppress(NamespaceAlreadyExistsError):
             self._catalog.create_namespace(self.name[0])
         # one transaction: a table that was made without its partitions would stay without
         with (

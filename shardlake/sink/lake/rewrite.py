@@ -20,7 +20,7 @@ from shardlake.ledger.lake import LakeFile
 from shardlake.raw.store import reader
 from shardlake.rows.spool import read_table, write_table
 from shardlake.sink.lake.account import require_same
-from shardlake.sink.lake.arrow import frame_of, plain_arrow
+from shardlake.sink.lake.arrow import frame_of, plain_arrow, rows_among
 from shardlake.sink.lake.files import Encoded, in_files, sorted_by
 from shardlake.sink.lake.keys import Keys
 from shardlake.sink.lake.partition import Partitions, Values, folder
@@ -79,7 +79,7 @@ class Rewrite:
             if wanted is not None and file.spans is None and file.partition not in wanted:
                 continue  # its keys cannot be there
             for part in self._holding(file, units):
-                found = file.fresh(part.join(units, on=list(self._keys.unit), how="semi"), list(self._keys.key))
+                found = file.fresh(part[self._keys.among(part, units)], list(self._keys.key))
                 if found.height:
                     rows.append(found)
                     self._found.append((file, found.select(*self._keys.key)))
@@ -148,16 +148,15 @@ class Rewrite:
         names = list(self._keys.unit)
         if file.path is not None:
             table = read_table(file.path)
-            places = frame_of(table.select(names)).with_row_index("_place").join(units, on=names, how="semi").get_column("_place")
-            yield frame_of(table.take(places.to_arrow()))
+            yield rows_among(table, units, self._keys)
             return
         parquet = pq.ParquetFile(reader(self._store, file.key))
         inside = [n for n in names if n in parquet.schema_arrow.names]
         for group in range(parquet.num_row_groups):
-            if _apart(parquet.metadata.row_group(group), inside, units):
+            if _apart(parquet.metadata.row_group(group), {n: self._keys.bounds(units, n) for n in inside}):
                 continue
             keys = self._whole(file, frame_of(parquet.read_row_group(group, [*inside])), parquet.metadata.row_group(group).num_rows)
-            if keys.join(units, on=names, how="semi").height:
+            if len(self._keys.among(keys, units)):
                 yield self._whole(file, frame_of(parquet.read_row_group(group)))
 
     def _whole(self, file: _File, rows: pl.DataFrame, height: int = 0) -> pl.DataFrame:
@@ -179,22 +178,18 @@ class Rewrite:
         return {self._partitions.values[n] for n in numbers}
 
 
-def _apart(group: Any, names: list[str], units: pl.DataFrame) -> bool:
-    """Whether a row group's statistics say that it holds none of the units."""
+def _apart(group: Any, bounds: dict[str, tuple[Any, Any] | None]) -> bool:
+    """Whether a row group's statistics say that it holds none of the units, of which each column lies between its bounds. Of other
+    types than numbers and texts Parquet and polars may speak differently.
+    """
     statistics = {group.column(n).path_in_schema: group.column(n).statistics for n in range(group.num_columns)}
-    for name in names:
-        found, low, high = statistics.get(name), _plain(units, "min", name), _plain(units, "max", name)
-        if found is None or not found.has_min_max or low is None or type(found.min) is not type(low):
+    for name, edges in bounds.items():
+        found = statistics.get(name)
+        if edges is None or not isinstance(edges[0], int | str) or found is None or not found.has_min_max:
             continue
-        if found.max < low or found.min > high:
+        if type(found.min) is type(edges[0]) and (found.max < edges[0] or found.min > edges[1]):
             return True
     return False
-
-
-def _plain(units: pl.DataFrame, bound: str, name: str) -> Any:
-    """A bound of a column of numbers or texts; None for others, of which Parquet and polars may speak differently."""
-    value = getattr(units.get_column(name), bound)()
-    return value if isinstance(value, int | str) else None
 
 
 def _conform(rows: pl.DataFrame, types: dict[str, Any]) -> pl.DataFrame:

@@ -107,7 +107,8 @@ def _projection(layout: Layout) -> dict[str, str]:
 
 def latest_of(view: View, layout: Layout, table: LakeTable) -> LakeTable:
     """`<table>_latest`: of every row (or exploded parent) what the newest version says, by the order in which the warehouse merges."""
-    unit = ", ".join(ansi(folded(k)) for k in view.unit_key)
+    types = dict(table.columns)
+    unit = ", ".join(_one_form(view, k, types) for k in view.unit_key)
     newest = "" if view.version_column is None else f"{ansi(folded(view.version_column))} DESC NULLS LAST, "
     order = "_window, _seq" if view.warehouse.write == "append" else f"{newest}_shard DESC, _window DESC, _seq DESC"
     kept = [c for c in (*table.columns, *table.partitions) if c[0] not in ("_op", "_window", "_seq")]
@@ -117,6 +118,19 @@ def latest_of(view: View, layout: Layout, table: LakeTable) -> LakeTable:
         f" FROM {ansi(table.database)}.{ansi(table.name)}) AS versions WHERE _rank = 1 AND _op IS NULL"
     )
     return LakeTable(table.database, f"{layout.table}_latest", "view", tuple(kept), (), "", sql)
+
+
+def _one_form(view: View, key: str, types: dict[str, str]) -> str:
+    """A key's column such that equal values are equal. Numerics without a size and addresses are text here: 1.5 may be spelt 1.50."""
+    name, type_ = ansi(folded(key)), view.columns[key].type.name if key in view.columns else ""
+    if type_ == "inet":
+        return (
+            f"CASE WHEN {name} LIKE '%/128' THEN substr({name}, 1, length({name}) - 4)"
+            f" WHEN {name} LIKE '%/32' AND {name} NOT LIKE '%:%' THEN substr({name}, 1, length({name}) - 3) ELSE {name} END"
+        )
+    if type_ == "numeric" and types.get(folded(key)) == "string":
+        return f"CASE WHEN {name} LIKE '%.%' THEN trim(TRAILING '.' FROM trim(TRAILING '0' FROM {name})) ELSE {name} END"
+    return name
 
 
 def raw_table(feed: str, schema: pa.Schema) -> LakeTable:

@@ -3,11 +3,11 @@
 from decimal import Decimal
 from typing import Any
 
-import orjson
 import polars as pl
 import psycopg
 
-from shardlake.sink.lake.keys import Keys
+from shardlake.sink.lake.key_values import json_text, old_json_text
+from shardlake.sink.lake.keys import SPELT, Keys
 
 Connection = psycopg.Connection[Any]
 UNIT = "_shardlake_unit"
@@ -17,15 +17,16 @@ _MILLION = pl.Series([1_000_000], dtype=pl.Int128)
 _EMPTY = pl.DataFrame(schema={UNIT: pl.String, GONE_AT: pl.Int128, GONE_BY: pl.String})
 
 
-def known(connection: Connection, view: str, sink: str, units: pl.Series) -> pl.DataFrame:
-    """Those of the units (as `unit_text` spells them) that are gone: UNIT, the version in millionths (NULL for NULL), the shard."""
-    rows = connection.execute(
-        "SELECT u.key, CASE WHEN d.version > '-Infinity' THEN round(d.version * 1000000)::text END, d.shard FROM unnest(%s::text[]) u(key)"
-        " JOIN shardlake.tombstones d ON d.view = %s AND d.sink = %s AND d.unit_key = u.key::jsonb",
-        (units.unique().to_list(), view, sink),
+def known(connection: Connection, view: str, sink: str, rows: pl.DataFrame, keys: Keys) -> pl.DataFrame:
+    """Those units of rows that are gone: UNIT, as `unit_text` spells it, the version in millionths (NULL for NULL), the shard."""
+    found = connection.execute(
+        "SELECT DISTINCT ON (u.key) u.key, CASE WHEN d.version > '-Infinity' THEN round(d.version * 1000000)::text END, d.shard"
+        " FROM unnest(%s::text[], %s::text[]) u(key, spelt)"
+        " JOIN shardlake.tombstones d ON d.view = %s AND d.sink = %s AND d.unit_key = u.spelt::jsonb ORDER BY u.key, d.version DESC, d.shard DESC",
+        (*_spellings(rows, keys), view, sink),
     ).fetchall()
-    found = [(key, None if version is None else int(version), shard) for key, version, shard in rows]
-    return pl.DataFrame(found, schema=_EMPTY.schema, orient="row")
+    gone = [(key, None if version is None else int(version), shard) for key, version, shard in found]
+    return pl.DataFrame(gone, schema=_EMPTY.schema, orient="row")
 
 
 def remember(connection: Connection, view: str, sink: str, gone: pl.DataFrame) -> None:
@@ -41,31 +42,37 @@ def remember(connection: Connection, view: str, sink: str, gone: pl.DataFrame) -
     )
 
 
-def forget(connection: Connection, view: str, sink: str, back: pl.Series) -> None:
-    """Units that have rows again."""
+def forget(connection: Connection, view: str, sink: str, rows: pl.DataFrame, keys: Keys, back: pl.Series) -> None:
+    """Those units of rows that have rows again, as `unit_text` spells them."""
     if len(back):
+        came = rows.filter(unit_text(rows, keys).is_in(back.implode()))
         connection.execute(
             "DELETE FROM shardlake.tombstones d USING unnest(%s::text[]) u(key) WHERE d.view = %s AND d.sink = %s AND d.unit_key = u.key::jsonb",
-            (back.to_list(), view, sink),
+            (_spellings(came, keys)[1], view, sink),
         )
 
 
 def unit_text(rows: pl.DataFrame, keys: Keys) -> pl.Series:
-    """Each row's unit key as a JSON array.
+    """Each row's unit key as a JSON array, of rows with their keys as values: as `jsonb_build_array` makes it in the warehouse.
 
     >>> unit_text(pl.DataFrame({"id": [Decimal("1.50")], "at": ["x"]}), Keys(("id", "at"), ("id", "at"), "at")).to_list()
     ['[1.50,"x"]']
     """
-    return pl.Series(UNIT, ["[" + ",".join(map(_json, part)) + "]" for part in rows.select(*keys.unit).rows()], dtype=pl.String)
+    return _arrays([json_text(keys.types.get(n), rows.get_column(n)) for n in keys.unit])
 
 
-def _json(value: Any) -> str:
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, bytes):
-        value = "\\x" + value.hex()
-    plain = isinstance(value, str | int | float) or value is None
-    return orjson.dumps(value if plain else str(value)).decode()
+def _spellings(rows: pl.DataFrame, keys: Keys) -> tuple[list[str], list[str]]:
+    """The distinct units of rows, and with each how it may be spelt: as now, or as earlier versions did, which have left such ones."""
+    now = unit_text(rows, keys)
+    spelt = [SPELT + n if SPELT + n in rows.columns else n for n in keys.unit]
+    pairs = dict.fromkeys(
+        [*zip(now, now, strict=True), *zip(now, _arrays([old_json_text(rows.get_column(n)) for n in spelt]), strict=True)]
+    )
+    return [key for key, _ in pairs], [text for _, text in pairs]
+
+
+def _arrays(columns: list[list[str]]) -> pl.Series:
+    return pl.Series(UNIT, ["[" + ",".join(part) + "]" for part in zip(*columns, strict=True)], dtype=pl.String)
 
 
 def version_number(version: pl.Series) -> pl.Series:

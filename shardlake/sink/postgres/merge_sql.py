@@ -151,9 +151,6 @@ class MergeSql:
         )
 
     # --- units: rows that come and go together (a deleted row, an exploded parent's elements) ------------------------
-    def _unit(self, prefix: str) -> str:
-        return ", ".join(f"{prefix}{ansi(k)}" for k in self.view.unit_key)
-
     def _number(self, name: str, value: str) -> str:
         kind = self._type(name).name
         if kind == "date":
@@ -218,7 +215,7 @@ class MergeSql:
         same = self._tombstone()
         return (
             "WITH news AS (INSERT INTO shardlake.tombstones AS d (view, sink, unit_key, version, shard)"
-            f" SELECT {postgres_text(self.view.name)}, {postgres_text(WAREHOUSE)}, jsonb_build_array({self._unit('u.')}), u._seq, {postgres_text(self.shard)} FROM units u WHERE u._op"
+            f" SELECT {postgres_text(self.view.name)}, {postgres_text(WAREHOUSE)}, {self._unit_key()}, u._seq, {postgres_text(self.shard)} FROM units u WHERE u._op"
             " ON CONFLICT (view, sink, unit_key) DO UPDATE SET version = excluded.version, shard = excluded.shard"
             " WHERE (d.version, d.shard) IS DISTINCT FROM (excluded.version, excluded.shard) RETURNING 1)\n"
             "SELECT count(*), (SELECT count(*) FROM news),"
@@ -232,5 +229,22 @@ class MergeSql:
 
     def _tombstone(self) -> str:
         """Whether `d` is of the unit `u`."""
-        unit = f"jsonb_build_array({self._unit('u.')})"
-        return f"d.view = {postgres_text(self.view.name)} AND d.sink = {postgres_text(WAREHOUSE)} AND d.unit_key = {unit}"
+        older = f"jsonb_build_array({', '.join('u.' + ansi(k) for k in self.view.unit_key)})"  # as earlier versions wrote it
+        same = f"= {self._unit_key()}" if self._unit_key() == older else f"= ANY (ARRAY[{self._unit_key()}, {older}])"
+        return f"d.view = {postgres_text(self.view.name)} AND d.sink = {postgres_text(WAREHOUSE)} AND d.unit_key {same}"
+
+    def _unit_key(self) -> str:
+        """The key of `u` in jsonb: equal values are equal there, whatever the session's settings."""
+        return f"jsonb_build_array({', '.join(_in_jsonb(self._type(k).name, 'u.' + ansi(k)) for k in self.view.unit_key)})"
+
+
+def _in_jsonb(type_: str, value: str) -> str:
+    """A value as a part of a unit's key, in one form. An interval is compared as Postgres does it: months of 30 days, days of 24 hours."""
+    if type_ == "timestamptz":
+        return f"(to_jsonb({value} AT TIME ZONE 'UTC') #>> '{{}}') || '+00:00'"
+    if type_ == "bytea":
+        return f"chr(92) || 'x' || encode({value}, 'hex')"
+    if type_ == "interval":
+        days = f"(extract(year FROM {value}) * 12 + extract(month FROM {value})) * 30 + extract(day FROM {value})"
+        return f"({days}) * 86400 + extract(hour FROM {value}) * 3600 + extract(minute FROM {value}) * 60 + extract(second FROM {value})"
+    return value
