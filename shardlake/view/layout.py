@@ -82,6 +82,15 @@ def folded(name: str) -> str:
     return re.sub(r"[^a-z0-9_]", "_", name.lower())
 
 
+def in_iceberg(name: str) -> str:
+    """A folded name as Iceberg's files have it: there none begins with a digit.
+
+    >>> in_iceberg("2fa"), in_iceberg("order_total")
+    ('_2fa', 'order_total')
+    """
+    return f"_{name}" if name[:1].isdigit() else name
+
+
 def _lake_name(value: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", value):
         raise ValueError(f"{value[:40]!r} is not a lake table or database; use a-z, 0-9 and _, from a letter, 63 characters at most")
@@ -174,7 +183,12 @@ def check_layouts(lake: LakeTarget, types: dict[str, Type], write: str) -> None:
     for name in types:
         if (other := fold.setdefault(folded(name), name)) != name:
             raise ValueError(f"columns: {other!r} and {name!r} are both {folded(name)!r} to Athena; rename one")
+    if taken := [name for name in types if folded(name) in SYSTEM]:
+        raise ValueError(f"columns: {taken[0]!r} is {folded(taken[0])!r} to Athena, which is a column of the lake's own; rename it")
     for layout in lake.layouts:
+        if layout.format == "iceberg" and (twins := [n for n in fold if n[0].isdigit() and in_iceberg(n) in fold]):
+            first, second = in_iceberg(twins[0]), twins[0]
+            raise ValueError(f"columns: {fold[first]!r} and {fold[second]!r} are both {first!r} in Iceberg's files; rename one")
         for transform in layout.partition_by:
             transform.check({**types, "_shard": Type("text")})
             if transform.unit != "identity" and transform.name in (*fold, *SYSTEM):

@@ -15,6 +15,7 @@ from pyiceberg import expressions
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, NoSuchTableError, RESTError, ValidationException
 from pyiceberg.expressions import And, BooleanExpression, Or
+from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.transforms import BucketTransform, DayTransform, HourTransform, IdentityTransform, MonthTransform, Transform, YearTransform
 from sqlalchemy.engine import URL
@@ -224,6 +225,11 @@ def _conditions(keys: pl.DataFrame, names: tuple[str, ...]) -> Iterator[BooleanE
 
 def _any(parts: list[BooleanExpression]) -> BooleanExpression:
     return parts[0] if len(parts) == 1 else Or(parts[0], parts[1], *parts[2:])
+
+
+def schema(lake: Lake, warehouse: PostgresWarehouse, database: str, name: str) -> Schema:
+    """The table's columns, with their numbers."""
+    return catalog(lake, warehouse).load_table((database, name)).schema()
 
 
 def files(lake: Lake, warehouse: PostgresWarehouse, database: str, name: str) -> list[tuple[str, int, int]]:

@@ -18,6 +18,7 @@ from pyiceberg.io.pyarrow import (
     schema_to_pyarrow,
 )
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.schema import sanitize_column_names
 from pyiceberg.table import FileScanTask, Table
 
 from shardlake.sink.lake.account import require_same
@@ -73,27 +74,34 @@ def _rewritten(table: Table, tasks: list[FileScanTask], key: list[str], size: in
     """The rows of files in files of the layout's size; what fits into memory at a time is sorted by key."""
     place = tasks[0].file.file_path.rpartition("/")[0]
     pieces = _pieces(table, tasks, key)
-    schema = schema_to_pyarrow(table.schema())
+    schema, in_files = schema_to_pyarrow(table.schema()), sanitize_column_names(table.schema())
+    spelt = schema_to_pyarrow(in_files)
     piece = next(pieces, None)
     while piece is not None:
         output = table.io.new_output(f"{place}/{uuid4()}.parquet")
         with output.create(overwrite=True) as out:
-            with pq.ParquetWriter(out, schema, compression="zstd", compression_level=LEVEL, store_decimal_as_integer=True) as writer:
+            with pq.ParquetWriter(out, spelt, compression="zstd", compression_level=LEVEL, store_decimal_as_integer=True) as writer:
                 while piece is not None:
-                    writer.write_table(piece.cast(schema), row_group_size=GROUP)
+                    writer.write_table(_named_as(piece.cast(schema), spelt), row_group_size=GROUP)
                     piece = next(pieces, None)
                     if out.tell() >= size:
                         break
             statistics = data_file_statistics_from_parquet_metadata(
                 writer.writer.metadata,
                 compute_statistics_plan(table.schema(), table.metadata.properties),
-                parquet_path_to_id_mapping(table.schema()),
+                parquet_path_to_id_mapping(in_files),
             )
         yield DataFile.from_args(
             content=DataFileContent.DATA, file_path=output.location, file_format=FileFormat.PARQUET, partition=tasks[0].file.partition,
             file_size_in_bytes=len(output), sort_order_id=None, spec_id=tasks[0].file.spec_id, equality_ids=None, key_metadata=None,
             **statistics.to_serialized_dict(),
         )  # fmt: skip
+
+
+def _named_as(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows with the names of the files at every depth."""
+    columns = zip(rows.columns, schema, strict=True)
+    return pa.table([pa.chunked_array([chunk.view(f.type) for chunk in c.chunks], f.type) for c, f in columns], schema=schema)
 
 
 def _pieces(table: Table, tasks: list[FileScanTask], key: list[str]) -> Iterator[pa.Table]:

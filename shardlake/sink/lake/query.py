@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
@@ -122,6 +123,10 @@ def _attach(
 ) -> dict[str, int]:
     """Make the tables that a query names, as views on their files; returns the files' sizes. A file is opened when it is read."""
     sizes: dict[str, int] = {}
+
+    def numbered(table: LakeTable) -> Callable[[str], str | None]:
+        return lambda paths: _numbered(warehouse, lake, table, paths)
+
     with warehouse.connection() as session:
         known = {(d, n): (from_json(d, n, definition), v, layout) for d, n, v, layout, definition in ledger.tables(session)}
         chosen = {place for place in known if _is_named(place, wanted)}
@@ -142,7 +147,9 @@ def _attach(
     for place in sorted(chosen, key=lambda c: known[c][0].format == "view"):
         table_ = known[place][0]
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ansi(table_.database)}")
-        connection.execute(f"CREATE VIEW {ansi(table_.database)}.{ansi(table_.name)} AS {_select(table_, files.get(place, []))}")
+        connection.execute(
+            f"CREATE VIEW {ansi(table_.database)}.{ansi(table_.name)} AS {_select(table_, files.get(place, []), numbered(table_))}"
+        )
     if databases := dict.fromkeys(database for database, _ in sorted(chosen, key=lambda c: c[0] == "raw")):
         connection.execute(f"SET search_path = {ansi_text(','.join(databases))}")
     return sizes
@@ -178,7 +185,16 @@ def _is_named(place: tuple[str, str], wanted: set[tuple[str, ...]]) -> bool:
     return place in wanted or (place[0] != "raw" and place[1:] in wanted)
 
 
-def _select(table: LakeTable, groups: list[tuple[list[str], list[str], list[int]]]) -> str:
+def _numbered(warehouse: Warehouse, lake: Lake, table: LakeTable, paths: str) -> str | None:
+    """What to select from in place of an Iceberg table's files, where a name is spelt otherwise there."""
+    if table.format != "iceberg":
+        return None
+    from shardlake.sink.lake import iceberg, iceberg_read
+
+    return iceberg_read.by_number(iceberg.schema(lake, warehouse.spec, table.database, table.name), paths)
+
+
+def _select(table: LakeTable, groups: list[tuple[list[str], list[str], list[int]]], numbered: Callable[[str], str | None]) -> str:
     if table.format == "view":
         return table.sql
     every = (*table.columns, *table.partitions)
@@ -192,5 +208,5 @@ def _select(table: LakeTable, groups: list[tuple[list[str], list[str], list[int]
         names = ", ".join(ansi(n) if n in there else f"CAST(NULL AS {duck(t)}) AS {ansi(n)}" for n, t in every)
         paths = ", ".join(ansi_text(f"{_SCHEME}://{key}") for key in keys)
         union = "" if columns else ", union_by_name = true"
-        parts.append(f"SELECT {names} FROM read_parquet([{paths}], {hive}{union})")
+        parts.append(f"SELECT {names} FROM {numbered(f'[{paths}]') or f'read_parquet([{paths}], {hive}{union})'}")
     return " UNION ALL ".join(parts)
