@@ -45,7 +45,12 @@ def run_table(report: dict[str, Any]) -> Table:
     """A run, shard by shard."""
     rows = []
     for shard in report["shards"]:
-        mark = {"merged": Text("merged", "green"), "nothing": Text("no news", "dim"), "failed": Text("failed", "red")}[shard["state"]]
+        mark = {
+            "merged": Text("merged", "green"),
+            "nothing": Text("no news", "dim"),
+            "rejected": Text("rejected", "red"),
+            "failed": Text("failed", "red"),
+        }[shard["state"]]
         rows.append([shard["shard"], mark, *(shard[c] for c in COUNTS[:-1]), f"{sum(shard['seconds'].values()):.2f}"])
     total = report["totals"]
     rows.append([Text("all", "bold"), "", *(total[c] for c in COUNTS[:-1]), f"{report['seconds']:.2f}"])

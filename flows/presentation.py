@@ -25,12 +25,12 @@ def publish_report(report: RunReport) -> None:
                 "shard": shard.shard, "state": shard.state, "read": shard.read, "merged": shard.merged,
                 "unchanged": shard.unchanged, "superseded": shard.superseded, "rejected": shard.rejected,
                 "seconds": round(sum(shard.seconds.values()), 2), "from": shard.lower or "", "to": shard.upper or "",
-                "error": shard.error or "; ".join(shard.notes),
+                "error": shard.error or shard.rejection or "; ".join(shard.notes),
             }
         )  # fmt: skip
     total = report.totals()
     next_step = f"Look at the rejects with `shardlake rejects {report.view}`." if total.rejected else ""
-    if not report.ok:
+    if not report.came_to_its_end:
         next_step += " Mend what stands under error; the next run goes on from where each shard is."
     with unharmed(f"{_key(report.view)}-run"):
         create_table_artifact(rows, key=f"{_key(report.view)}-run", description=f"**{report.headline()}** {next_step}")

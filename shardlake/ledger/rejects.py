@@ -28,6 +28,16 @@ def any_open(connection: Connection, view: str, partition: str, before: int) -> 
     return row is not None
 
 
+def commonest(connection: Connection, view: str, *, shard: str | None = None, layout: str | None = None) -> tuple[str, str] | None:
+    """The column and the reason that most rejected rows have which were not read again: of a shard, or those of a layout's own."""
+    row = connection.execute(
+        "SELECT column_name, reason FROM shardlake.rejects WHERE view = %s AND read_again_at IS NULL AND (%s::text IS NULL OR shard = %s)"
+        " AND CASE WHEN %s::text IS NULL THEN stage <> 'lake' ELSE stage = 'lake' AND layout = %s END"
+        " GROUP BY 1, 2 ORDER BY count(*) DESC, 1, 2 LIMIT 1", (view, shard, shard, layout, layout)
+    ).fetchone()  # fmt: skip
+    return (row[0], row[1]) if row else None
+
+
 def key_names(view: View) -> tuple[str, ...]:
     """The columns by which a row is told: those that hold its source's key, and those of its own."""
     own = [t for k in view.source.primary_key if (t := view.target_of(k)) is not None]

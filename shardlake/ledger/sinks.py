@@ -184,6 +184,20 @@ def first_missing(connection: Connection, view: str, sink: str, feed: str, *, re
     return dict(rows.fetchall())
 
 
+def all_rejected(connection: Connection, view: str, sink: str, feed: str, partitions: list[str]) -> list[str]:
+    """The partitions of which the sink has rejected every row that last came: all windows with rows of the run that read it."""
+    rows = connection.execute(
+        "SELECT p FROM unnest(%(partitions)s::text[]) p CROSS JOIN LATERAL ("
+        " SELECT w.run_id, s.merged + s.unchanged + s.superseded + s.removed AS others FROM shardlake.windows w JOIN shardlake.sink_windows s USING (window_id) WHERE w.feed = %(feed)s AND w.partition = p"
+        " AND w.raw_rows > 0 AND s.view = %(view)s AND s.sink = %(sink)s AND s.applied_at IS NOT NULL ORDER BY w.window_id DESC LIMIT 1) last"
+        " CROSS JOIN LATERAL (SELECT sum(s.rejected + s.shape_rejected) AS rejected, sum(s.merged + s.unchanged + s.superseded + s.removed) AS others"
+        " FROM shardlake.windows w JOIN shardlake.sink_windows s USING (window_id) WHERE w.run_id = last.run_id AND w.feed = %(feed)s AND w.partition = p"
+        " AND s.view = %(view)s AND s.sink = %(sink)s AND s.applied_at IS NOT NULL AND last.others = 0) c WHERE c.rejected > 0 AND c.others = 0",
+        {"view": view, "sink": sink, "feed": feed, "partitions": partitions},
+    ).fetchall()  # fmt: skip
+    return [row[0] for row in rows]
+
+
 def held(connection: Connection, view: str, sink: str, feed: str, partitions: list[str]) -> list[Pending]:
     """The windows of partitions that the sink holds, oldest first, for a replay."""
     with connection.cursor(row_factory=class_row(Pending)) as cursor:

@@ -8,7 +8,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
-from shardlake.ledger.sinks import first_missing
+from shardlake.ledger.sinks import all_rejected, first_missing
 
 Connection = psycopg.Connection[Any]
 _OPEN = "read_again_at IS NULL"
@@ -42,6 +42,8 @@ class ShardStatus:
             return f"staler than {self.freshness}"
         if self.last_state == "failed":
             return "failed"
+        if self.last_state == "rejected":
+            return "every row rejected"
         return "not whole yet" if self.lag is None else None
 
     def as_json(self) -> dict[str, Any]:
@@ -94,6 +96,7 @@ def status(
         connection.execute(f"SELECT shard, count(*) FROM shardlake.rejects WHERE view = %s AND {_OPEN} GROUP BY shard", (view,)).fetchall()
     )
     whole = _failed_as_a_whole(connection, view)
+    refused = {partition: sink for sink in reversed(sinks) for partition in all_rejected(connection, view, sink, feed, partitions)}
     behind = {sink: first_missing(connection, view, sink, feed, replaces=replaces) for sink in sinks}
     lines = []
     for partition in partitions:
@@ -106,6 +109,11 @@ def status(
         ended, state, error, run = ends.get(partition, (None, None, None, None))
         if whole and run == whole[0] and complete:
             state, error = "failed", whole[1]
+        elif state != "failed" and partition in refused and rejects.get(partition):
+            state, error = (
+                "rejected",
+                f"every row that last came was rejected by {refused[partition]}; `shardlake rejects {view}` lists them",
+            )
         if state == "failed":
             held_by = error
         lag = max(now - complete, timedelta()) if complete else None
@@ -118,7 +126,7 @@ def status(
 def _failed_as_a_whole(connection: Connection, view: str) -> tuple[UUID, str] | None:
     """The view's last run and what it failed of, where that was none of its partitions: the switch of a replace, a table of the lake."""
     row = connection.execute(
-        "SELECT r.run_id, r.message, r.state, EXISTS (SELECT FROM shardlake.run_shards s WHERE s.run_id = r.run_id AND s.state = 'failed')"
+        "SELECT r.run_id, r.message, r.state, EXISTS (SELECT FROM shardlake.run_shards s WHERE s.run_id = r.run_id AND s.state IN ('failed', 'rejected'))"
         " FROM shardlake.runs r WHERE r.view = %s AND r.ended_at IS NOT NULL ORDER BY r.ended_at DESC LIMIT 1", (view,)
     ).fetchone()  # fmt: skip
     return (row[0], str(row[1])) if row and row[2] == "failed" and not row[3] else None

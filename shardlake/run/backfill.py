@@ -33,6 +33,7 @@ from shardlake.run.contract import drift
 from shardlake.run.job import Job, open_job
 from shardlake.run.loop import run_slices
 from shardlake.run.readers import prepare, stop
+from shardlake.run.rejected import explain
 from shardlake.run.report import BackfillReport, LayoutReport, ShardReport
 from shardlake.run.threads import Threads, persistent
 from shardlake.sink.door import Committed
@@ -237,9 +238,10 @@ class Backfill:
                 shard.windows = count
             left, total = backfills.slices(connection, self.id)
             self.report.done = total - len(left)
-            if left and self.report.ok:
+            explain(connection, self.report)
+            if left and self.report.came_to_its_end:
                 self.report.error = f"{len(left)} slices are left; the same command again goes on"
-            backfills.close(connection, self.id, ok=self.report.ok, message=self.report.headline())
+            backfills.close(connection, self.id, ok=self.report.came_to_its_end, message=self.report.headline())
 
 
 def backfill(

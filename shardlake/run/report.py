@@ -30,12 +30,20 @@ class ShardReport:
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     notes: tuple[str, ...] = ()
     error: str | None = None
+    rejection: str | None = None
 
     @property
-    def state(self) -> Literal["merged", "nothing", "failed"]:
-        """The shard's verdict."""
+    def all_rejected(self) -> bool:
+        """Whether rows were read, and every one of them was rejected; `rejection` says why then."""
+        return self.rejected > 0 and not (self.merged or self.unchanged or self.superseded or self.removed)
+
+    @property
+    def state(self) -> Literal["merged", "nothing", "rejected", "failed"]:
+        """The shard's verdict. Where every row was `rejected`, its position has moved, and its rows are in raw and in the rejects."""
         if self.error is not None:
             return "failed"
+        if self.all_rejected:
+            return "rejected"
         return "merged" if self.windows else "nothing"
 
     def planned(self, extent: Extent, notes: tuple[str, ...], seconds: float) -> None:
@@ -65,8 +73,9 @@ class ShardReport:
     def of_json(cls, found: dict[str, Any]) -> Self:
         """A report as `as_json` gave it."""
         window = found["window"]
-        plain = {k: v for k, v in found.items() if k not in ("state", "window", "notes")}
-        return cls(**plain, lower=window["from"], upper=window["to"], notes=tuple(found["notes"]))
+        plain = {k: v for k, v in found.items() if k not in ("state", "window", "notes", "error")}
+        why = {"rejection" if found["state"] == "rejected" else "error": found["error"]}
+        return cls(**plain, **why, lower=window["from"], upper=window["to"], notes=tuple(found["notes"]))
 
     def as_json(self) -> dict[str, Any]:
         """The report as a program reads it."""
@@ -74,7 +83,7 @@ class ShardReport:
             "shard": self.shard, "state": self.state, "windows": self.windows, "window": {"from": self.lower, "to": self.upper},
             "read": self.read, "merged": self.merged, "unchanged": self.unchanged, "superseded": self.superseded,
             "rejected": self.rejected, "removed": self.removed, "bytes": self.bytes,
-            "seconds": {k: round(v, 3) for k, v in self.seconds.items()}, "notes": list(self.notes), "error": self.error,
+            "seconds": {k: round(v, 3) for k, v in self.seconds.items()}, "notes": list(self.notes), "error": self.error or self.rejection,
         }  # fmt: skip
 
 
@@ -87,10 +96,17 @@ class LayoutReport:
     rows: int = 0
     skipped: int = 0
     rejected: int = 0
+    removed: int = 0
     files: int = 0
     bytes: int = 0
     seconds: float = 0.0
     error: str | None = None
+    rejection: str | None = None
+
+    @property
+    def all_rejected(self) -> bool:
+        """Whether rows came, and every one of them was rejected; `rejection` says why then."""
+        return self.rejected > 0 and not (self.rows or self.skipped or self.removed)
 
     def wrote(self, written: Committed) -> None:
         """A commit was published."""
@@ -99,6 +115,7 @@ class LayoutReport:
         self.rows += total.merged
         self.skipped += total.unchanged + total.superseded
         self.rejected += total.rejected
+        self.removed += total.removed
         self.files += written.files
         self.bytes += written.bytes
         self.seconds += written.seconds
@@ -111,7 +128,7 @@ class LayoutReport:
         """The report as a program reads it."""
         return {
             "table": self.table, "windows": self.windows, "rows": self.rows, "skipped": self.skipped, "rejected": self.rejected,
-            "files": self.files, "bytes": self.bytes, "seconds": round(self.seconds, 3), "error": self.error,
+            "files": self.files, "bytes": self.bytes, "seconds": round(self.seconds, 3), "error": self.error or self.rejection,
         }  # fmt: skip
 
 
@@ -129,9 +146,13 @@ class RunReport:
 
     @property
     def ok(self) -> bool:
-        """Whether all went well, on every shard."""
-        shards = all(s.error is None for s in self.shards.values())
-        return self.error is None and shards and all(part.error is None for part in self.lake.values())
+        """Whether all went well, on every shard: nothing failed, and of no shard or lake table every row was rejected."""
+        return self.came_to_its_end and not any(part.all_rejected for part in (*self.shards.values(), *self.lake.values()))
+
+    @property
+    def came_to_its_end(self) -> bool:
+        """Whether nothing failed; rows may have been rejected."""
+        return self.error is None and all(part.error is None for part in (*self.shards.values(), *self.lake.values()))
 
     def headline(self) -> str:
         """The run in a line: `9/10 shards merged; shop_03: …`."""
@@ -139,10 +160,12 @@ class RunReport:
             return "left out: a run that began after this one was due has read what it would have"
         if self.error:
             return self.error
-        bad = [s for s in self.shards.values() if s.error]
-        line = f"{len(self.shards) - len(bad)}/{len(self.shards)} shards merged"
-        lake = [f"lake table {part.table}: {part.error}" for part in self.lake.values() if part.error]
-        return "; ".join([line, *(f"{s.shard}: {str(s.error).removeprefix(s.shard).lstrip(':, ')}" for s in bad), *lake])
+        bad = {s.shard: s.error or s.rejection for s in self.shards.values() if s.error or s.all_rejected}
+        lines = [f"{len(self.shards) - len(bad)}/{len(self.shards)} shards merged"]
+        lines += [f"{shard}: {(why or 'every row was rejected').removeprefix(shard).lstrip(':, ')}" for shard, why in bad.items()]
+        told = any(s.all_rejected for s in self.shards.values())  # a lake table need not say it once more
+        lake = {part.table: part.error or (None if told else part.rejection) for part in self.lake.values()}
+        return "; ".join([*lines, *(f"lake table {table}: {why}" for table, why in lake.items() if why)])
 
     def totals(self) -> ShardReport:
         """All shards together."""
@@ -183,7 +206,7 @@ class BackfillReport(RunReport):
         first, _, rest = line.partition("; ")
         went_on = f" ({self.before} of them by earlier runs)" if self.before else ""
         line = f"{self.done}/{self.slices} slices merged{went_on}" if self.slices else first
-        return "; ".join([line, *([rest] if rest else []), *([] if self.ok else ["the same command again goes on"])])
+        return "; ".join([line, *([rest] if rest else []), *([] if self.came_to_its_end else ["the same command again goes on"])])
 
     def as_json(self) -> dict[str, Any]:
         """The report as a program reads it."""

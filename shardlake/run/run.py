@@ -18,6 +18,7 @@ from shardlake.run.contract import drift
 from shardlake.run.deliver import Outcome
 from shardlake.run.job import Job
 from shardlake.run.readers import prepare, stop
+from shardlake.run.rejected import explain
 from shardlake.run.report import LayoutReport, RunReport, ShardReport
 from shardlake.run.steps import Planned
 from shardlake.sink.door import Committed
@@ -70,6 +71,7 @@ class Run:
         self.report.seconds = time.perf_counter() - self._started
         try:
             with self.job.ledger.connection() as connection:
+                explain(connection, self.report)
                 shards = [shard.as_json() for shard in self.report.shards.values()]
                 runs.close_run(connection, self.id, self.report.view, shards, ok=self.report.ok, message=self.report.headline())
         except ShardlakeError as late:
@@ -84,6 +86,11 @@ class Run:
     def free(self) -> list[str]:
         """The shards that are claimed and have not failed."""
         return [name for name, shard in self.report.shards.items() if shard.error is None]
+
+    @property
+    def _arrived(self) -> list[str]:
+        """The shards of which a replace puts the new rows in place of the old ones: where every row was rejected the old ones stay."""
+        return [name for name in self.free if not self.report.shards[name].all_rejected]
 
     def failed(self, shard: str, error: BaseException) -> None:
         """A shard failed; the others go on."""
@@ -135,14 +142,14 @@ class Run:
     def finish(self) -> None:
         """The end of a replace: the switch to the new table."""
         try:
-            deliver.switch(self.job, self.id, self.free)
+            deliver.switch(self.job, self.id, self._arrived)
         except ShardlakeError as error:
             self.report.error = str(error)
 
     def layouts(self) -> list[str]:
         """The lake tables that are to be written now. One that is replaced as a whole waits until every shard is there."""
         self._maintain_raw()
-        whole = len(self.free) == len(self.job.partitions) and self.report.error is None
+        whole = len(self._arrived) == len(self.job.partitions) and self.report.error is None
         chosen = [t.table for t in self.job.view.lake.layouts if whole or not self.job.layout(t.table).replaces]
         self.report.lake = {table: self.report.lake.get(table, LayoutReport(table)) for table in chosen}
         return chosen

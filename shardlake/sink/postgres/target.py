@@ -45,7 +45,7 @@ def plan_ddl(connection: Connection, view: View, columns: tuple[TargetColumn, ..
         indexed: set[tuple[str, ...]] = {view.key}
     else:
         for column in columns:
-            statements += _evolve(name, column, present.get(column.name))
+            statements += _evolve(connection, name, column, present.get(column.name))
         indexed = _indexes(connection, name, unique=False)
         if view.key not in _indexes(connection, name, unique=True):
             unique = index_name(view.warehouse.table_name, (*view.key, "key"))
@@ -86,7 +86,7 @@ def ensure_target(connection: Connection, view: View, columns: tuple[TargetColum
     return statements
 
 
-def _evolve(table: str, wanted: TargetColumn, present: str | None) -> list[str]:
+def _evolve(connection: Connection, table: str, wanted: TargetColumn, present: str | None) -> list[str]:
     if present is None:
         return [f"ALTER TABLE {table} ADD COLUMN {ansi(wanted.name)} {wanted.type}"]
     change = f"ALTER TABLE {table} ALTER COLUMN {ansi(wanted.name)} TYPE {wanted.type} USING {ansi(wanted.name)}::{wanted.type}"
@@ -98,6 +98,10 @@ def _evolve(table: str, wanted: TargetColumn, present: str | None) -> list[str]:
         return []
     if found is not None and wanted.type.holds(found):
         return [change]
+    if (
+        connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is None
+    ):  # no row can lose anything, as after a first run that rejected all
+        return [f"ALTER TABLE {table} ALTER COLUMN {ansi(wanted.name)} TYPE {wanted.type} USING {ansi(wanted.name)}::text::{wanted.type}"]
     raise NarrowingRefused(
         f"{table}.{ansi(wanted.name)} is {present}, and the view says {wanted.type}: a column is widened, and no other type is changed by itself",
         hint=f"{f'Declare {found}' if found else 'Give the view another column'}, or run by hand: {change};",

@@ -488,7 +488,7 @@ def test_a_replay_after_the_view_was_mended_takes_what_was_rejected_from_raw(wor
     w = shop(world, ["shop_00", "shop_01"], columns=AGES, source={"lookback": "0s"})
     order(w, "shop_00", 1, "", 2, age="forty", years=40)
     order(w, "shop_01", 2, "", 2, age=50, years=51)
-    first = w.must_sync()
+    first = w.sync()
     assert (counted(first), counted(first, "shop_01")) == ({"read": 1, "rejected": 1}, {"read": 1, "merged": 1})
     w.on("shop_01", "REPLACE INTO orders (id, updated_at, payload) VALUES (2, utc_timestamp(6), %s)", '{"years": 52}')
     w.view["columns"] = {**AGES, "age": {"type": "integer", "from": "payload.years"}, "town": {"type": "text", "from": "payload.town"}}
