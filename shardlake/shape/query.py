@@ -1,5 +1,6 @@
 """The DuckDB query that makes view rows of a chunk of raw rows: paths to columns, arrays to rows, all as text."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -58,8 +59,8 @@ def can_be_one_pass(view: View) -> bool:
     return bool(documents) and not view.explode and all(j.texts or j.documents for j in documents)
 
 
-MISLEADING = ('"[', '"{', '"\\u00')
-"""A document with one of these may hold a string that reads like an array or object once it has lost its quotes."""
+MISLEADING = r'"[\[{]|"\\u00'
+"""A document with a match may hold a string that reads like an array or object once it has lost its quotes."""
 
 
 def extraction(json: JsonColumn, *, one_pass: bool) -> str:
@@ -69,22 +70,23 @@ def extraction(json: JsonColumn, *, one_pass: bool) -> str:
     """
     document = f"CAST({ansi(json.name)} AS VARCHAR)"
     if one_pass:
-        return f"json_extract_string({document}, {_pointers((*json.texts, *json.documents))}) AS {ansi(TEXTS + json.name)}"
+        return f"json_extract_string({document}, {pointers((*json.texts, *json.documents))}) AS {ansi(TEXTS + json.name)}"
     items = []
     if json.texts:
-        items.append(f"try(json_extract_string({document}, {_pointers(json.texts)})) AS {ansi(TEXTS + json.name)}")
+        items.append(f"try(json_extract_string({document}, {pointers(json.texts)})) AS {ansi(TEXTS + json.name)}")
     documents = json.documents or (() if json.texts else ((),))
     if documents:
-        items.append(f"try(json_extract({document}, {_pointers(documents)})) AS {ansi(DOCUMENTS + json.name)}")
+        items.append(f"try(json_extract({document}, {pointers(documents)})) AS {ansi(DOCUMENTS + json.name)}")
     return ", ".join(items)
 
 
-def _pointers(paths: tuple[tuple[str | int, ...], ...]) -> str:
+def pointers(paths: Sequence[tuple[str | int, ...]]) -> str:
+    """Paths as a list in SQL."""
     return "[" + ", ".join(ansi_text(pointer(p)) for p in paths) + "]"
 
 
 def expression(view: View, column: Column, raw: dict[str, pa.DataType], kinds: dict[str, str], *, one_pass: bool) -> str:
-    """A view column's value as text. Elements give back numbers that `poison.MARK` has carried past DuckDB's doubles."""
+    """A view column's value as text. Elements give back numbers that MARK has carried past DuckDB's doubles."""
     path = column.path
     if path.column == "$index":
         return "CAST(_shardlake_index AS VARCHAR)"
@@ -123,10 +125,10 @@ def source_text(column: Column | None, source: str, arrow: pa.DataType, kind: st
 
 def _element(column: Column, path: Path) -> str:
     if is_json(column):
-        found = f"json_extract(_shardlake_element, {ansi_text(pointer(path.steps))})" if path.steps else "_shardlake_element"
+        found = f"json_extract({ELEMENT}, {ansi_text(pointer(path.steps))})" if path.steps else ELEMENT
         return _unmarked(f"nullif(CAST({found} AS VARCHAR), 'null')")
     # a number that stands alone has no quotes any more
-    return f"replace({_unmarked(f'json_extract_string(_shardlake_element, {ansi_text(pointer(path.steps))})')}, '{MARK}', '')"
+    return f"replace({_unmarked(f'json_extract_string({ELEMENT}, {ansi_text(pointer(path.steps))})')}, '{MARK}', '')"
 
 
 def _unmarked(text: str) -> str:
@@ -137,12 +139,19 @@ ROW = "_shardlake_row"
 """A raw row's place in its chunk."""
 ELEMENTS = "_shardlake_elements"
 """How many elements an exploded raw row has, counted in its document; 0 for what is gone."""
+ELEMENT = "_shardlake_element"
+"""The element that an exploded view row is made of, as JSON."""
+
+
+def element_paths(view: View) -> tuple[tuple[str | int, ...], ...]:
+    """The paths that a view takes of the elements of an array."""
+    return tuple(dict.fromkeys(c.path.steps for c in view.columns.values() if c.path.column == "$element" and c.path.steps))
 
 
 def shape_query(
     view: View, raw: dict[str, pa.DataType], kinds: dict[str, str], envelope: Envelope, *, extracted: str, one_pass: bool
 ) -> str:
-    """View rows of `extracted` (raw columns, TEXTS and DOCUMENTS): the columns, `_cursor`, `_op`, ROW, ELEMENTS of exploded ones.
+    """View rows of `extracted` (raw columns, TEXTS and DOCUMENTS): the columns, `_cursor`, `_op`, ROW, ELEMENTS and ELEMENT of exploded ones.
 
     `_op` is 'd' for a unit that has no rows any more: deleted at its source, or exploded from an empty array. Such a
     row holds the unit's key and version, and NULLs. It is 'm' where a document is malformed, or has something else where
@@ -162,7 +171,7 @@ def shape_query(
         # an empty list still gives one row here, so that the parent is known to have no elements
         empty, found = "len(_shardlake_items) = 0", "_shardlake_items"
         source = (
-            f"(SELECT *, unnest(CASE WHEN {empty} THEN [NULL] ELSE {found} END) AS _shardlake_element,"
+            f"(SELECT *, unnest(CASE WHEN {empty} THEN [NULL] ELSE {found} END) AS {ELEMENT},"
             f" unnest(CASE WHEN {empty} THEN [NULL] ELSE range(len({found})) END) AS _shardlake_index"
             f" FROM (SELECT *, {items} AS {found}, {count} FROM {extracted}))"
         )
@@ -173,7 +182,7 @@ def shape_query(
         f"{e} AS {ansi(n)}" if n in kept or gone == "false" else f"CASE WHEN {gone} THEN NULL ELSE {e} END AS {ansi(n)}"
         for n, e in columns.items()
     ]
-    return f"SELECT {', '.join([*selected, *version, op, ROW, *([ELEMENTS] if view.explode else [])])} FROM {source}"
+    return f"SELECT {', '.join([*selected, *version, op, ROW, *([ELEMENTS, f'CAST({ELEMENT} AS VARCHAR) AS {ELEMENT}'] if view.explode else [])])} FROM {source}"
 
 
 def _malformed(view: View) -> str:

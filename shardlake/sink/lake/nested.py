@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shardlake.quoting import ansi_text
-from shardlake.shape.chunk import duck
-from shardlake.shape.json_limits import SUSPICIOUS, Members, Number, any_rounds, may_round, parse_exact
+from shardlake.shape.duck import duck
+from shardlake.shape.json_limits import SUSPICIOUS, Members, any_rounds, parse_exact
+from shardlake.shape.numbers import Number, may_round
 from shardlake.shape.uncertain import certain
 from shardlake.shape.values import Unread, has_offset, in_zone, values
 from shardlake.sink.lake.columns import part_type

@@ -12,7 +12,7 @@ import psycopg
 import pyarrow as pa
 
 from shardlake.rows.judge import as_printed
-from shardlake.shape.chunk import duck
+from shardlake.shape.duck import duck
 from shardlake.shape.json_limits import FINE, MALFORMED, Members, any_rounds, dumps, parse_exact
 from shardlake.sink.lake.columns import arrow_type, part_type, tried
 from shardlake.view.jsonpath import Path

@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from shardlake.quoting import ansi
 from shardlake.rows.judge import printed
 from shardlake.rows.spool import Split
-from shardlake.shape.chunk import Shaped, duck
+from shardlake.shape.chunk import Shaped
+from shardlake.shape.duck import duck
 from shardlake.shape.query import ROW
 from shardlake.shape.values import Unread, in_zone, values
 from shardlake.sink.lake.columns import NAIVE, arrow_type, has_offset, lake_type, odd, tried, typed

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from shardlake.errors import ContractError
 from shardlake.shape import chunk as module
+from shardlake.shape import documents as documents_module
 from shardlake.shape.chunk import Reject, Shaped
 from shardlake.source.sql.read import envelope_of
 from shardlake.view.view import View
@@ -153,7 +154,7 @@ def test_array_places_and_nested_paths_are_found_at_any_depth() -> None:
     assert one('"alone"', "payload.x") is None
 
 
-@pytest.mark.parametrize("number", ["1", "-1", "123456789012345678901234567890", "-99999999999999999999999999999999999999", "18446744073709551615", "12345678901234567890.123456789", "0.1234567890123456789012345", "1.000000000000000000001", "9007199254740993", "1234567.12345678", "1e400"])  # fmt: skip
+@pytest.mark.parametrize("number", ["1", "-1", "123456789012345678901234567890", "-99999999999999999999999999999999999999", "18446744073709551615", "12345678901234567890.123456789", "0.1234567890123456789012345", "1.000000000000000000001", "9007199254740993", "1234567.12345678"])  # fmt: skip
 def test_long_numbers_arrive_digit_by_digit(number: str) -> None:
     document = f'{{"x": {number}, "l": [{number}, {{"y": {number}}}]}}'
     assert one(document, "payload.x", "numeric") == number
@@ -171,13 +172,95 @@ def test_short_numbers_keep_their_value(number: str, same: float) -> None:
     assert float(str(one(f'{{"x": {number}}}', "payload.x", "numeric"))) == same
 
 
-def test_of_two_members_with_one_key_the_first_counts_and_a_document_keeps_both() -> None:
-    for tail in ("", ', "long": 0.12345678901234567890'):
-        document = f'{{"x": 1, "x": 2, "o": {{"y": 1, "y": 2}}{tail}}}'
-        assert one(document, "payload.x") == "1"
-        assert one(document, "payload.o.y") == "1"
-        assert one(document, "payload.o", "jsonb") == '{"y":1,"y":2}'
-        assert one(document, "payload", "jsonb") == document
+@pytest.mark.parametrize(("written", "printed"), [
+    ("123.456e-789", "0." + "0" * 786 + "123456"), ("1e-400", "0." + "0" * 399 + "1"), ("3e-324", "0." + "0" * 323 + "3"), ("1e400", "1" + "0" * 400),
+    ("1e2", "100"), ("1.50E1", "15.0"), ("-0", "0"), ("-0.0", "0.0"), ("0.0000001", "0.0000001"), ("1e200000", "1e200000"), ("1e-20000", "1e-20000"),
+])  # fmt: skip
+def test_a_number_with_an_exponent_has_every_digit_as_jsonb_prints_it(written: str, printed: str) -> None:
+    document = f'{{"x": {written}, "l": [{written}, {{"y": {written}}}]}}'
+    assert one(document, "payload.x", "text") == one(document, "payload.x", "numeric") == one(document, "payload.l[1].y") == printed
+    assert one(document, "payload.l", "jsonb") in (f'[{written},{{"y":{written}}}]', f'[{printed},{{"y":{printed}}}]')
+    apart = shaped(
+        exploded(n={"type": "numeric", "from": "$element.n"}, t={"type": "text", "from": "$element"}),
+        [f'{{"items": [{{"n": {written}}}, {written}]}}'],
+    )
+    assert values(apart, "n", "t") == [(printed, f'{{"n":{printed}}}'), (None, printed)]
+
+
+def test_a_number_that_no_numeric_holds_is_left_to_postgres_to_judge_wherever_it_stands() -> None:
+    view = view_of(x={"type": "text", "from": "payload.x"}, j={"type": "jsonb", "from": "payload.j"}, payload="jsonb")
+    documents = [
+        '{"j": [1e200000]}',
+        '{"x": 1}',
+        '{"x": 1e5}',
+        '{"y": 0.' + "1" * 16384 + "}",
+        '{"y": ' + "1" * 131073 + "}",
+        "1e131072",
+        '{"j": [1e131071]}',
+    ]
+    assert sorted(values(shaped(view, documents), "id", "_uncertain")) == [
+        ("1", "1"), ("2", None), ("3", None), ("4", "1"), ("5", "1"), ("6", "1"), ("7", None),
+    ]  # fmt: skip
+
+
+def test_a_document_whose_numbers_are_a_bomb_is_a_reject() -> None:
+    found = shaped(view_of(payload="jsonb"), ["[" + "1e131071," * 999 + "1]", "[1e131071]"])
+    assert [r.reason for r in found.rejects] == ["is larger than 67108864 bytes once its numbers are written out"]
+
+
+TWICE = '{"x": 1, "o": {"y": 1, "y": 2}, "x": 2, "o": {"y": 3, "y": 4, "z": [{"k": 5, "k": 6}]}'
+
+
+@pytest.mark.parametrize("tail", ["", ', "long": 0.12345678901234567890'])
+@pytest.mark.parametrize(
+    "spelt", [TWICE, TWICE.replace('"x": 2', '"\\u0078": 2').replace('"y": 4', '"\\u0079" : 4'), TWICE.replace(":", " : ")]
+)
+def test_of_members_with_one_key_the_last_counts(spelt: str, tail: str) -> None:
+    document = spelt + tail + "}"
+    assert one(document, "payload.x") == "2"
+    assert one(document, "payload.o.y") == "4"
+    assert one(document, "payload.o.z[0].k") == "6"
+    assert one(document, "payload.o", "jsonb") == '{"y":4,"z":[{"k":6}]}'
+    assert one(document, "payload", "jsonb") == document
+
+
+def test_of_members_with_one_key_the_last_counts_in_exploded_arrays() -> None:
+    view = exploded(
+        sku={"type": "text", "from": "$element.sku"},
+        id_={"type": "text", "from": "$element.product.id"},
+        whole={"type": "jsonb", "from": "$element"},
+    )
+    documents = [
+        '{"items": [{"sku": 1, "sku": 2}, {"sku": 3}]}',
+        '{"items": [1], "items": [{"sku": 4}]}',
+        '{"items": [{"sku": 5, "product": {"id": 6, "id": 7}}, {"sku": 8}]}',
+        '{"items": [{"sku": 9, "product": {"sku": 1, "id": 2}}]}',
+    ]
+    assert sorted(values(shaped(view, documents), "id", "place", "sku", "id_")) == [
+        ("1", "0", "2", None), ("1", "1", "3", None), ("2", "0", "4", None), ("3", "0", "5", "7"), ("3", "1", "8", None), ("4", "0", "9", "2"),
+    ]  # fmt: skip
+
+
+def test_a_key_that_stands_in_several_objects_is_not_twice_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(documents_module, "examine", lambda document, *_: seen.append(document))
+    documents = [
+        '{"id": 1, "o": {"id": 2}, "l": [{"id": 3}, {"id": 4}]}',
+        '{"id": 5, "o": {"id": 6, "id": 7}}',
+        '{"note": "a\\n\\"id\\": ", "id": 1}',
+    ]
+    view = view_of(
+        x={"type": "text", "from": "payload.id"}, y={"type": "text", "from": "payload.o.id"}, z={"type": "text", "from": "payload.l[1].id"}
+    )
+    shaped(view, documents)
+    assert seen == [documents[1]]
+
+
+def test_documents_that_are_json_inside_a_json_string_are_counted() -> None:
+    view = view_of(x={"type": "text", "from": "payload.a"})
+    documents = ['"{\\"a\\": 1}"', '"[1]"', '{"a": "{}"}', '"text"', None, '{"a": 1}', '"\\n {\\"a\\": 1}"']
+    assert shaped(view, documents).encoded == {"payload": 2}
+    assert shaped(view_of(payload="jsonb"), documents).encoded == {}
 
 
 def test_escapes_become_the_characters_they_stand_for() -> None:
@@ -345,7 +428,7 @@ def test_a_whole_column_can_be_exploded_and_its_parent_columns_go_along() -> Non
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("number", ["123456789012345678901234567890", "1234567890.123456789", "-0.1234567890123456789012345", "1e400"])
+@pytest.mark.parametrize("number", ["123456789012345678901234567890", "1234567890.123456789", "-0.1234567890123456789012345"])
 def test_long_numbers_arrive_digit_by_digit_from_exploded_arrays(number: str) -> None:
     view = exploded(n={"type": "numeric", "from": "$element.n"}, whole={"type": "jsonb", "from": "$element"}, text={"type": "text", "from": "$element"}, part={"type": "jsonb", "from": "$element.l"},
                     list={"type": "numeric[]", "from": "$element.l"})  # fmt: skip
