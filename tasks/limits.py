@@ -54,7 +54,7 @@ def _taken(name: str, limit: int, holder: UUID, *, strict: bool) -> UUID | None:
         why = "all are taken" if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == 423 else type(error).__name__
         if strict:
             raise SourceUnavailable(
-                f"no slot of the limit {name} was to be had: {why}", hint=f"See who holds them: `prefect gcl inspect {name}`."
+                f"no slot of the limit {name} is free: {why}", hint=f"See who holds them: `prefect gcl inspect {name}`."
             ) from None
-        get_logger("shardlake").warning("No slot of the limit %s was to be had (%s); reading without.", name, why)
+        get_logger("shardlake").warning("No slot of the limit %s is free (%s); reading without one.", name, why)
         return None

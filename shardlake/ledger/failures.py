@@ -43,7 +43,7 @@ def failure(error: Exception, shard: Shard, secrets: Iterable[str]) -> Shardlake
     if state == "25006":
         return AccessRefused(f"{where} is read-only{code}", hint="Name the primary in the connection's url: a replica takes no rows.")
     if state in _LOCKED:
-        return WarehouseBusy(f"{where}: a lock was not to be had{code}", hint="It is tried again; see who holds it in pg_locks.")
+        return WarehouseBusy(f"{where}: a lock was not granted in time{code}", hint="It is tried again; see who holds it in pg_locks.")
     if state in _BY_CODE:
         what, hint = _BY_CODE[state]
         return WarehouseUnavailable(f"{where} {what}{code}", hint=hint)

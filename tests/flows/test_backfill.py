@@ -140,7 +140,7 @@ def test_a_regular_run_goes_on_without_a_slot_when_none_comes_free(
     monkeypatch.setattr("tasks.backfill.backfill_part.retries", 0)
     state = run(prefect_api, w, step="31d")
     assert state.type.value == "FAILED"
-    assert f"no slot of the limit {LIMIT} was to be had" in state.message
+    assert f"no slot of the limit {LIMIT} is free" in state.message
     assert f"See who holds them: `prefect gcl inspect {LIMIT}`" in state.message
 
 

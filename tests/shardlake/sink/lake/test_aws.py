@@ -116,7 +116,7 @@ def test_a_role_that_cannot_be_assumed_is_said_without_its_settings(monkeypatch:
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     lake = Lake.model_validate({"url": "s3://bucket/x", "region": "eu-west-1", **KEYS, "role": {"arn": f"{ROLE}-of-nobody"}})
-    with pytest.raises(LakeUnavailable, match=r"the lake's AWS keys cannot be had \(EndpointConnectionError\)"):
+    with pytest.raises(LakeUnavailable, match=r"the lake's AWS keys cannot be obtained \(EndpointConnectionError\)"):
         keys(lake)
 
 
