@@ -71,11 +71,12 @@ def _run(folder: Path, environment: dict[str, str]) -> tuple[str, list[str]]:
 
 
 def picture(said: str, frames: list[str]) -> str:
-    """The picture as SVG, without an address in it: `said` as it was printed, behind the frame from the middle of the run."""
+    """The picture as SVG, without an address in it: `said` as it was printed, behind what it showed when it was busiest."""
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print("[bold green]$[/] shardlake run orders\n")
-    if frames:
-        console.print(Text.from_ansi(frames[len(frames) // 2].strip("\n")))
+    if frames:  # of those with the most lines under way the last: it has seen the most rows
+        busiest = max(enumerate(frames), key=lambda found: (len(re.findall("reading|merging", found[1])), found[0]))[1]
+        console.print(Text.from_ansi(busiest.strip("\n")))
         console.print("[dim]… and at its end:[/]\n")
     console.print(Text.from_ansi(said.strip("\n")))
     without_fonts = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)

@@ -69,7 +69,8 @@ def keys(lake: Lake) -> tuple[str, str, str | None] | None:
         frozen = own.get_credentials().get_frozen_credentials()
     except Exception as error:  # noqa: BLE001 - botocore's errors share no base, and may hold settings
         raise LakeUnavailable(
-            f"the lake's AWS keys cannot be obtained ({type(error).__name__})", hint="Check the role, who may assume it, and the way to STS."
+            f"the lake's AWS keys cannot be obtained ({type(error).__name__})",
+            hint="Check the role, who may assume it, and the way to STS.",
         ) from None
     return str(frozen.access_key), str(frozen.secret_key), frozen.token
 
