@@ -17,7 +17,7 @@ Kind = Literal[
 """What a source column holds, whatever the server calls it. `instant` is a datetime that knows its zone."""
 
 CURSOR_KINDS: tuple[Kind, ...] = ("int", "decimal", "date", "datetime", "instant")
-KEY_KINDS: tuple[Kind, ...] = ("int", "decimal", "text", "bytes", "date", "datetime", "instant")
+KEY_KINDS: tuple[Kind, ...] = ("int", "decimal", "bool", "text", "bytes", "date", "datetime", "instant", "time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,9 @@ class Dialect(Protocol):
 
     def untimed(self, cursor: str, kind: Kind | None) -> str | None:
         """The condition that a cursor of times is none: it lies before every window and is read as NULL is. None where there is no such."""
+
+    def finite(self, cursor: str, kind: Kind | None) -> str | None:
+        """The condition that a cursor of numbers is one, and not behind all of them. None where there is no such."""
 
     def nulls_first(self) -> str:
         """What ORDER BY needs after a nullable column, so that NULLs come first."""

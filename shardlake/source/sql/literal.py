@@ -9,14 +9,18 @@ import re
 from shardlake.errors import SpecError
 from shardlake.source.sql.dialect import Kind
 
+_CLOCK = r"\d\d:\d\d:\d\d(\.\d{1,6})?"
 _SHAPES: dict[str, str] = {
     "int": r"-?\d{1,20}",
-    "decimal": r"-?\d{1,65}(\.\d{1,38})?",
-    "date": r"\d{4,6}-\d\d-\d\d",
-    "datetime": r"\d{4,6}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,6})?",
-    "instant": r"\d{4,6}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,6})?(\+00(:00)?)?",
+    "decimal": r"-?\d{1,131072}(\.\d{1,16383})?|NaN|-?Infinity",
+    "bool": r"true|false|\d{1,20}",
+    "date": r"\d{4,7}-\d\d-\d\d( BC)?|-?infinity",
+    "datetime": rf"\d{{4,6}}-\d\d-\d\d[ T]{_CLOCK}( BC)?|-?infinity",
+    "instant": rf"\d{{4,6}}-\d\d-\d\d[ T]{_CLOCK}(\+00(:00)?)?( BC)?|-?infinity",
+    "time": r"[-+a-z0-9:. ]{1,120}",
     "bytes": r"(?:[0-9a-f]{2})*",
 }
+"""Of what kind a value looks how, as either kind of server prints it: a position may lie on any value that a key may have."""
 
 
 def checked(kind: Kind, value: str) -> str:

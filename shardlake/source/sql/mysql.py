@@ -92,7 +92,7 @@ class MySQL:
         value = checked(kind, value)
         if kind == "bytes":
             return f"0x{value}" if value else "''"
-        if kind in ("date", "datetime", "instant"):
+        if kind in ("date", "datetime", "instant", "time"):
             return "'" + value.replace("+00:00", "").replace("+00", "") + "'"
         return value
 
@@ -191,6 +191,10 @@ class MySQL:
     def untimed(self, cursor: str, kind: Kind | None) -> str | None:
         """See Dialect: zero dates."""
         return f"{cursor} < '0001-01-01'" if kind in ("date", "datetime", "instant") else None
+
+    def finite(self, cursor: str, kind: Kind | None) -> str | None:
+        """See Dialect. MySQL has no others."""
+        return None
 
     def nulls_first(self) -> str:
         """See Dialect. MySQL does so by itself."""

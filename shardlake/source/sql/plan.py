@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from shardlake.connection.address import Shard
@@ -67,7 +68,8 @@ def _planned(
     window = replace(window, nulls=nulls)
     held_by = _held_by(shard, clock, view) if clock else None
     extent = extent_of(window, mark, held_by)
-    unreachable = {f"a cursor in the future ({', '.join(tables(view).cursors)})": ahead} if ahead else {}
+    odd = "that is no number" if window.kind == "decimal" else "in the future"
+    unreachable = {f"a cursor {odd} ({', '.join(tables(view).cursors)})": ahead} if ahead else {}
     notes += tuple(f"{count}{'+' if count > COUNTED else ''} rows have {why}: no window takes them" for why, count in unreachable.items())
     return Plan(shard.name, extent, relation.kinds(), live or nulls, notes, unreachable)
 
@@ -170,12 +172,12 @@ def settled(
 
 
 def _greatest(view: View, speaker: Dialect, connection: Any, relation: Relation, kind: Kind) -> str | None:
-    cursor = connection.cursor()
-    cursor.execute(
-        f"SELECT MAX({cursor_expression(view, speaker)}) FROM {_within(view, speaker, relation, Window(kind, None, None, 'key'))}"
-    )
+    cursor, name = connection.cursor(), cursor_expression(view, speaker)
+    finite = speaker.finite(name, kind)
+    where = f" WHERE {finite}" if finite else ""
+    cursor.execute(f"SELECT MAX({name}) FROM {_within(view, speaker, relation, Window(kind, None, None, 'key'))}{where}")
     value = cursor.fetchone()[0]
-    return None if value is None else str(value)
+    return format(value, "f") if isinstance(value, Decimal) else None if value is None else str(value)
 
 
 def _within(view: View, speaker: Dialect, relation: Relation, window: Window) -> str:
@@ -192,17 +194,22 @@ def _probe(
     with_nulls = takes_nulls(view, relation, window, speaker)
     nulls = chunk_sql(view, speaker, relation, window, after=None, limit=1, nulls=True) if with_nulls else ""
     items.append(f"(SELECT 1 FROM ({nulls}) AS untimed)" if with_nulls else "0")
-    if clock is not None and window.kind in ("date", "datetime", "instant"):
-        ahead = Window(
-            window.kind, upper_bound(window.kind, Clock(clock.now + FUTURE, clock.now + FUTURE), timedelta(), "UTC"), None, "cursor"
-        )
-        bound = f"{cursor_expression(view, speaker)} > {speaker.literal(window.kind, str(ahead.lower))}"
-        items.append(
-            f"(SELECT COUNT(*) FROM (SELECT 1 FROM {_within(view, speaker, relation, ahead)} WHERE {bound} LIMIT {COUNTED + 1}) AS ahead)"
-        )
-    else:
-        items.append("0")
+    items.append(_counted_ahead(view, speaker, relation, window, clock) if clock is not None else "0")
     cursor = connection.cursor()
     cursor.execute(f"SELECT {', '.join(items)}")
     found = cursor.fetchone()
     return found[0] is not None, bool(found[1]), int(found[2] or 0)
+
+
+def _counted_ahead(view: View, speaker: Dialect, relation: Relation, window: Window, clock: Clock) -> str:
+    """How many rows have a cursor that lies in the future, or is no number, in SQL."""
+    name, kind = cursor_expression(view, speaker) if tables(view).cursors else "", window.kind
+    ahead = Window(kind, None, None, "cursor")
+    if kind in ("date", "datetime", "instant"):
+        ahead = replace(ahead, lower=upper_bound(kind, Clock(clock.now + FUTURE, clock.now + FUTURE), timedelta(), "UTC"))
+        bound = f"{name} > {speaker.literal(kind, str(ahead.lower))}"
+    elif finite := speaker.finite(name, kind):
+        bound = f"NOT {finite}"
+    else:
+        return "0"
+    return f"(SELECT COUNT(*) FROM (SELECT 1 FROM {_within(view, speaker, relation, ahead)} WHERE {bound} LIMIT {COUNTED + 1}) AS ahead)"

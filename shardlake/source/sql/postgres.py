@@ -62,7 +62,9 @@ class Postgres:
                 return "E'" + re.sub("(..)", r"\\x\1", hex_of(value)) + "'"
             return "U&'" + "".join(f"\\+{ord(character):06x}" for character in value) + "'"
         value = checked(kind, value)
-        names = {"bytes": "bytea", "date": "date", "datetime": "timestamp", "instant": "timestamptz"}
+        if kind in ("time", "bool"):  # of no type yet either: time, interval, boolean
+            return f"'{value}'"
+        names = {"bytes": "bytea", "date": "date", "datetime": "timestamp", "instant": "timestamptz", "decimal": "numeric"}
         prefix = "\\x" if kind == "bytes" else ""
         return f"'{prefix}{value}'::{names[kind]}" if kind in names else value
 
@@ -186,6 +188,10 @@ class Postgres:
     def untimed(self, cursor: str, kind: Kind | None) -> str | None:
         """See Dialect: the infinite past."""
         return f"{cursor} = '-infinity'" if kind in ("date", "datetime", "instant") else None
+
+    def finite(self, cursor: str, kind: Kind | None) -> str | None:
+        """See Dialect: NaN and Infinity sort behind every number."""
+        return f"{cursor} < '1e1000'::numeric" if kind == "decimal" else None
 
     def nulls_first(self) -> str:
         """See Dialect."""
