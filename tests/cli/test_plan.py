@@ -119,6 +119,15 @@ def test_a_cursor_without_an_index_is_noted_with_the_statement_that_mends_it(wor
     ]
 
 
+def test_a_declared_key_that_no_unique_index_holds_is_noted(world: WorldMaker) -> None:
+    w = world()
+    table(w)
+    w.on_all("ALTER TABLE orders DROP PRIMARY KEY, ADD KEY (id)")
+    assert plan(w)["shards"][0]["notes"] == [
+        "no unique index of orders holds that id (primary_key) is unique and never NULL: one row of a key stays"
+    ]
+
+
 def test_a_shard_that_differs_is_named_and_the_plan_ends_with_1(world: WorldMaker) -> None:
     w = world(["shop_00", "shop_01", "shop_02"])
     table(w)

@@ -92,6 +92,9 @@ class Dialect(Protocol):
     def indexes(self, connection: Any, table: str) -> dict[str, list[str]]:
         """A table's indexes: name and columns, in order."""
 
+    def unique_keys(self, connection: Any, table: str) -> list[list[str]] | None:
+        """The columns of each index that holds them to be unique and never NULL. None for what cannot say so: a view."""
+
     def clock(self, connection: Any, shard: Shard) -> Clock:
         """The shard's time, bounded by its oldest open transaction and, on a replica, by what was applied."""
 

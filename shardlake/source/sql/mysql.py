@@ -128,6 +128,19 @@ class MySQL:
                 found.setdefault(index, []).append(column)
         return found
 
+    def unique_keys(self, connection: Any, table: str) -> list[list[str]] | None:
+        """See Dialect."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT s.index_name, GROUP_CONCAT(s.column_name ORDER BY s.seq_in_index SEPARATOR '\\0'), MAX(s.nullable = 'YES' OR s.column_name IS NULL)"
+                " FROM information_schema.tables t LEFT JOIN information_schema.statistics s"
+                " ON s.table_schema = t.table_schema AND s.table_name = t.table_name AND s.non_unique = 0"
+                " WHERE t.table_schema = database() AND t.table_name = %s AND t.table_type <> 'VIEW' GROUP BY s.index_name",
+                (table,),
+            )
+            found = cursor.fetchall()
+        return [columns.split("\0") for _, columns, unsure in found if columns and not unsure] if found else None
+
     def clock(self, connection: Any, shard: Shard) -> Clock:
         """See Dialect. InnoDB lists transactions as of up to a tenth of a second before: the safety lag covers that."""
         notes: list[str] = []

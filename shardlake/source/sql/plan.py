@@ -70,6 +70,11 @@ def _planned(
     extent = extent_of(window, mark, held_by)
     odd = "that is no number" if window.kind == "decimal" else "in the future"
     unreachable = {f"a cursor {odd} ({', '.join(tables(view).cursors)})": ahead} if ahead else {}
+    if relation.unique is False:
+        key = ", ".join(tables(view).primary_key)
+        notes += (
+            f"no unique index of {tables(view).table} holds that {key} (primary_key) is unique and never NULL: one row of a key stays",
+        )
     notes += tuple(f"{count}{'+' if count > COUNTED else ''} rows have {why}: no window takes them" for why, count in unreachable.items())
     return Plan(shard.name, extent, relation.kinds(), live or nulls, notes, unreachable)
 

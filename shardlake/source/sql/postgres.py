@@ -142,6 +142,21 @@ class Postgres:
             found.setdefault(index, []).append(column)
         return found
 
+    def unique_keys(self, connection: Any, table: str) -> list[list[str]] | None:
+        """See Dialect. An index on a parent says nothing of what inherits from it, unless those are its partitions."""
+        kind, inherited = connection.execute(
+            "SELECT relkind, relhassubclass FROM pg_class WHERE oid = %s::regclass", (self.quote(table),)
+        ).fetchone()
+        if kind not in ("r", "p") or (kind == "r" and inherited):
+            return None
+        rows = connection.execute(
+            "SELECT array_agg(a.attname::text) FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey[0:i.indnkeyatts - 1]) k(attnum)"
+            " LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
+            " WHERE i.indrelid = %s::regclass AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL"
+            " GROUP BY i.indexrelid HAVING bool_and(a.attnotnull)", (self.quote(table),)
+        ).fetchall()  # fmt: skip
+        return [row[0] for row in rows]
+
     def clock(self, connection: Any, shard: Shard) -> Clock:
         """See Dialect. now() is a transaction's start here, so that even one that has written nothing yet counts."""
         notes: list[str] = []

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import connectorx
 import pyarrow as pa
@@ -19,7 +19,7 @@ from shardlake.source.sql.dialects import dialect
 from shardlake.source.sql.literal import BYTES, spelt_in_bytes
 from shardlake.source.sql.position import position_of
 from shardlake.source.sql.rowwise import as_table
-from shardlake.source.sql.select import CURSOR, Relation, chunk_sql, describe, tables, takes_nulls
+from shardlake.source.sql.select import CURSOR, Relation, chunk_sql, count_sql, describe, tables, takes_nulls, tied_sql
 from shardlake.source.sql.window import Position, Window
 from shardlake.view.view import View
 
@@ -30,6 +30,12 @@ _UNKNOWN = 200
 """Rows of a first chunk where nothing is known of their width: a join's rows may be of megabytes."""
 _EXPECTED = 1024
 """Bytes of a row at least, before any is read: after a bulk load a server's own estimate may be too small a hundredfold."""
+_TIED = 64 << 20
+"""Bytes of rows that may have one key: they are read at once."""
+_TOLD_APART = {"int", "bool", "bytes", "date", "datetime", "instant"}
+"""Kinds of which two values are one to the server only where they are spelt alike."""
+_TRIES = 3
+"""How often rows are read that change meanwhile."""
 _GROWTH = 4
 """How much longer a chunk may be than the one before it, since wide rows may follow narrow ones."""
 
@@ -87,7 +93,7 @@ def extract(request: Request) -> Reading:
 def without(relation: Relation, names: tuple[str, ...]) -> Relation:
     """The relation with some columns treated as missing: they are filled with NULL."""
     kept = tuple(c for c in relation.columns if c.name not in names)
-    return Relation(relation.text, kept, relation.available, tuple(dict.fromkeys((*relation.missing, *names))))
+    return replace(relation, columns=kept, missing=tuple(dict.fromkeys((*relation.missing, *names))))
 
 
 def _limit(chunk_bytes: int, width: float) -> int:
@@ -110,25 +116,78 @@ class _Reader:
         request, size = self.request, 0
         after = None if nulls else request.window.after
         while True:
-            sql = chunk_sql(request.view, self.dialect, self.relation, request.window, after=after, limit=self.limit, nulls=nulls)
-            table, limit = self._chunk(sql), self.limit
+            limit, table, last = self.limit, *self._next(after, nulls=nulls)
             if table.num_rows:
                 self.rows += table.num_rows
                 size += table.nbytes
                 self.raw.write(table)
                 failpoint("extract.chunk")
-            if table.num_rows < limit:
+            if last is None:
                 return None
-            after = self._last(table, by_cursor=request.window.order == "cursor" and not nulls)
+            after = last
             self.limit = min(limit * _GROWTH, _limit(request.chunk_bytes, max(table.nbytes, 1) / table.num_rows))
             if size >= tables(request.view).window and not nulls and request.window.until is None:
                 return after
 
+    def _sql(self, after: Position | None, limit: int, *, up_to: Position | None = None, nulls: bool) -> str:
+        request = self.request
+        return chunk_sql(request.view, self.dialect, self.relation, request.window, after=after, up_to=up_to, limit=limit, nulls=nulls)
+
+    def _next(self, after: Position | None, *, nulls: bool) -> tuple[pa.Table, Position | None]:
+        """The chunk behind a position, and its last row's position; None where nothing is left.
+
+        Where the primary_key may not be unique, one row more is asked for: it tells whether the chunk ends between two positions.
+        """
+        more = 0 if self.relation.unique else 1
+        table = self._chunk(self._sql(after, self.limit + more, nulls=nulls))
+        if table.num_rows < self.limit + more:
+            return table, None
+        by_cursor = self.request.window.order == "cursor" and not nulls
+        last, following = (self._position(table, row, by_cursor=by_cursor) for row in (self.limit - 1, self.limit - 1 + more))
+        table = table.slice(0, self.limit)
+        alike = {self.relation.column(name).kind for name in tables(self.request.view).primary_key} <= _TOLD_APART
+        return (table if not more or (alike and last != following) else self._with_ties(table, after, last, nulls=nulls)), last
+
+    def _with_ties(self, table: pa.Table, after: Position | None, last: Position, *, nulls: bool) -> pa.Table:
+        """A chunk with all rows that are at its last row's position: the next one begins behind that. Nearly always there is one.
+
+        What is read anew is held against the server's own count. Raises SourceFailed where those rows are too many for the memory, or
+        fewer come than there are.
+        """
+        view, window, read = self.request.view, self.request.window, table.num_rows
+        tied = self._count(tied_sql(view, self.dialect, self.relation, window, at=last, nulls=nulls))
+        if tied <= 1:
+            return table
+        key = ", ".join(tables(view).primary_key)
+        place = f"{self.request.shard.name}, {tables(view).named}"
+        if tied * table.nbytes / read > _TIED:
+            raise SourceFailed(
+                f"{place}: {tied} rows have one {key} (primary_key), {', '.join(last)[:80]}, and more than {_TIED >> 20} MB",
+                hint="Choose a primary_key that is unique.",
+            )
+        for _ in range(_TRIES):
+            table = self._chunk(self._sql(after, read + tied, up_to=last, nulls=nulls))
+            there = self._count(count_sql(view, self.dialect, self.relation, window, after=after, up_to=last, nulls=nulls))
+            if table.num_rows >= there:
+                return table
+        raise SourceFailed(
+            f"{place}: {table.num_rows} rows were read up to {key} (primary_key) {', '.join(last)[:80]}, and there are {there}",
+            hint="Nothing of it counts; run again, or choose a primary_key that is unique.",
+        )
+
+    def _count(self, sql: str) -> int:
+        try:
+            return int(self._read(sql).column(0)[0].as_py())
+        except Exception as error:  # noqa: BLE001 - connectorx raises RuntimeError for all
+            raise self.dialect.failure(error, self.request.shard) from None
+
+    def _read(self, sql: str) -> pa.Table:
+        url = self.dialect.url(self.request.shard)
+        return connectorx.read_sql(url, sql, return_type="arrow", protocol="binary", pre_execution_query=self.session)
+
     def _chunk(self, sql: str) -> pa.Table:
         try:
-            table = connectorx.read_sql(
-                self.dialect.url(self.request.shard), sql, return_type="arrow", protocol="binary", pre_execution_query=self.session
-            )
+            table = self._read(sql)
         except Exception as error:  # noqa: BLE001 - connectorx raises RuntimeError for all
             failure = self.dialect.failure(error, self.request.shard)
             if not isinstance(failure, SourceFailed):
@@ -150,16 +209,16 @@ class _Reader:
             kinds[CURSOR] = kinds[cursors[0]]
         return as_table(rows, kinds, self.dialect)
 
-    def _last(self, table: pa.Table, *, by_cursor: bool) -> Position:
+    def _position(self, table: pa.Table, row: int, *, by_cursor: bool) -> Position:
         source = tables(self.request.view)
         names = [CURSOR if len(source.cursors) > 1 else source.cursors[0]] if by_cursor else []
-        found = [(name, table.column(name)[-1]) for name in (*names, *source.primary_key)]
+        found = [(name, table.column(name)[row]) for name in (*names, *source.primary_key)]
         if any(v.as_py() is None for _, v in found):
             raise SourceFailed(
                 f"{self.request.shard.name}: a row has NULL in its primary_key ({', '.join(source.primary_key)})",
                 hint="Choose a key that is never NULL, or filter such rows in extract.sql.",
             )
-        marks = table.column(UNDECODED)[-1].as_py() if UNDECODED in table.column_names else None
+        marks = table.column(UNDECODED)[row].as_py() if UNDECODED in table.column_names else None
         undecoded = json.loads(marks or "[]")
         unknown = [c.name for c in self.relation.columns if c.kind == "text" and not c.encoded]
         return tuple(_text(v, undecoded=n in undecoded, unknown=n in unknown) for n, v in found)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shardlake.errors import ContractError
 from shardlake.source.sql.dialect import CURSOR_KINDS, KEY_KINDS, Dialect, SourceColumn
-from shardlake.source.sql.window import Window
+from shardlake.source.sql.window import Position, Window
 from shardlake.view.source import SqlTables
 from shardlake.view.view import View
 
@@ -21,12 +21,16 @@ def tables(view: View) -> SqlTables:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """What is read from one shard: FROM text, the columns wanted in reading order, and the names that are missing."""
+    """What is read from one shard: FROM text, the columns wanted in reading order, and the names that are missing.
+
+    `unique` says whether the table itself holds the view's primary_key to be unique and never NULL; None where nobody can know.
+    """
 
     text: str
     columns: tuple[SourceColumn, ...]
     available: tuple[SourceColumn, ...]
     missing: tuple[str, ...] = ()
+    unique: bool | None = None
 
     def kinds(self) -> dict[str, str]:
         """Column and kind, as drift is compared."""
@@ -71,7 +75,9 @@ def describe(view: View, dialect: Dialect, connection: object, shard: str) -> Re
             raise ContractError(
                 f"{shard}, {name}: a {by_name[name].declared} cannot be a cursor", hint="Choose a date, datetime or integer column."
             )
-    return Relation(text, tuple(columns), available, tuple(missing))
+    known = dialect.unique_keys(connection, source.table) if source.table else None
+    unique = None if known is None else any({*key} <= {*source.primary_key} for key in known)
+    return Relation(text, tuple(columns), available, tuple(missing), unique)
 
 
 def bind(sql: str, window: Window | None, dialect: Dialect) -> str:
@@ -115,33 +121,57 @@ def takes_nulls(view: View, relation: Relation, window: Window, dialect: Dialect
 
 
 def chunk_sql(
-    view: View, dialect: Dialect, relation: Relation, window: Window, *, after: tuple[str, ...] | None, limit: int, nulls: bool = False
-) -> str:
-    """One chunk: columns by exact expressions, the window's bounds, the position to go on from, order and limit.
+    view: View, dialect: Dialect, relation: Relation, window: Window, *, after: Position | None, limit: int,
+    up_to: Position | None = None, nulls: bool = False,
+) -> str:  # fmt: skip
+    """One chunk: columns by exact expressions, the window's bounds, the position to go on from and the last one, order and limit.
 
     With `nulls`, the rows that have no cursor, in key order; they belong to every window in cursor order.
     """
-    text = f"{relation.text} AS q" if tables(view).table else f"({bind(str(view.sql_text), window, dialect)}) AS q"
-    # q. everywhere: a bare name in ORDER BY is the selected expression, a text that sorts 10 before 9 and has no index
-    keys = [(f"q.{dialect.quote(k)}", relation.column(k)) for k in tables(view).primary_key]
-    cursor = cursor_expression(view, dialect) if tables(view).cursors else None
     selected = [f"{dialect.safe(c, f'q.{dialect.quote(c.name)}')} AS {dialect.quote(c.name)}" for c in relation.columns]
+    cursor = cursor_expression(view, dialect) if tables(view).cursors else None
     if cursor and len(tables(view).cursors) > 1:
         kind = relation.column(tables(view).cursors[0])
         selected.append(f"{dialect.safe(kind, cursor)} AS {dialect.quote(CURSOR)}")
-    by_cursor = window.order == "cursor" and not nulls
+    # q. everywhere: a bare name in ORDER BY is the selected expression, a text that sorts 10 before 9 and has no index
+    keys = (relation.column(k) for k in tables(view).primary_key)
+    order = [str(cursor)] if window.order == "cursor" and not nulls else []
+    order += [f"q.{dialect.quote(k.name)}" + (dialect.nulls_first() if k.nullable else "") for k in keys]
+    found = _found(view, dialect, relation, window, after=after, up_to=up_to, nulls=nulls)
+    return f"SELECT {', '.join(selected)} {found} ORDER BY {', '.join(order)} LIMIT {limit}"
+
+
+def count_sql(
+    view: View, dialect: Dialect, relation: Relation, window: Window, *, after: Position | None, up_to: Position | None, nulls: bool
+) -> str:
+    """How many rows of the window lie behind one position, up to and with another."""
+    return f"SELECT COUNT(*) AS found {_found(view, dialect, relation, window, after=after, up_to=up_to, nulls=nulls)}"
+
+
+def tied_sql(view: View, dialect: Dialect, relation: Relation, window: Window, *, at: Position, nulls: bool) -> str:
+    """How many rows of the window have one position, as the server compares."""
+    return f"SELECT COUNT(*) AS found {_found(view, dialect, relation, window, at=at, nulls=nulls)}"
+
+
+def _found(
+    view: View, dialect: Dialect, relation: Relation, window: Window, *, after: Position | None = None,
+    up_to: Position | None = None, at: Position | None = None, nulls: bool,
+) -> str:  # fmt: skip
+    """FROM and WHERE."""
+    text = f"{relation.text} AS q" if tables(view).table else f"({bind(str(view.sql_text), window, dialect)}) AS q"
+    cursor = cursor_expression(view, dialect) if tables(view).cursors else None
     where = _bounds(dialect, window, cursor, nulls, nullable_cursor(view, relation))
-    steps = [(cursor, window.kind)] if by_cursor else []
-    steps += [(name, column.kind) for name, column in keys]
-    for place, bound in ((after, _beyond), (None if nulls else window.until, _up_to)):
+    steps = [(cursor, window.kind)] if window.order == "cursor" and not nulls else []
+    steps += [(f"q.{dialect.quote(k)}", relation.column(k).kind) for k in tables(view).primary_key]
+    last = up_to if up_to is not None or nulls else window.until
+    for place, bound in ((after, _beyond), (last, _up_to), (at, _at)):
         if place is not None:
             literals = [
                 (str(expression), dialect.literal(kind, value)) for (expression, kind), value in zip(steps, place, strict=True) if kind
             ]
             where.append(bound(literals))
-    order = ([str(cursor)] if by_cursor else []) + [n + (dialect.nulls_first() if c.nullable else "") for n, c in keys]
     condition = f" WHERE {' AND '.join(where)}" if where else ""
-    return f"SELECT {', '.join(selected)} FROM {text}{condition} ORDER BY {', '.join(order)} LIMIT {limit}"
+    return f"FROM {text}{condition}"
 
 
 def _bounds(dialect: Dialect, window: Window, cursor: str | None, nulls: bool, nullable: bool) -> list[str]:
@@ -171,3 +201,8 @@ def _up_to(steps: list[tuple[str, str]]) -> str:
     if len(steps) == 1:
         return f"({first} <= {value} OR {first} IS NULL)"
     return f"(({first} <= {value} OR {first} IS NULL) AND ({first} < {value} OR {first} IS NULL OR {_up_to(steps[1:])}))"
+
+
+def _at(steps: list[tuple[str, str]]) -> str:
+    """`(a, b) = (x, y)`."""
+    return " AND ".join(f"{name} = {value}" for name, value in steps)
