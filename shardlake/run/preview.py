@@ -14,6 +14,8 @@ from shardlake.source.door import Described, Explains, Explanation
 from shardlake.view.columns import target_columns, version_type
 from shardlake.view.view import View
 
+_NARROWER = {"numeric": ("bigint", "boolean"), "bigint": ("boolean",)}
+"""By the type that a draft declares, those that hold less: of unsigned numbers, of bits."""
 _EXACT: dict[str, tuple[str, ...]] = {
     "int": ("bigint", "numeric", "text"), "decimal": ("numeric", "text"), "text": ("text",), "json": ("jsonb", "text"),
     "float": ("double precision", "text"), "bytes": ("bytea",), "instant": ("timestamptz", "text"),
@@ -122,12 +124,7 @@ def type_decisions(view: View, columns: tuple[Described, ...]) -> list[dict[str,
         else:
             kind = f"{source.declared} ({source.kind})"
             fits = column.type.name in _EXACT.get(source.kind, ()) and not column.type.sizes and not column.type.array
-            how = (
-                "every value"
-                if fits
-                and not (source.declared.endswith("unsigned") and column.type.name == "bigint" and source.declared.startswith("longlong"))
-                else "judged by value"
-            )
+            how = "every value" if fits and column.type.name not in _NARROWER.get(source.target, ()) else "judged by value"
         target = f"{column.type}; in the lake {column.lake}" if column.lake else str(column.type)
         lines.append({"column": name, "from": str(column.path), "source": kind, "target": target, "fits": how})
     return lines

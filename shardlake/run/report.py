@@ -147,12 +147,15 @@ class RunReport:
     @property
     def ok(self) -> bool:
         """Whether all went well, on every shard: nothing failed, and of no shard or lake table every row was rejected."""
-        return self.came_to_its_end and not any(part.all_rejected for part in (*self.shards.values(), *self.lake.values()))
+        return self.came_to_its_end and not any(part.all_rejected for part in self._parts())
 
     @property
     def came_to_its_end(self) -> bool:
         """Whether nothing failed; rows may have been rejected."""
-        return self.error is None and all(part.error is None for part in (*self.shards.values(), *self.lake.values()))
+        return self.error is None and all(part.error is None for part in self._parts())
+
+    def _parts(self) -> tuple[ShardReport | LayoutReport, ...]:
+        return (*self.shards.values(), *self.lake.values())
 
     def headline(self) -> str:
         """The run in a line: `9/10 shards merged; shop_03: …`."""

@@ -6,7 +6,7 @@ the next window behind a position, and reads a window into raw; every raw row ca
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from shardlake.connection.kinds import Connection
 from shardlake.envelope import Envelope
@@ -74,11 +74,16 @@ class Rereads(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A column of the source: what it holds (`kind`), and how the server itself calls that."""
+    """A column of the source: what it holds (`kind`), how the server itself calls that, and the type that a draft declares for it.
+
+    `target` is None where it cannot be read; `advice` says what to do then.
+    """
 
     name: str
     kind: str
     declared: str
+    target: str | None = None
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +119,12 @@ class Estimates(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a view can be drafted from: the source's part of it, whether that tells changes, its columns, documents found in them, and
-    remarks for people.
+    """What a view can be drafted from: the source's part of it, how its rows are written, its columns, values of those that may be
+    JSON (no NULLs), and remarks for people.
     """
 
     source: dict[str, Any]
-    tells_changes: bool
+    write: Literal["merge", "append", "replace"]
     columns: tuple[Described, ...]
     documents: dict[str, list[str]]
     remarks: tuple[str, ...] = ()

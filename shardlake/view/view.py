@@ -19,7 +19,7 @@ from shardlake.view.types import parse as parse_type
 
 RESERVED = ("_shard", "_cursor", "_op", "_suspect", "_uncertain", "_seq")
 """Columns that Shardlake itself keeps in a target or in staging."""
-_SYSTEM = ("tableoid", "ctid", "xmin", "cmin", "xmax", "cmax")
+POSTGRES_COLUMNS = ("tableoid", "ctid", "xmin", "cmin", "xmax", "cmax")
 """Columns that every table of Postgres has already."""
 
 
@@ -141,8 +141,8 @@ class View(Operation):
         taken = [n for n in self.columns if n.lower() in RESERVED or n.lower().startswith("_shardlake_")]
         if taken:
             raise ValueError(f"columns.{taken[0]}: the names {', '.join(RESERVED)} and _shardlake_… are Shardlake's own; choose another")
-        if taken := [name for name in self.columns if name in _SYSTEM]:
-            raise ValueError(f"columns.{taken[0]}: the names {', '.join(_SYSTEM)} are Postgres's own; choose another")
+        if taken := [name for name in self.columns if name in POSTGRES_COLUMNS]:
+            raise ValueError(f"columns.{taken[0]}: the names {', '.join(POSTGRES_COLUMNS)} are Postgres's own; choose another")
         for what, names in (("columns", tuple(self.columns)), ("source columns", self.source_columns)):
             if alike := [n for n in names if sum(n.lower() == m.lower() for m in names) > 1]:
                 raise ValueError(f"{what}: {alike[0]!r} and {alike[1]!r} differ only in capitals; rename one")

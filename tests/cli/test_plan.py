@@ -60,8 +60,8 @@ def test_no_row_is_read_and_nothing_is_changed(world: WorldMaker) -> None:
     assert len(found["ddl"]) == 2
     of_the_table = [s for s in said if "`orders`" in s]
     assert of_the_table
-    harmless = ("EXPLAIN SELECT ", "SELECT (SELECT 1 FROM (SELECT ", "SELECT * FROM `orders` LIMIT 0", "SHOW ")
-    assert [s for s in of_the_table if not s.startswith(harmless)] == []
+    harmless = ("EXPLAIN SELECT ", "SELECT (SELECT 1 FROM (SELECT ", "SHOW ")
+    assert [s for s in of_the_table if not s.startswith(harmless) and not s.endswith(" FROM `orders` LIMIT 0")] == []
     assert w.warehouse("SELECT to_regclass('analytics.orders')::text") == [(None,)]
     for ledger in ("windows", "positions", "runs"):
         assert w.warehouse(f"SELECT count(*) FROM shardlake.{ledger}") == [(0,)]

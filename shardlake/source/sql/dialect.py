@@ -21,11 +21,26 @@ KEY_KINDS: tuple[Kind, ...] = ("int", "decimal", "bool", "text", "bytes", "date"
 
 
 @dataclass(frozen=True, slots=True)
-class SourceColumn:
-    """A column of a shard's table or query. `declared` is the server's own spelling, for people.
+class ColumnType:
+    """A type of a server: what its values are to the engine, and the type that a draft declares for them.
 
-    `sorts_as_it_compares` is false where ORDER BY goes by something else than the text that the column is compared as,
-    and `encoded` where the server does not know in which encoding its text is.
+    Values of the kind `other` are not read, and have no target; `advice` says what to write in extract.sql instead. `ordered` is
+    false where ORDER BY goes by something else than the text that the column is compared as, or cannot be.
+    """
+
+    kind: Kind
+    target: str | None = None
+    advice: str = ""
+    ordered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SourceColumn:
+    """A column of a shard's table or query. `declared` is the server's own name for its type, for people.
+
+    `sorts_as_it_compares`, `target` and `advice` are its type's (see ColumnType). `encoded` is false where the server does not know in which
+    encoding its text is. `on_update` says that the server writes it whenever
+    the row changes, `flag` that it is declared as what is mostly true or false and may hold other numbers.
     """
 
     name: str
@@ -34,6 +49,24 @@ class SourceColumn:
     nullable: bool = True
     sorts_as_it_compares: bool = True
     encoded: bool = True
+    target: str | None = None
+    advice: str = ""
+    on_update: bool = False
+    flag: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index that can serve an order: its columns, up to the first part that is no whole column. `unique` is by just these columns."""
+
+    columns: tuple[str, ...]
+    unique: bool = False
+
+    @classmethod
+    def of(cls, parts: Sequence[str | None], *, unique: bool) -> "Index":
+        """The index of these parts; None is one that is no whole column, such as an expression."""
+        whole = tuple(part for n, part in enumerate(parts) if part and None not in parts[:n])
+        return cls(whole, unique and len(whole) == len(parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +111,10 @@ class Dialect(Protocol):
         """A value as a typed literal that needs no escaping. Raises SpecError for what is not of that kind."""
 
     def columns(self, connection: Any, relation: str) -> list[SourceColumn]:
-        """The columns of `SELECT * FROM relation`."""
+        """The columns of a quoted table, those that `SELECT *` does not show among them, or of a query in parentheses."""
 
     def tables(self, connection: Any, database: str) -> list[str]:
-        """The tables of the shard's database."""
+        """The tables and views of the shard's database."""
 
     def databases(self, connection: Any) -> list[str]:
         """The databases of the server, without its own."""
@@ -89,8 +122,8 @@ class Dialect(Protocol):
     def primary_key(self, connection: Any, table: str) -> list[str]:
         """The columns of a table's primary key, in order."""
 
-    def indexes(self, connection: Any, table: str) -> dict[str, list[str]]:
-        """A table's indexes: name and columns, in order."""
+    def indexes(self, connection: Any, table: str) -> list[Index]:
+        """The indexes of a table that a reading in order can use: not those of a part of its rows, invisible ones, or of another method."""
 
     def unique_keys(self, connection: Any, table: str) -> list[list[str]] | None:
         """The columns of each index that holds them to be unique and never NULL. None for what cannot say so: a view."""

@@ -51,4 +51,4 @@ def estimate(view: View, shard: Shard, window: Window) -> int | None:
 
 def described(column: SourceColumn) -> Described:
     """A column as the engine knows it."""
-    return Described(column.name, column.kind, column.declared)
+    return Described(column.name, column.kind, column.declared, column.target, column.advice)

@@ -9,29 +9,15 @@ from urllib.parse import quote as url_quote
 
 import pyarrow as pa
 import pymysql
-from pymysql.constants import FIELD_TYPE, FLAG
-from pymysql.cursors import SSCursor
+from pymysql.cursors import DictCursor, SSCursor
 
 from shardlake.connection.address import Shard
 from shardlake.errors import ShardlakeError, SourceUnavailable
 from shardlake.quoting import backtick
-from shardlake.source.sql import mysql_errors
-from shardlake.source.sql.dialect import Access, Clock, Kind, SourceColumn
+from shardlake.source.sql import mysql_errors, mysql_types
+from shardlake.source.sql.dialect import Access, Clock, Index, Kind, SourceColumn
 from shardlake.source.sql.literal import checked, hex_of
 
-_BINARY = 63
-_KINDS: dict[int, Kind] = {
-    FIELD_TYPE.TINY: "int", FIELD_TYPE.SHORT: "int", FIELD_TYPE.INT24: "int", FIELD_TYPE.LONG: "int",
-    FIELD_TYPE.LONGLONG: "int", FIELD_TYPE.YEAR: "int", FIELD_TYPE.BIT: "bool", FIELD_TYPE.FLOAT: "float",
-    FIELD_TYPE.DOUBLE: "float", FIELD_TYPE.DECIMAL: "decimal", FIELD_TYPE.NEWDECIMAL: "decimal",
-    FIELD_TYPE.DATE: "date", FIELD_TYPE.NEWDATE: "date", FIELD_TYPE.DATETIME: "datetime",
-    FIELD_TYPE.TIMESTAMP: "instant", FIELD_TYPE.TIME: "time", FIELD_TYPE.JSON: "json",
-    FIELD_TYPE.GEOMETRY: "geometry", FIELD_TYPE.NULL: "null",
-}  # fmt: skip
-_TEXTS = (
-    FIELD_TYPE.VARCHAR, FIELD_TYPE.VAR_STRING, FIELD_TYPE.STRING, FIELD_TYPE.TINY_BLOB, FIELD_TYPE.MEDIUM_BLOB,
-    FIELD_TYPE.LONG_BLOB, FIELD_TYPE.BLOB, FIELD_TYPE.ENUM, FIELD_TYPE.SET,
-)  # fmt: skip
 _ARROW: dict[Kind, pa.DataType] = {"int": pa.int64(), "float": pa.float64(), "bytes": pa.large_binary(), "bool": pa.uint64()}
 _SLACK = 2.0
 """Seconds behind the limit of a statement."""
@@ -46,6 +32,8 @@ def _codec(name: str) -> codecs.CodecInfo | None:
 
 
 codecs.register(_codec)
+_SHOW_GENERATED_KEYS = "SET @shown = 1/*!80030 , SESSION show_gipk_in_create_table_and_information_schema = ON*/"
+"""So that SHOW COLUMNS has the generated invisible primary key of a table; MariaDB, which has none, skips the comment."""
 
 
 class MySQL:
@@ -97,11 +85,16 @@ class MySQL:
         return value
 
     def columns(self, connection: Any, relation: str) -> list[SourceColumn]:
-        """See Dialect. The protocol's own column packets: the same for a table and for any query."""
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT * FROM {relation} LIMIT 0")
+        """See Dialect. By the protocol's own column packets, and of a table by SHOW COLUMNS, which knows invisible ones, too."""
+        with connection.cursor(DictCursor) as cursor:
+            shown = {}
+            if not relation.startswith("("):
+                cursor.execute(_SHOW_GENERATED_KEYS)
+                cursor.execute(f"SHOW COLUMNS FROM {relation}")
+                shown = {line["Field"]: line for line in cursor.fetchall()}
+            cursor.execute(f"SELECT {', '.join(map(self.quote, shown)) or '*'} FROM {relation} LIMIT 0")
             fields = cursor._result.fields  # the only place where pymysql keeps character set and flags
-        return [_column(field) for field in fields]
+        return [mysql_types.column(field, **_spelt(shown.get(field.name))) for field in fields]
 
     def tables(self, connection: Any, database: str) -> list[str]:
         """See Dialect."""
@@ -114,18 +107,19 @@ class MySQL:
 
     def primary_key(self, connection: Any, table: str) -> list[str]:
         """See Dialect."""
-        return self.indexes(connection, table).get("PRIMARY", [])
+        return [part["Column_name"] for part in self._index_parts(connection, table) if part["Key_name"] == "PRIMARY"]
 
-    def indexes(self, connection: Any, table: str) -> dict[str, list[str]]:
-        """See Dialect."""
-        found: dict[str, list[str]] = {}
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT index_name, column_name FROM information_schema.statistics WHERE table_schema = database() AND table_name = %s ORDER BY index_name, seq_in_index",
-                (table,),
-            )
-            for index, column in cursor.fetchall():
-                found.setdefault(index, []).append(column)
+    def indexes(self, connection: Any, table: str) -> list[Index]:
+        """See Dialect. A part that is an expression has no column, one that is the beginning of a text has a length."""
+        parts: dict[str, list[dict[str, Any]]] = {}
+        for part in self._index_parts(connection, table):
+            parts.setdefault(part["Key_name"], []).append(part)
+        found = []
+        for lines in parts.values():
+            first = lines[0]
+            if first["Index_type"] == "BTREE" and first.get("Visible") != "NO" and first.get("Ignored") != "YES":
+                columns = [None if line["Sub_part"] else line["Column_name"] for line in lines]
+                found.append(Index.of(columns, unique=not first["Non_unique"]))
         return found
 
     def unique_keys(self, connection: Any, table: str) -> list[list[str]] | None:
@@ -140,6 +134,11 @@ class MySQL:
             )
             found = cursor.fetchall()
         return [columns.split("\0") for _, columns, unsure in found if columns and not unsure] if found else None
+
+    def _index_parts(self, connection: Any, table: str) -> list[dict[str, Any]]:
+        with connection.cursor(DictCursor) as cursor:
+            cursor.execute(f"SHOW INDEX FROM {self.quote(table)}")
+            return sorted(cursor.fetchall(), key=lambda part: (part["Key_name"], part["Seq_in_index"]))
 
     def clock(self, connection: Any, shard: Shard) -> Clock:
         """See Dialect. InnoDB lists transactions as of up to a tenth of a second before: the safety lag covers that."""
@@ -179,7 +178,7 @@ class MySQL:
 
     def explain(self, connection: Any, sql: str) -> Access:
         """See Dialect."""
-        with connection.cursor(pymysql.cursors.DictCursor) as cursor:
+        with connection.cursor(DictCursor) as cursor:
             cursor.execute(f"EXPLAIN {sql}")
             lines = cursor.fetchall()
         worst: dict[str, Any] = max(lines, key=lambda line: int(line.get("rows") or 0), default={})
@@ -195,8 +194,9 @@ class MySQL:
             return f"{quoted}+0"
         if column.kind == "float":
             return f"CAST({quoted} AS DOUBLE)"
-        if column.kind == "geometry":
-            return f"ST_AsText({quoted})"
+        if column.kind == "geometry":  # EWKT; MySQL would else print latitude first, which MariaDB (that skips the comment) does not
+            text = f"ST_AsText({quoted}/*!80000 , 'axis-order=long-lat'*/)"
+            return f"IF(ST_SRID({quoted}) = 0, {text}, CONCAT('SRID=', ST_SRID({quoted}), ';', {text}))"
         if column.kind in ("decimal", "date", "datetime", "instant", "time", "json", "null"):
             return f"CAST({quoted} AS CHAR)"
         return quoted
@@ -249,15 +249,9 @@ class MySQL:
         return _ARROW.get(kind, pa.large_string())
 
 
-def _column(field: Any) -> SourceColumn:
-    kind: Kind = _KINDS.get(field.type_code, "other")
-    if field.type_code in _TEXTS:
-        kind = "bytes" if field.charsetnr == _BINARY else "text"
-    names = (name for name, code in vars(FIELD_TYPE).items() if code == field.type_code and name.isupper())
-    unsigned = " unsigned" if kind == "int" and field.flags & FLAG.UNSIGNED else ""
-    declared = next(names, str(field.type_code)).lower() + unsigned
-    listed = {FLAG.ENUM: "enum", FLAG.SET: "set"}.get(field.flags & (FLAG.ENUM | FLAG.SET))  # sorted by their number
-    return SourceColumn(field.name, kind, listed or declared, not field.flags & FLAG.NOT_NULL, listed is None)
+def _spelt(line: dict[str, Any] | None) -> dict[str, str]:
+    """Type and Extra of a line of SHOW COLUMNS."""
+    return {"declared": line["Type"], "extra": line["Extra"]} if line else {}
 
 
 def _names(connection: Any, sql: str, *values: str) -> list[str]:

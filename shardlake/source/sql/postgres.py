@@ -17,15 +17,10 @@ from shardlake.connection.postgres import SSLMODE, conninfo
 from shardlake.errors import ShardlakeError
 from shardlake.quoting import ansi
 from shardlake.source.sql import postgres_errors
-from shardlake.source.sql.dialect import Access, Clock, Kind, SourceColumn
+from shardlake.source.sql.dialect import Access, Clock, Index, Kind, SourceColumn
 from shardlake.source.sql.literal import BYTES, checked, hex_of
+from shardlake.source.sql.postgres_types import types_of
 
-_KINDS: dict[str, Kind] = {
-    "int2": "int", "int4": "int", "int8": "int", "oid": "int", "float4": "float", "float8": "float",
-    "numeric": "decimal", "money": "other", "bool": "bool", "text": "text", "varchar": "text", "bpchar": "text",
-    "name": "text", "uuid": "text", "inet": "text", "cidr": "text", "json": "json", "jsonb": "json", "bytea": "bytes",
-    "date": "date", "timestamp": "datetime", "timestamptz": "instant", "time": "time", "interval": "time",
-}  # fmt: skip
 _TEXT_OIDS = (25, 1043, 1042, 19, 705)
 """text, varchar, bpchar, name, and literals of no type yet."""
 _ARROW: dict[Kind, pa.DataType] = {"int": pa.int64(), "bytes": pa.large_binary()}
@@ -70,25 +65,23 @@ class Postgres:
 
     def columns(self, connection: Any, relation: str) -> list[SourceColumn]:
         """See Dialect."""
-        found = []
         described = connection.execute(f"SELECT * FROM {relation} LIMIT 0").description or ()
-        types = dict(
-            connection.execute("SELECT oid, typname FROM pg_type WHERE oid = ANY(%s)", ([d.type_code for d in described],)).fetchall()
-        )
+        types = types_of(connection, (d.type_code for d in described))
         required = self._required(connection, relation)
         encoded = connection.info.parameter_status("server_encoding") != "SQL_ASCII"
+        found = []
         for column in described:
-            name = types[column.type_code]
-            kind: Kind = "array" if name.startswith("_") else _KINDS.get(name, "other")
-            if kind == "other" and self._is_enum(connection, column.type_code):
-                kind = "text"
+            name, known = types[column.type_code]
             found.append(
                 SourceColumn(
                     column.name,
-                    kind,
-                    name.removeprefix("_") + ("[]" if kind == "array" else ""),
+                    known.kind,
+                    name,
                     column.name not in required,
-                    encoded=encoded,
+                    known.ordered,
+                    encoded,
+                    target=known.target,
+                    advice=known.advice,
                 )
             )
         return found
@@ -103,15 +96,13 @@ class Postgres:
             ).fetchall()
         }
 
-    def _is_enum(self, connection: Any, oid: int) -> bool:
-        return bool(connection.execute("SELECT 1 FROM pg_type WHERE oid = %s AND typtype = 'e'", (oid,)).fetchone())
-
     def tables(self, connection: Any, database: str) -> list[str]:
-        """See Dialect."""
+        """See Dialect. Partitioned and foreign tables are tables, and materialised views are views."""
         return [
             row[0]
             for row in connection.execute(
-                "SELECT tablename FROM pg_tables WHERE schemaname = ANY(current_schemas(false)) ORDER BY 1"
+                "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace"
+                " WHERE relkind IN ('r', 'p', 'f', 'v', 'm') AND nspname = ANY(current_schemas(false)) ORDER BY 1"
             ).fetchall()
         ]
 
@@ -124,23 +115,26 @@ class Postgres:
 
     def primary_key(self, connection: Any, table: str) -> list[str]:
         """See Dialect."""
-        return self._keys(connection, table, "i.indisprimary").get("PRIMARY", [])
+        primary = next((columns for primary, _, columns in self._keys(connection, table) if primary), [])
+        return [str(column) for column in primary]
 
-    def indexes(self, connection: Any, table: str) -> dict[str, list[str]]:
+    def indexes(self, connection: Any, table: str) -> list[Index]:
         """See Dialect."""
-        return self._keys(connection, table, "i.indisvalid")
+        return [Index.of(columns, unique=unique) for _, unique, columns in self._keys(connection, table)]
 
-    def _keys(self, connection: Any, table: str, condition: str) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        rows = connection.execute(
-            "SELECT CASE WHEN i.indisprimary THEN 'PRIMARY' ELSE c.relname END, a.attname FROM pg_index i"
-            " JOIN pg_class c ON c.oid = i.indexrelid CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(attnum, place)"
-            f" JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum WHERE i.indrelid = %s::regclass AND {condition}"
-            " ORDER BY 1, k.place", (self.quote(table),)
-        ).fetchall()  # fmt: skip
-        for index, column in rows:
-            found.setdefault(index, []).append(column)
-        return found
+    def _keys(self, connection: Any, table: str) -> list[tuple[bool, bool, list[str | None]]]:
+        """Of each btree index of all of a table's rows: whether it is the primary key's, and unique, and its columns without those
+        that it only includes. An expression is None.
+        """
+        rows: list[tuple[bool, bool, list[str | None]]] = connection.execute(
+            "SELECT i.indisprimary, i.indisunique, (SELECT array_agg(a.attname::text ORDER BY k.place)"
+            "   FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place)"
+            "   LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum WHERE k.place <= i.indnkeyatts)"
+            " FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam"
+            " WHERE i.indrelid = %s::regclass AND i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree' ORDER BY c.relname",
+            (self.quote(table),),
+        ).fetchall()
+        return rows
 
     def unique_keys(self, connection: Any, table: str) -> list[list[str]] | None:
         """See Dialect. An index on a parent says nothing of what inherits from it, unless those are its partitions."""
@@ -226,7 +220,7 @@ class Postgres:
         """See Dialect."""
         return [
             "SET default_transaction_read_only = on", "SET TimeZone = 'UTC'", "SET DateStyle = 'ISO'",
-            "SET IntervalStyle = 'postgres'", "SET extra_float_digits = 1",
+            "SET IntervalStyle = 'postgres'", "SET extra_float_digits = 1", "SET bytea_output = 'hex'",
             "SET standard_conforming_strings = on", f"SET statement_timeout = {int(shard.statement_timeout * 1000)}",
         ]  # fmt: skip
 

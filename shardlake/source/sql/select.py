@@ -41,6 +41,11 @@ class Relation:
         return next(c for c in self.columns if c.name == name)
 
 
+def unreadable(column: SourceColumn) -> str:
+    """Why a column of the kind `other` is not read, with what to write in place of it, where that is known."""
+    return f"the type {column.declared} cannot be read exactly" + (f"; {column.advice}" if column.advice else "")
+
+
 def describe(view: View, dialect: Dialect, connection: object, shard: str) -> Relation:
     """Ask the shard what it has of what the view wants. Raises ContractError for what is missing or cannot be read."""
     source = tables(view)
@@ -59,9 +64,7 @@ def describe(view: View, dialect: Dialect, connection: object, shard: str) -> Re
         if column is None:
             missing.append(name)
         elif column.kind == "other":
-            raise ContractError(
-                f"{shard}, {name}: the type {column.declared} cannot be read exactly", hint="Convert it in extract.sql, or leave it out."
-            )
+            raise ContractError(f"{shard}, {name}: {unreadable(column)}", hint="Convert it in extract.sql, or leave it out.")
         else:
             columns.append(column)
     for name in source.primary_key:

@@ -183,7 +183,7 @@ def test_json_geometry_and_mariadbs_own_types_arrive(world: WorldMaker) -> None:
     must_arrive(world, {
         "doc": ("json", "jsonb", [("""'{"b": 1, "a": [1.10, null, "é🚚\\u00e9\\"\\\\"]}'""", '{"a": [1.10, null, "é🚚é\\"\\\\"], "b": 1}'), ("'null'", "null"), ("'[]'", "[]")]),
         "doc_text": ("json", "text", quoted('{"b":  1, "a": 2}')),
-        "point": ("point", "text", [("ST_GeomFromText('POINT(1.5 -2)')", "POINT(1.5 -2)")]),
+        "point": ("point", "text", [("ST_GeomFromText('POINT(1.5 -2)')", "POINT(1.5 -2)"), ("ST_GeomFromText('POINT(1.5 -2)', 4326)", "SRID=4326;POINT(1.5 -2)")]),
         "shape": ("geometry", "text", [("ST_GeomFromText('POLYGON((0 0,1 0,1 1,0 0))')", "POLYGON((0 0,1 0,1 1,0 0))")]),
         "an_id": ("uuid", "uuid", quoted("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")),
         "id_text": ("uuid", "text", quoted("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")),
