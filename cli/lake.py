@@ -38,12 +38,13 @@ def query(
     elif csv:
         import pyarrow.csv as pc
 
-        pc.write_csv(answer.rows, sys.stdout.buffer)
+        from cli.values import for_csv
+
+        pc.write_csv(for_csv(answer.rows), sys.stdout.buffer)
     elif as_json:
-        show_json({"rows": answer.rows.to_pylist(), "scanned": _scanned(answer.scanned)})
+        _show_rows(answer.rows, _scanned(answer.scanned))
     else:
-        rows = [list(row.values()) for row in answer.rows.slice(0, 200).to_pylist()]
-        console.print(table("", answer.rows.column_names, rows))
+        console.print(_shown(answer.rows.slice(0, 200)))
     found = answer.scanned
     shown = f", the first 200 of {answer.rows.num_rows:,} rows" if answer.rows.num_rows > 200 and not (csv or parquet or as_json) else ""
     errors.print(
@@ -65,17 +66,18 @@ def lake(view: AView, as_json: AsJson = False) -> None:
     if as_json:
         show_json({"view": view, "layouts": [layout.as_json() for layout in found]})
         return
+    from cli.wide import Fitted
+
     rows = [
         [
-            f.table, f"{f.format}, {f.write}", f.partition_by, f.partitions, f.files, f.rows, _size(f.bytes),
-            f"{100 * f.small // max(1, f.files)}%", f.pending, f"{f.last_write:%m-%d %H:%M:%S}" if f.last_write else "never",
+            f.table, f.format, f.write, f.partition_by or None, f"{f.partitions:,}", f"{f.files:,}", f"{f.rows:,}", _size(f.bytes),
+            f"{100 * f.small // max(1, f.files)}%", f"{f.pending:,}", f"{f.last_write:%Y-%m-%d %H:%M:%S}" if f.last_write else "never",
         ]
         for f in found
     ]  # fmt: skip
-    columns = ["table", "format", "write", "partitioned by", "partitions", "files", "rows", "size", "small", "pending", "last write"]
-    console.print(
-        table(f"{view}: {len(found)} layouts", columns, rows, ("partitions", "files", "rows", "size", "small", "pending"), ("table",))
-    )
+    columns = ["table", "format", "write", "partitioned by", "partitions", "files", "rows", "size", "small files", "pending", "last write"]
+    numbers = ("partitions", "files", "rows", "size", "small files", "pending")
+    console.print(Fitted(f"{view}: {len(found)} {'layout' if len(found) == 1 else 'layouts'}", columns, rows, numbers, named=True))
 
 
 def compact(
@@ -138,6 +140,32 @@ def _job(view: str | None) -> Any:
     if not names:
         raise SpecError("there is no view yet, and so no lake", hint="Begin with `shardlake discover`.")
     return open_job(find_view(views_folder(), names[0]), connect)
+
+
+def _shown(rows: Any) -> Any:
+    """Rows for people: numbers to the right, NULL told from an empty text."""
+    import pyarrow as pa
+    from rich.text import Text
+
+    from cli.values import texts
+    from cli.wide import Fitted
+
+    columns = [[Text("NULL", "dim") if v is None else v for v in texts(column)] for column in rows.columns]
+    names = rows.column_names
+    numbers = [f.name for f in rows.schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type) or pa.types.is_decimal(f.type)]
+    return Fitted("", names, list(zip(*columns, strict=True)), [n for n in numbers if names.count(n) == 1])
+
+
+def _show_rows(rows: Any, scanned: dict[str, Any]) -> None:
+    """Rows for a program, a line each."""
+    import json
+
+    from cli.values import rows_in_json
+
+    sys.stdout.write('{\n  "rows": [')
+    for n, row in enumerate(rows_in_json(rows)):
+        sys.stdout.write(f"{',' if n else ''}\n    {row}")
+    sys.stdout.write(f'{"" if rows.num_rows == 0 else chr(10) + "  "}],\n  "scanned": {json.dumps(scanned)}\n}}\n')
 
 
 def _scanned(found: Any) -> dict[str, Any]:
