@@ -102,6 +102,7 @@ class LayoutReport:
     seconds: float = 0.0
     error: str | None = None
     rejection: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def all_rejected(self) -> bool:
@@ -119,6 +120,7 @@ class LayoutReport:
         self.files += written.files
         self.bytes += written.bytes
         self.seconds += written.seconds
+        self.notes += written.notes
 
     def failed(self, error: BaseException) -> None:
         """The table could not be written; the others, and the warehouse, go on."""
@@ -129,6 +131,7 @@ class LayoutReport:
         return {
             "table": self.table, "windows": self.windows, "rows": self.rows, "skipped": self.skipped, "rejected": self.rejected,
             "files": self.files, "bytes": self.bytes, "seconds": round(self.seconds, 3), "error": self.error or self.rejection,
+            "notes": list(self.notes),
         }  # fmt: skip
 
 

@@ -25,12 +25,13 @@ COMMIT_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A sink's commit: what became of each window in it, and what was written, where that is files."""
+    """A sink's commit: what became of each window in it, and what was written, where that is files; notes for people."""
 
     windows: Mapping[int, Applied]
     files: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    notes: tuple[str, ...] = ()
 
     @property
     def total(self) -> Applied:

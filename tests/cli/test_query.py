@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -24,12 +23,12 @@ EXACT = {
 
 
 @pytest.fixture
-def w(world: WorldMaker) -> Iterator[World]:
+def w(world: WorldMaker) -> World:
     made = shop(world)
     for n in range(3):
         order(made, "shop_00", n, n + 1, city="Rome", status="a status that is as long as a sentence", amount="16960.25")
     made.must_sync()
-    yield made
+    return made
 
 
 def test_what_is_nested_and_what_has_no_form_in_csv_is_text_and_nothing_is_lost(w: World) -> None:
@@ -58,7 +57,11 @@ def test_a_wide_answer_is_turned_at_80_columns_and_a_narrow_one_is_a_table(w: Wo
     ]  # fmt: skip
     assert max(map(len, lines)) <= 80
     narrow = w.command("query", "select id, amount, NULL as n from orders_latest order by id limit 2", COLUMNS="80").stdout.splitlines()
-    assert [line.split() for line in narrow if line.strip(" ─")] == [["id", "amount", "n"], ["0", "16960.25", "NULL"], ["1", "16960.25", "NULL"]]
+    assert [line.split() for line in narrow if line.strip(" ─")] == [
+        ["id", "amount", "n"],
+        ["0", "16960.25", "NULL"],
+        ["1", "16960.25", "NULL"],
+    ]
     folded = w.command("query", f"select '{'word ' * 40}' as long, repeat('7', 30)::hugeint as number, 1 as one", COLUMNS="80").stdout
     assert "7" * 30 in folded
     assert max(map(len, folded.splitlines())) <= 80
@@ -74,7 +77,20 @@ def test_the_lake_at_80_columns_has_each_value_by_its_heading_and_cuts_none(w: W
         "format": "parquet", "write": "append", "partitioned by": "city", "partitions": "1", "files": "1", "rows": "16,960", "pending": "0",
     }  # fmt: skip
     wide = w.command("lake", "orders", COLUMNS="200").stdout
-    head, row = (next(line for line in wide.splitlines() if line.strip().startswith(start)) for start in ("table", "analytics.orders_by_city"))
+    head, row = (
+        next(line for line in wide.splitlines() if line.strip().startswith(start)) for start in ("table", "analytics.orders_by_city")
+    )
     assert row[head.index("write") :].startswith("append")
     assert row[head.index("last write") :].startswith("20")
     w.ledger("UPDATE shardlake.lake_files SET rows = 3 WHERE layout = 'orders_by_city'")
+
+
+def test_the_first_fill_of_a_history_says_once_that_it_holds_every_version(world: WorldMaker) -> None:
+    w = shop(world, None, [{"table": "orders"}, {"table": "orders_now", "format": "delta"}])
+    order(w, "shop_00", 1)
+    said = "note: analytics.orders is a history: it holds every version of a row that was read; analytics.orders_latest shows the newest of each\n"
+    first = w.command("run", "orders")
+    assert first.returncode == 0, first.stderr
+    assert [line for line in first.stdout.splitlines(keepends=True) if "history" in line] == [said]
+    order(w, "shop_00", 1)
+    assert "history" not in w.command("run", "orders").stdout

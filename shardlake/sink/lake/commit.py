@@ -74,6 +74,7 @@ def carry_out(connection: Connection, supply: Supply, layout: Layout, commit: Co
     started, view = time.perf_counter(), supply.view
     if not commit.settled:
         _write(connection, supply, layout, commit, started)
+    first = layout.mode == "append" and ledger.table(connection, view.lake.database, layout.table) is None
     finish(connection, supply, layout, commit)
     if supply.spool:
         supply.spool.drop(ledger.in_all(connection, view.name, [t.table for t in view.lake.layouts], commit))
@@ -82,7 +83,15 @@ def carry_out(connection: Connection, supply: Supply, layout: Layout, commit: Co
         w.window_id: sinks.applied(connection, view.name, layout_sink(layout.table), w.window_id) or Applied() for w in commit.windows
     }
     files = ledger.files_of(connection, commit.commit_id)
-    return Committed(counts, len(files), sum(f.bytes for f in files), time.perf_counter() - started)
+    return Committed(counts, len(files), sum(f.bytes for f in files), time.perf_counter() - started, _notes(view, layout) if first else ())
+
+
+def _notes(view: View, layout: Layout) -> tuple[str, ...]:
+    """What is said of a history when it is first filled: it looks like a table of current rows, and counts more."""
+    if view.warehouse.write != "merge":
+        return ()
+    table = f"{view.lake.database}.{layout.table}"
+    return (f"{table} is a history: it holds every version of a row that was read; {table}_latest shows the newest of each",)
 
 
 def _write(connection: Connection, supply: Supply, layout: Layout, commit: Commit, started: float) -> None:
