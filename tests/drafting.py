@@ -12,6 +12,7 @@ from shardlake.run.sync import sync
 from shardlake.source.door import open_source
 from shardlake.source.sql.dialect import Dialect, Index, SourceColumn
 from shardlake.source.sql.dialects import dialect
+from tests.lake import EVERY_FORMAT, agrees
 from tests.world import World
 
 
@@ -30,6 +31,14 @@ def columns(made: Draft) -> dict[str, str]:
     """The columns of a draft and their types; one from elsewhere as `type < path`."""
     content = yaml.safe_load(made.text)["columns"]
     return {name: said if isinstance(said, str) else f"{said['type']} < {made.view.columns[name].path}" for name, said in content.items()}
+
+
+def run_in_every_sink(w: World, made: Draft) -> None:
+    """Run a draft as it is, with a layout of each format; they hold what the warehouse does."""
+    w.view = yaml.safe_load(made.text) | {"lake": {"layouts": EVERY_FORMAT}}
+    w.must_sync()
+    assert (w.rejects(), w.lake_rejects()) == ([], [])
+    agrees(w, {name: column.type for name, column in made.view.columns.items() if name != "id"})
 
 
 def run(w: World, made: Draft, rejected: int = 0) -> None:

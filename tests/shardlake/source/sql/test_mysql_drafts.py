@@ -8,7 +8,7 @@ from pymysql.constants import FIELD_TYPE
 
 from shardlake.source.sql.dialect import SourceColumn
 from shardlake.source.sql.mysql_types import column
-from tests.drafting import catalogue, columns, draft, remarks, run
+from tests.drafting import catalogue, columns, draft, remarks, run, run_in_every_sink
 from tests.world import WorldMaker
 
 Types = dict[str, tuple[str, str, str, str]]
@@ -60,13 +60,18 @@ MARIADB: Types = {
 
 def test_what_is_drafted_for_each_type_arrives_when_the_draft_is_run(world: WorldMaker) -> None:
     w, types = world(), NUMBERS | OTHERS | MARIADB
-    w.on("shop_00", "CREATE TABLE things (id bigint PRIMARY KEY, " + ", ".join(f"{n} {t}" for n, (t, *_) in types.items()) + ")")
-    w.on("shop_00", f"INSERT INTO things VALUES (1, {', '.join(literal for _, literal, *_ in types.values())})")
+    w.on(
+        "shop_00",
+        "CREATE TABLE things (id bigint PRIMARY KEY, "
+        + ", ".join(f"{n} {t}" for n, (t, *_) in types.items())
+        + ", updated_at datetime(6) NOT NULL DEFAULT '2026-01-01')",
+    )
+    w.on("shop_00", f"INSERT INTO things (id, {', '.join(types)}) VALUES (1, {', '.join(literal for _, literal, *_ in types.values())})")
     w.on("shop_00", "INSERT INTO things (id) VALUES (2)")
     made = draft(w, "things")
-    assert columns(made) == {"id": "bigint", **{name: drafted for name, (_, _, drafted, _) in types.items()}}
+    assert columns(made) == {"id": "bigint"} | {name: drafted for name, (_, _, drafted, _) in types.items()} | {"updated_at": "timestamptz"}
     assert "tinyint(1) holds -128 to 127: say boolean for flag where 0 and 1 alone are meant" in remarks(made)
-    run(w, made)
+    run_in_every_sink(w, made)
     found = w.warehouse(f"SELECT {', '.join(f'{name}::text' for name in types)} FROM analytics.things ORDER BY id")
     assert dict(zip(types, found[0], strict=True)) == {name: printed for name, (*_, printed) in types.items()}
     assert set(found[1]) == {None}

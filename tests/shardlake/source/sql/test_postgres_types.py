@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shardlake.source.sql.postgres_types import TYPES
-from tests.drafting import catalogue, columns, draft, remarks, run
+from tests.drafting import catalogue, columns, draft, remarks, run_in_every_sink
 from tests.world import World, WorldMaker
 
 Types = dict[str, tuple[str, str, str, str]]
@@ -84,12 +84,17 @@ def own_types(w: World) -> None:
 def test_what_is_drafted_for_each_type_arrives_when_the_draft_is_run(world: WorldMaker) -> None:
     w, types = world(source="postgres"), NUMBERS | TEXTS | TIMES | SHAPES
     own_types(w)
-    w.on("shop_00", "CREATE TABLE things (id bigint PRIMARY KEY, " + ", ".join(f"{n} {t}" for n, (t, *_) in types.items()) + ")")
-    w.on("shop_00", f"INSERT INTO things VALUES (1, {', '.join(literal for _, literal, *_ in types.values())})")
+    w.on(
+        "shop_00",
+        "CREATE TABLE things (id bigint PRIMARY KEY, "
+        + ", ".join(f"{n} {t}" for n, (t, *_) in types.items())
+        + ", updated_at timestamptz NOT NULL DEFAULT '2026-01-01')",
+    )
+    w.on("shop_00", f"INSERT INTO things (id, {', '.join(types)}) VALUES (1, {', '.join(literal for _, literal, *_ in types.values())})")
     w.on("shop_00", "INSERT INTO things (id) VALUES (2)")
     made = draft(w, "things")
-    assert columns(made) == {"id": "bigint", **{name: drafted for name, (_, _, drafted, _) in types.items()}}
-    run(w, made)
+    assert columns(made) == {"id": "bigint"} | {name: drafted for name, (_, _, drafted, _) in types.items()} | {"updated_at": "timestamptz"}
+    run_in_every_sink(w, made)
     found = w.warehouse(f"SELECT {', '.join(f'{name}::text' for name in types)} FROM analytics.things ORDER BY id")
     assert dict(zip(types, found[0], strict=True)) == {name: printed for name, (*_, printed) in types.items()}
     assert set(found[1]) == {None, "true"}
