@@ -23,6 +23,7 @@ from shardlake.view.view import View
 
 Connection = psycopg.Connection[Any]
 _NTH = "_shardlake_nth"
+_JSONB = Type("jsonb")
 
 
 def judge(
@@ -43,7 +44,7 @@ def judge(
         connection.execute("SELECT set_config('TimeZone', %s, true)", (zone,))
         _stage(connection, own, rows, places)
         bad = connection.execute(_verdicts(view, own)).fetchall()
-        printed = _printed(connection, own, rows.schema, readable=True) if printing else None
+        printed = _printed(connection, own, rows.schema) if printing else None
     rejects = [Reject(key, name, None if value is None else value[:VALUE], reason) for _, key, name, value, reason in bad]
     gone = pa.array([int(row[0]) for row in bad], pa.int64())
     if printed is not None:
@@ -68,7 +69,7 @@ def printed(connection: Connection, columns: tuple[TargetColumn, ...], rows: pa.
     with connection.transaction(force_rollback=True):
         connection.execute("SELECT set_config('TimeZone', %s, true)", (zone,))
         _stage(connection, own, rows, nth)
-        found = _printed(connection, own, pa.schema([]), readable=False)
+        found = _printed(connection, own, pa.schema([]))
     return found.take(pc.sort_indices(found.column(_NTH).cast(pa.int64()))).drop_columns(_NTH)
 
 
@@ -109,29 +110,25 @@ def _verdicts(view: View, columns: tuple[TargetColumn, ...]) -> str:
     )
 
 
-def _printed(connection: Connection, columns: tuple[TargetColumn, ...], schema: pa.Schema, *, readable: bool) -> pa.Table:
-    """What is left, as Postgres prints it. What is nested in a sink stays as it came: numbers in it are not spelt as Postgres does.
-
-    With `readable` Postgres reads it again as the same: arrays of several dimensions are then in its own spelling.
-    """
-    items = []
-    for column in columns:
-        value = f"s.{ansi(column.name)}"
-        shown = value if column.lake else as_printed(column.type, value)
-        if readable and column.type.array and not column.lake:
-            array = f"({cast(column.type, value)})"
-            shown = f"CASE WHEN array_ndims({array}) > 1 THEN {array}::text ELSE {shown} END"
-        items.append(shown)
-    found = connection.execute(f"SELECT {', '.join([*items, 's._op', f's.{_NTH}'])} FROM uncertain s").fetchall()
+def _printed(connection: Connection, columns: tuple[TargetColumn, ...], schema: pa.Schema) -> pa.Table:
+    """What is left, as Postgres prints it. JSON stays as it came: the lake has a spelling of its own for it."""
+    shown = [value if c.type == _JSONB else as_printed(c.type, value) for c in columns for value in [f"s.{ansi(c.name)}"]]
+    found = connection.execute(f"SELECT {', '.join([*shown, 's._op', f's.{_NTH}'])} FROM uncertain s").fetchall()
     names = [*(c.name for c in columns), "_op", _NTH]
     table = pa.table({n: pa.array([row[i] for row in found], pa.string()) for i, n in enumerate(names)})
     return table.append_column("_uncertain", pa.array(["1"] * len(found), pa.string())) if "_uncertain" in schema.names else table
 
 
 def as_printed(type_: Type, value: str) -> str:
-    """An SQL expression: a text as Postgres prints the value that it makes of it; an instant in UTC."""
+    """An SQL expression: a text as Postgres prints the value that it makes of it; an instant in UTC.
+
+    An array is a JSON list of texts, since readers of JSON numbers may take them for doubles; one of several dimensions, or with
+    bounds of its own, is in Postgres's own spelling, which no list has.
+    """
     if type_.array:
-        return f"to_jsonb(({cast(type_, value)})::text[])::text"  # as texts: readers of JSON numbers may take them for doubles
+        array = f"({cast(type_, value)})"
+        plain = f"coalesce(array_ndims({array}) = 1 AND array_lower({array}, 1) = 1, true)"
+        return f"CASE WHEN {plain} THEN to_jsonb({array}::text[])::text ELSE {array}::text END"
     if type_.name == "timestamptz":
         return f"(({value}::timestamptz AT TIME ZONE 'UTC')::text || '+00')"
     if type_.name == "inet":

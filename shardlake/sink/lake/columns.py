@@ -72,6 +72,8 @@ def typed(type_: Type, value: str) -> str:
 
 def tried(type_: Type, value: str) -> str:
     """A DuckDB expression for the typed value of a text as Postgres prints it; NULL where the lake has no such value."""
+    if arrow_type(type_) == pa.string():
+        return value
     found = f"try({typed(type_, value)})"
     if type_.name in ("date", "timestamp", "timestamptz") and not type_.array:
         # infinity, years before 1 and past 9999: Athena has none of them

@@ -27,15 +27,15 @@ from shardlake.view.types import Type
 Steps = tuple[str | int, ...]
 """The way to a part of a document: keys, and 0 for the elements of an array."""
 _OPENING = {List: "[", Struct: "{"}
-_EXPONENT = r"\A-?[0-9](?:\.[0-9]+)?e[+-][0-9]+\z"
-"""A number that `from_json` spells in another way than JSON: `1e-05` for 0.00001."""
+_SPELT_ELSE = r"\A-?[0-9](?:\.[0-9]+)?e[+-][0-9]+\z|\\u00[01][A-F]"
+"""What `from_json` spells in another way than the lake's JSON: `1e-05` for 0.00001, `\\u001F` for `\\u001f`."""
 _BLANKS = " \t\n\r"
 _DOUBLE = 17
 """Digits that tell every double from its neighbours: `shardlake.cast_error` takes the nearest one up to so many."""
 
 
 def nested_values(part: Nested, texts: pa.ChunkedArray, zone: str) -> tuple[pa.Array, pa.Array]:
-    """A column's values, and which rows are unresolved: they are NULL, or have a NULL somewhere, that need not be one."""
+    """The values of a column whose documents are `spelt`, and which rows are unresolved: they are NULL, or have a NULL somewhere, that need not be one."""
     documents = texts.combine_chunks().cast(pa.string())
     reading = _Reading(documents, zone)
     found = reading.take_apart(part)
@@ -79,8 +79,7 @@ class _Reading:
 
     def _leaf(self, kind: Type, texts: pa.Array, rows: pa.Array) -> pa.Array:
         if kind.certain is None:
-            if kind.name == "text":
-                self.unresolved.append(rows.filter(pc.match_substring_regex(texts, _EXPONENT).fill_null(False)))
+            self.unresolved.append(rows.filter(pc.match_substring_regex(texts, _SPELT_ELSE).fill_null(False)))
             return texts.cast(part_type(kind))
         sure = certain(kind, texts)
         read = self._instants if kind.name == "timestamptz" and self.zone != "UTC" else partial(values, kind)

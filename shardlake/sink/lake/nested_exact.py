@@ -1,7 +1,7 @@
 """Nested columns of unresolved rows: documents taken apart in Python, number by number, each leaf judged and printed by Postgres.
 
 What this says of a document that `nested.py` reads as well is the same to the letter, so that a row that goes the one way
-today and the other tomorrow has not changed: numbers that become text are spelt by DuckDB here, too.
+today and the other tomorrow has not changed: both read the lake's own spelling of the document.
 """
 
 from collections import defaultdict
@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from shardlake.rows.judge import as_printed
 from shardlake.shape.duck import duck
-from shardlake.shape.json_limits import FINE, MALFORMED, Members, any_rounds, dumps, parse_exact
+from shardlake.shape.json_limits import FINE, MALFORMED, Members, parse_exact
 from shardlake.sink.lake.columns import arrow_type, part_type, tried
+from shardlake.sink.lake.json_text import written
 from shardlake.view.jsonpath import Path
 from shardlake.view.layout import folded
 from shardlake.view.nested import List, Nested, Part
@@ -26,11 +27,10 @@ _SHOWN = 60
 
 
 class _Leaf(NamedTuple):
-    """A leaf's type and text; with `json` the text is JSON that has yet to be spelt as DuckDB spells it."""
+    """A leaf's type and text."""
 
     kind: Type
     text: str
-    json: bool
 
 
 Judged: TypeAlias = dict[_Leaf, tuple[Any, str | None]]
@@ -78,10 +78,10 @@ def _shaped(part: Part, value: Any, leaves: dict[_Leaf, None]) -> Any:
         return leaf
     if isinstance(part, List):
         if not isinstance(value, list):
-            raise _Unfit(f"{dumps(value)[:_SHOWN]} is not an array")
+            raise _Unfit(f"{written(value)[:_SHOWN]} is not an array")
         return _each(((n, part.element, v) for n, v in enumerate(value)), _shaped, leaves)
     if not isinstance(value, Members):
-        raise _Unfit(f"{dumps(value)[:_SHOWN]} is not an object")
+        raise _Unfit(f"{written(value)[:_SHOWN]} is not an object")
     return _each(((key, inner, value.get(key)) for key, inner in part.fields), _shaped, leaves)
 
 
@@ -113,24 +113,15 @@ def _each(parts: Iterable[tuple[str | int, Part, Any]], make: Callable[[Part, An
 
 
 def _leaf(kind: Type, value: Any) -> _Leaf:
-    if isinstance(value, str) and kind.name != "jsonb":
-        return _Leaf(kind, value, json=False)
-    return _Leaf(kind, dumps(value), json=not any_rounds(value))
+    return _Leaf(kind, value if isinstance(value, str) and kind.name != "jsonb" else written(value))
 
 
 def _judged(connection: Connection, leaves: list[_Leaf]) -> Judged:
-    spelt = _spelt(list(dict.fromkeys(leaf.text for leaf in leaves if leaf.json)))
-    final = {leaf: spelt[leaf.text] if leaf.json else leaf.text for leaf in leaves}
     texts: dict[Type, dict[str, None]] = defaultdict(dict)
-    for leaf, text in final.items():
-        texts[leaf.kind][text] = None
+    for leaf in leaves:
+        texts[leaf.kind][leaf.text] = None
     found = {kind: _values(connection, kind, list(own)) for kind, own in texts.items()}
-    return {leaf: found[leaf.kind][text] for leaf, text in final.items()}
-
-
-def _spelt(fragments: list[str]) -> dict[str, str]:
-    """JSON as DuckDB writes it."""
-    return dict(zip(fragments, _asked(fragments, "from_json(t, '\"JSON\"')").to_pylist(), strict=True))
+    return {leaf: found[leaf.kind][leaf.text] for leaf in leaves}
 
 
 def _values(connection: Connection, kind: Type, texts: list[str]) -> dict[str, tuple[Any, str | None]]:

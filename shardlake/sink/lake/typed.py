@@ -21,9 +21,11 @@ from shardlake.shape.duck import duck
 from shardlake.shape.query import ROW
 from shardlake.shape.values import Unread, in_zone, values
 from shardlake.sink.lake.columns import NAIVE, arrow_type, has_offset, lake_type, odd, tried, typed
+from shardlake.sink.lake.json_text import spelt
 from shardlake.sink.lake.nested import nested_values
 from shardlake.sink.lake.nested_exact import exact_values
 from shardlake.view.columns import TargetColumn
+from shardlake.view.types import Type
 from shardlake.view.view import View
 
 Connection = psycopg.Connection[Any]
@@ -51,6 +53,9 @@ def split(columns: tuple[TargetColumn, ...], shaped: Shaped, base: int, zone: st
     """Type a shaped chunk. `base` is the place of its first raw row in the window; `zone` that of times without an offset."""
     rows = shaped.rows.append_column(PLACE, pc.add(shaped.places.cast(pa.int64()), base))
     own = [c for c in columns if c.name != "_shard"]
+    for column in own:
+        if column.type.name == "jsonb":
+            rows = rows.set_column(rows.column_names.index(column.name), column.name, spelt(rows.column(column.name)))
     nested, rows = _nested(own, rows, zone)
     try:
         return _at_once(own, rows, nested, lake_schema(columns), zone)
@@ -175,9 +180,16 @@ def _held(
             rows = rows.append_column(column.name, made)
         else:
             lost = pc.and_(pc.is_valid(found), pc.is_null(rows.column(column.name)))
-            reasons = dict.fromkeys(pc.indices_nonzero(lost).to_pylist(), f"no {arrow_type(column.type)} of the lake holds it")
+            reasons = {place: _why(column.type, found[place].as_py()) for place in pc.indices_nonzero(lost).to_pylist()}
         for place, reason in reasons.items():
             key = {k: texts.column(k)[place].as_py() for k in view.key if k != "_shard"}
             bad.setdefault(place, LakeReject(key, column.name, found[place].as_py()[:500], reason))
     keep = pa.array([n not in bad for n in range(rows.num_rows)], pa.bool_())
     return rows.select(schema.names).cast(schema).filter(keep), list(bad.values())
+
+
+def _why(type_: Type, printed: str) -> str:
+    """Why the lake has no value for what Postgres prints: of an array JSON, or else its own spelling (see `judge.as_printed`)."""
+    if type_.array and not printed.startswith(('["', "[null")):
+        return "has several dimensions, or bounds of its own, which no list of the lake has; declare jsonb"
+    return f"no {arrow_type(type_)} of the lake holds it"

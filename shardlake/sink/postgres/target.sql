@@ -4,7 +4,7 @@ CREATE SCHEMA IF NOT EXISTS shardlake;
 CREATE SCHEMA IF NOT EXISTS shardlake_staging;
 
 CREATE OR REPLACE FUNCTION shardlake.text_array(value text) RETURNS text[] IMMUTABLE LANGUAGE sql AS $$
-    SELECT CASE WHEN ltrim(value) LIKE '[%'
+    SELECT CASE WHEN ltrim(value) LIKE '[%' AND value !~ '^\s*(\[[+-]?\d+:[+-]?\d+\])+\s*='
         THEN ARRAY(SELECT e.item FROM jsonb_array_elements_text(value::jsonb) WITH ORDINALITY e(item, place) ORDER BY e.place)
         ELSE value::text[] END
 $$;

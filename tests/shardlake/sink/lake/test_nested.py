@@ -68,7 +68,7 @@ def test_every_reader_sees_arrays_of_structs(world: WorldMaker) -> None:
         1: [{"sku": "é🚚", "qty": 2, "price": Decimal("1.50")}, {"sku": "b", "qty": None, "price": Decimal("7.00")}],
         2: [],
         3: None,
-        4: [None, nothing, {"sku": None, "qty": 1, "price": None}],
+        4: [None, nothing, {"sku": "second", "qty": 1, "price": None}],
         5: [{**nothing, "sku": sku} for sku in ('[{"sku": 1}]', '{"a":[1.5]}', "1.1", "true")],
         6: [{**nothing, "price": Decimal("123456.78")}],
     }
@@ -129,7 +129,7 @@ FULL = (
 PLAIN = FULL.replace("12345678901234567890.0123456789", "1.5").replace("0.30000000000000004", "0.3")
 VALUES = {
     "small": -32768, "whole": 2147483647, "big": 9223372036854775807, "single": pytest.approx(0.1, abs=1e-8), "twice": 0.3, "amount": Decimal("1.5000000000"),
-    "truth": True, "words": "100.0", "day": datetime.date(2024, 2, 29), "stamp": datetime.datetime(2024, 2, 29, 12, 34, 56, 1),
+    "truth": True, "words": "100", "day": datetime.date(2024, 2, 29), "stamp": datetime.datetime(2024, 2, 29, 12, 34, 56, 1),
     "zoned": datetime.datetime(2024, 2, 29, 10, 34, 56, tzinfo=UTC), "some": b"\x00\xff", "doc": '{"b":["é",null]}', "odd_key": "x",
     "grid": [[1], [], None, [None, 2]], "inner": {"a": "", "more": [{"b": 1}, None]},
 }  # fmt: skip
@@ -200,7 +200,7 @@ def test_a_row_that_is_read_again_has_not_changed_whichever_way_it_goes(world: W
     report = w.must_sync()
     assert seen(w) == before
     assert (report.lake["lake_delta"].rows, report.lake["lake_iceberg"].rows) == (0, 0)
-    assert before[0] == {"t": ["1.1", '{"b":1.1,"a":"\\u001F/é"}'], "j": '[1.1,"\x7f"]', "n": [Decimal("1.5000000000"), None]}
+    assert before[0] == {"t": ["1.1", '{"a":"\\u001f/é","b":1.1}'], "j": '[1.1,"\x7f"]', "n": [Decimal("1.5000000000"), None]}
 
 
 @pytest.mark.parametrize("format_", ["delta", "iceberg", "rewrite"])

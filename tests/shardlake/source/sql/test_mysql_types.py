@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
@@ -256,16 +257,46 @@ def test_a_key_that_sorts_in_another_order_than_it_compares_is_refused_since_it_
 # --- what cannot be held ---------------------------------------------------------------------------------------------
 BAD: list[tuple[str, str, str, str, str]] = [
     # in MariaDB, in Postgres, the literal, the value that the reject holds, and its reason
-    ("date", "date", "'0000-00-00'", "0000-00-00", "is not date"),
-    ("date", "date", "'2024-00-00'", "2024-00-00", "is not date"),
-    ("date", "date", "'2024-02-00'", "2024-02-00", "is not date"),
-    ("date", "timestamp", "'0000-00-00'", "0000-00-00", "is not timestamp"),
-    ("datetime", "timestamp", "'0000-00-00 00:00:00'", "0000-00-00 00:00:00", "is not timestamp"),
-    ("datetime(6)", "timestamptz", "'2024-00-00 00:00:00'", "2024-00-00 00:00:00.000000", "is not timestamptz"),
-    ("timestamp NULL", "timestamptz", "'0000-00-00 00:00:00'", "0000-00-00 00:00:00+00", "is not timestamptz"),
+    (
+        "date",
+        "date",
+        "'0000-00-00'",
+        "0000-00-00",
+        "is not date: it is a zero date, of which NULLIF(col, '0000-00-00') in extract.sql makes NULL",
+    ),
+    ("date", "date", "'2024-00-00'", "2024-00-00", "is not date: its month or day is zero; convert it in extract.sql"),
+    ("date", "date", "'2024-02-00'", "2024-02-00", "is not date: its month or day is zero; convert it in extract.sql"),
+    (
+        "date",
+        "timestamp",
+        "'0000-00-00'",
+        "0000-00-00",
+        "is not timestamp: it is a zero date, of which NULLIF(col, '0000-00-00') in extract.sql makes NULL",
+    ),
+    (
+        "datetime",
+        "timestamp",
+        "'0000-00-00 00:00:00'",
+        "0000-00-00 00:00:00",
+        "is not timestamp: it is a zero date, of which NULLIF(col, '0000-00-00') in extract.sql makes NULL",
+    ),
+    (
+        "datetime(6)",
+        "timestamptz",
+        "'2024-00-00 00:00:00'",
+        "2024-00-00 00:00:00.000000",
+        "is not timestamptz: its month or day is zero; convert it in extract.sql",
+    ),
+    (
+        "timestamp NULL",
+        "timestamptz",
+        "'0000-00-00 00:00:00'",
+        "0000-00-00 00:00:00+00",
+        "is not timestamptz: it is a zero date, of which NULLIF(col, '0000-00-00') in extract.sql makes NULL",
+    ),
     ("datetime", "date", "'2024-01-01 12:00:00'", "2024-01-01 12:00:00", "has a time of day that date would cut"),
     ("time", "time", "'25:00:00'", "25:00:00", "is not time"),
-    ("time", "time", "'-01:00:00'", "-01:00:00", "has more than a time of day"),
+    ("time", "time", "'-01:00:00'", "-01:00:00", "has more than a time of day; declare interval"),
     (
         "varchar(40)",
         "timestamp",
@@ -298,7 +329,13 @@ BAD: list[tuple[str, str, str, str, str]] = [
     ("varchar(40)", "numeric(12,2)[]", "'[1.00, 1.239]'", "[1.00, 1.239]", "would be rounded to fit numeric(12,2)[]"),
     ("text", "jsonb", "'{'", "{", "is not JSON (unexpected end of data at 1)"),
     ("text", "jsonb", '\'{"a": "\\ud800"}\'', '{"a": "\\ud800"}', "holds half of a surrogate pair"),
-    ("text", "jsonb", "'{\"a\": 1e999999}'", '{"a": 1e999999}', "is not jsonb"),
+    (
+        "text",
+        "jsonb",
+        "'{\"a\": 1e999999}'",
+        '{"a": 1e999999}',
+        "is not jsonb: a number in it has more digits than numeric's 131072 before and 16383 behind the point",
+    ),
     ("text", "text", "concat('a', char(0), 'b')", "a␀b", "holds a NUL character, which Postgres cannot store"),
 ]
 
@@ -330,6 +367,22 @@ def test_bytes_declared_as_text_fail_the_shard_before_anything_is_guessed(
     assert message in str(w.sync().shards["shop_00"].error)
 
 
+def test_a_zero_date_is_null_once_extract_sql_has_what_its_reject_says(world: WorldMaker) -> None:
+    columns = {"id": "bigint", "d": "date", "t": "timestamp", "updated_at": "timestamp"}
+    w = world(view=orders_view(columns=columns))
+    w.on_all("CREATE TABLE orders (id bigint PRIMARY KEY, d date, t datetime(6), updated_at datetime(6) NOT NULL)")
+    for row, (d, t) in enumerate((("'0000-00-00'", "NULL"), ("'2024-01-01'", "'0000-00-00 00:00:00'"), ("'2024-01-01'", "'2024-01-01'"))):
+        insert(w, row, d=d, t=t, updated_at="'2024-01-01'")
+    w.must_sync()
+    assert ["NULLIF(col, '0000-00-00') in extract.sql makes NULL" in row[4] for row in w.rejects()] == [True, True]
+    w.view = orders_view(columns=columns, source={"table": None, "sql": "extract.sql"}) | {
+        "sql_text": "SELECT id, NULLIF(d, '0000-00-00') AS d, NULLIF(t, '0000-00-00') AS t, updated_at FROM orders"
+    }
+    w.must_sync(full=True)
+    day, time = datetime.date(2024, 1, 1), datetime.datetime(2024, 1, 1)
+    assert w.target("id, d, t") == [(0, None, None), (1, day, None), (2, day, time)]
+
+
 def test_a_zero_date_in_the_cursor_itself_is_rejected_and_the_rest_arrives(world: WorldMaker) -> None:
     w = typed(world, {"n": ("int", "integer")})
     for row, at in enumerate(("'0000-00-00 00:00:00'", "'2024-01-01'", "'2024-00-00'")):
@@ -337,8 +390,20 @@ def test_a_zero_date_in_the_cursor_itself_is_rejected_and_the_rest_arrives(world
     w.must_sync()
     assert w.target("id") == [(1,)]
     assert w.rejects() == [
-        ("shop_00", {"id": "0"}, "updated_at", "0000-00-00 00:00:00.000000", "is not timestamp"),
-        ("shop_00", {"id": "2"}, "updated_at", "2024-00-00 00:00:00.000000", "is not timestamp"),
+        (
+            "shop_00",
+            {"id": "0"},
+            "updated_at",
+            "0000-00-00 00:00:00.000000",
+            "is not timestamp: it is a zero date, of which NULLIF(col, '0000-00-00') in extract.sql makes NULL",
+        ),
+        (
+            "shop_00",
+            {"id": "2"},
+            "updated_at",
+            "2024-00-00 00:00:00.000000",
+            "is not timestamp: its month or day is zero; convert it in extract.sql",
+        ),
     ]
 
 
