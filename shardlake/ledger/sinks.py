@@ -147,6 +147,12 @@ def pending(
         ).fetchall()
 
 
+def has_any(connection: Connection, view: str, sink: str) -> bool:
+    """Whether the sink has applied a window of the view, be it one without rows."""
+    query = "SELECT 1 FROM shardlake.sink_windows WHERE view = %s AND sink = %s AND applied_at IS NOT NULL LIMIT 1"
+    return connection.execute(query, (view, sink)).fetchone() is not None
+
+
 def has_begun(connection: Connection, view: str, sink: str) -> bool:
     """Whether the sink has begun a commit in the ledger, of windows or of none, and not finished it."""
     query = "SELECT count(*) FROM shardlake.lake_commits WHERE view = %s AND 'lake.' || layout = %s AND status = 'open'"

@@ -137,7 +137,8 @@ def _lacking(job: Job, sink: Sink, run_id: UUID | None = None, *, full: bool = F
     """
     of_run = run_id if sink.replaces else None
     with job.ledger.connection() as connection:
-        found = sinks.pending(connection, job.view.name, sink.name, job.feed, of_run=of_run, empty=sink.replaces, begun=not full)
+        empty = sink.replaces or not (full or sinks.has_any(connection, job.view.name, sink.name))  # of no rows there is a table, too
+        found = sinks.pending(connection, job.view.name, sink.name, job.feed, of_run=of_run, empty=empty, begun=not full)
     return [w for w in found if not (full and w.removed)]
 
 

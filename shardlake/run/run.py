@@ -103,7 +103,7 @@ class Run:
 
     def foresees(self, planned: Planned) -> None:
         """A first plan is there, perhaps before those of other shards: where it says that there is something to read, readers start now."""
-        if planned.plan.anything or planned.unfinished is not None or self.replaces:
+        if planned.plan.anything or planned.first or planned.unfinished is not None or self.replaces:
             prepare(self.job)
 
     def begin(self, planned: dict[str, Planned]) -> list[Planned]:
@@ -128,7 +128,9 @@ class Run:
         once more behind a window whose reading an earlier run had begun.
         """
         shard = self.report.shards[planned.plan.partition]
-        for outcome in outcomes:
+        for outcome in [
+            o for o in outcomes if o.raw_rows or not planned.first
+        ]:  # a first window without rows made the target, and that is all
             shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied.counts(), outcome.seconds)
         self.job.watch.merged(shard.shard, shard)
         if planned.error:  # what had been read is in; the source is still to be mended

@@ -30,7 +30,8 @@ class Planned:
     """A partition's plan, and the window whose reading an earlier run left unfinished, which goes first.
 
     `waiting` windows were read and are not in the warehouse yet: they come before what is read now, and also where the
-    source could not be planned, for the reason `error`.
+    source could not be planned, for the reason `error`. Where the warehouse has had nothing of the view yet, this is its `first`
+    window: it is brought in even if it holds no row, so that there is a target.
     """
 
     plan: Plan
@@ -38,6 +39,7 @@ class Planned:
     waiting: tuple[int, ...]
     seconds: float
     error: ShardlakeError | None = None
+    first: bool = False
 
     def windows(self, window: Window | None) -> list[int]:
         """What is to be brought into the warehouse, in order: what waits, and the window that was read."""
@@ -55,6 +57,7 @@ def plan(job: Job, partition: str, *, full: bool = False) -> Planned:
         left = windows.unfinished(connection, job.feed, partition)
         replaces = job.warehouse.replaces  # a whole load takes in nothing of the one before
         waiting = [] if replaces else sinks.pending(connection, job.view.name, WAREHOUSE, job.feed, partition, backfills=False)
+        first = not replaces and not sinks.has_any(connection, job.view.name, WAREHOUSE)
     try:
         found = job.source.plan(job.view, partition, position)
     except ShardlakeError as error:
@@ -62,13 +65,14 @@ def plan(job: Job, partition: str, *, full: bool = False) -> Planned:
             raise
         nothing = Plan(partition, Extent({}, position, position or {}), {}, anything=False)
         return Planned(nothing, None, tuple(w.window_id for w in waiting), time.perf_counter() - started, error)
-    return Planned(found, left.window_id if left else None, tuple(w.window_id for w in waiting), time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Planned(found, left.window_id if left else None, tuple(w.window_id for w in waiting), seconds, first=first)
 
 
 def pass_over(job: Job, run_id: UUID, planned: Planned) -> bool:
     """Where the window holds nothing, move the position to its end, and that is all. Returns whether it was so. Raises ClaimLost."""
     found = planned.plan
-    if planned.unfinished is not None or planned.waiting or found.anything or job.warehouse.replaces:
+    if planned.unfinished is not None or planned.waiting or found.anything or planned.first or job.warehouse.replaces:
         return False
     extent = found.extent
     with job.ledger.connection() as connection, connection.transaction():
@@ -89,7 +93,7 @@ def extract(job: Job, run_id: UUID, planned: Planned) -> Window | None:
             window = windows.load(connection, planned.unfinished)  # which has been read by a try before this one
         window = window or windows.read_before(connection, run_id, job.feed, found.partition, found.extent)
         if window is None:
-            if not found.anything and not job.warehouse.replaces:
+            if not found.anything and not planned.first and not job.warehouse.replaces:
                 return None  # there is only what waits for the warehouse
             window = windows.open_window(connection, run_id, job.feed, found.partition, found.extent)
     _estimate(job, window)
