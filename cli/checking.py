@@ -31,11 +31,12 @@ def checked(names: list[str], drafts: Mapping[str, View] | None = None) -> Check
     from shardlake.errors import ShardlakeError
     from shardlake.settings import connections_file, project_file, views_folder
     from shardlake.view.view_file import load_view
-    from shardlake.view.view_set import contradictions
+    from shardlake.view.view_set import contradictions, shared_targets
 
     found: list[tuple[str | None, str]] = []
     file = connections_file()
     known: list[str] | None = None
+    places: dict[str, str] = {}
     if file:
         try:
             known = connection_names(file)
@@ -44,10 +45,10 @@ def checked(names: list[str], drafts: Mapping[str, View] | None = None) -> Check
             found.append((None, str(error)))
         for reference in known or []:
             try:
-                load_connection(file, reference)
+                if place := load_connection(file, reference).place:
+                    places[reference] = place
             except ShardlakeError as error:
                 found += [(None, line) for line in str(error).splitlines()]
-    targets: dict[str, str] = {}
     views: dict[str, View] = {}
     for name in [*names, *(drafts or {})]:
         try:
@@ -59,15 +60,13 @@ def checked(names: list[str], drafts: Mapping[str, View] | None = None) -> Check
         for reference in (view.source.connection, view.warehouse.connection, view.lake.connection):
             if known is not None and reference not in known:
                 found.append((name, f"{_file(name)}: {file} has no connection {reference!r}; there are: {', '.join(known)}"))
-        if other := targets.setdefault(view.warehouse.table.lower(), name) != name and targets[view.warehouse.table.lower()]:
-            found.append((name, f"{_file(name)}: warehouse.table: {view.warehouse.table} is the table of the view {other} already"))
     try:
         standing = standing_names(project_file())
     except ShardlakeError as error:
         standing = []
         found.append((None, str(error)))
-    together = contradictions(views, [*names, *(drafts or {}), *standing])
-    found += [(name, f"{_file(name)}: {why}") for name, why in together.items()]
+    together = [*shared_targets(views, places).items(), *contradictions(views, [*names, *(drafts or {}), *standing]).items()]
+    found += [(name, f"{_file(name)}: {why}") for name, why in together]
     return Checked(names, found)
 
 

@@ -28,6 +28,12 @@ class PostgresWarehouse(ConnectionSpec):
         split_url(self.url, POSTGRES_SCHEMES, POSTGRES_PORT)
         return self
 
+    @property
+    def place(self) -> str | None:
+        """See ConnectionSpec: host, port and database, whoever the user is."""
+        found = self.shard()
+        return f"{found.host.lower()}:{found.port}/{found.database}"
+
     def shard(self) -> Shard:
         """The same address in the form in which sources have theirs."""
         plain = split_url(self.url, POSTGRES_SCHEMES, POSTGRES_PORT)

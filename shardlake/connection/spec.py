@@ -26,6 +26,11 @@ class ConnectionSpec(BaseModel):
         """The hosts and ports that it is reached by, by what messages call them, as far as that is known without asking anybody."""
         return {}
 
+    @property
+    def place(self) -> str | None:
+        """What is the same of two connections that lead to one database; None where that is not known."""
+        return None
+
     def secrets(self) -> tuple[str, ...]:
         """Every secret inside, for `redact`."""
         return ()

@@ -58,6 +58,22 @@ def contradictions(views: Mapping[str, View], others: Iterable[str] = ()) -> dic
     return found
 
 
+def shared_targets(views: Mapping[str, View], places: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with views that have one table as their target, by the later one of each two. A table is one where warehouse
+    and name are the same; `places` are what connections lead to, where it is known: two may lead to one database.
+    """
+    found: dict[str, str] = {}
+    owners: dict[tuple[str, str], str] = {}
+    for name, view in sorted(views.items()):
+        target = view.warehouse
+        owner = owners.setdefault((places.get(target.connection, target.connection), target.table.lower()), name)
+        if owner != name:
+            other = views[owner].warehouse.connection
+            through = f", by {other}, which leads to the same database" if other != target.connection else ""
+            found[name] = f"warehouse.table: {target.table} is the table of the view {owner} already{through}"
+    return found
+
+
 def promised(view: View, views: Mapping[str, View]) -> timedelta | None:
     """How old the view's data may become: its `freshness`, or twice its period; None where it promises nothing."""
     period = expected_period(view, views)

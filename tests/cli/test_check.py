@@ -85,6 +85,29 @@ def test_a_connections_file_is_checked_too_and_its_secrets_are_not_shown(world: 
     assert "hunter" not in done.stdout
 
 
+def test_one_table_name_in_two_warehouses_is_two_tables_and_in_one_by_two_connections_a_problem(world: WorldMaker) -> None:
+    w = world()
+    w.write_files()
+    main = w.connections()["postgres-warehouse/main"]
+    there = {
+        **w.connections(),
+        "postgres-warehouse/other": {**main, "url": f"{main['url']}_other"},
+        "postgres-warehouse/again": {**main, "url": main["url"].replace("postgres@", "somebody_else@")},
+    }
+    file = w.folder / "three.yaml"
+    file.write_text(yaml.safe_dump(there))
+    write(w, "elsewhere", orders_view(name="elsewhere", warehouse={"connection": "postgres-warehouse/other"}))
+    done = w.command("--connections", str(file), "check")
+    assert (done.returncode, done.stdout) == (0, "2 views, 0 problems\n")
+    path = write(w, "orders_too", orders_view(name="orders_too", warehouse={"connection": "postgres-warehouse/again"}))
+    done = w.command("--connections", str(file), "check")
+    assert (done.returncode, done.stdout) == (
+        1,
+        f"{path}: warehouse.table: analytics.orders is the table of the view orders already, by postgres-warehouse/main, which leads to the same"
+        " database\n3 views, 1 problems\n",
+    )
+
+
 def test_a_ledger_that_is_no_declared_database_is_a_problem_of_the_file(world: WorldMaker) -> None:
     w = world()
     w.write_files()
