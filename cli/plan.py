@@ -1,11 +1,15 @@
 """`shardlake plan`."""
 
+import re
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.presentation import console, show_json, table
+from cli.presentation import console, fits, show_json, show_table
+
+if TYPE_CHECKING:
+    from shardlake.run.preview import Preview
 
 
 def plan(
@@ -34,16 +38,11 @@ def plan(
     if as_json:
         show_json({**asdict(found), "ok": found.ok})
         raise typer.Exit(0 if found.ok else 1)
-    rows = [
-        [
-            s.shard, s.lower or "the beginning", s.upper or "the end", "unfinished" if s.unfinished else "", s.window_rows, s.table_rows,
-            s.index or ("none: whole table" if s.full_scan else ""), s.error or ("" if s.anything else "nothing new"),
-        ]
-        for s in found.shards
-    ]  # fmt: skip
-    titles = ["shard", "from", "to", "", "rows (about)", "table (about)", "index", "verdict"]
-    console.print(table(f"{view}: windows", titles, rows, ("rows (about)", "table (about)")))
-    console.print(table("columns", ["column", "from", "source", "target", "fits"], [[*t.values()] for t in found.types]))
+    _show_windows(found)
+    for s in found.shards:
+        if s.error:
+            console.print(s.error, markup=False, highlight=False, style="red", soft_wrap=True)
+    show_table("columns", ["column", "from", "source", "target", "fits"], [[*t.values()] for t in found.types], folds=("source", "fits"))
     if found.unused:
         console.print(f"not read: {', '.join(found.unused)}", markup=False, highlight=False)
     select = next((s.select for s in found.shards if s.select), "")
@@ -56,3 +55,20 @@ def plan(
         console.print(found.ddl_error, markup=False, highlight=False, style="red", soft_wrap=True)
     if not found.ok:
         raise typer.Exit(1)
+
+
+def _show_windows(found: "Preview") -> None:
+    """The windows of the shards that can be read; where they are too wide, times without the fraction of their second, which is in --json."""
+    rows = [
+        [
+            s.shard, s.lower or "the beginning", s.upper or "the end", "unfinished" if s.unfinished else "",
+            s.window_rows if s.anything else "nothing new", s.table_rows,
+            s.index or ("none: whole table" if s.full_scan else ""),
+        ]
+        for s in found.shards if not s.error
+    ]  # fmt: skip
+    titles, numbers = ["shard", "from", "to", "", "rows (about)", "table (about)", "index"], ("rows (about)", "table (about)")
+    if not fits(titles, rows, numbers):
+        for row in rows:
+            row[1:3] = [re.sub(r"(?<=\d\d:\d\d)\.\d+", "", str(version)) for version in row[1:3]]
+    show_table(f"{found.view}: windows", titles, rows, numbers)

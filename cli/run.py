@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.carry_out import carry_out
-from cli.presentation import console, errors, lake_table, run_table, sentence, show_json
+from cli.presentation import console, errors, sentence, show_json, show_layouts, show_run
 
 if TYPE_CHECKING:
     from shardlake.run.report import RunReport
@@ -82,9 +82,9 @@ def show_reports(reports: list[dict[str, Any]], as_json: bool, *, again: str | N
         if not report["shards"] or (report["error"] and all(s["state"] == "nothing" for s in report["shards"])):  # it could not begin
             errors.print(f"{report['view']}: {report['message']}", markup=False, highlight=False, style="red", soft_wrap=True)
             continue
-        console.print(run_table(report))
+        show_run(report)
         if report["lake"]:
-            console.print(lake_table(report))
+            show_layouts(report)
         for note in dict.fromkeys(n for part in (*report["shards"], *report["lake"]) for n in part["notes"]):
             console.print(f"note: {note}", markup=False, highlight=False, style="yellow", soft_wrap=True)
         said = sentence(report, again or f"shardlake run {report['view']}")

@@ -3,10 +3,9 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from cli.presentation import console, errors, show_json, table
+from cli.presentation import console, errors, fits, show_json, show_table
 
 if TYPE_CHECKING:
     from shardlake.ledger.backfills import Unfinished
@@ -51,38 +50,52 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a pr
             "backfills": [b.as_json() for b in left], "unknown": unknown,
         })  # fmt: skip
     else:
-        rows = []
-        for line in lines:
-            verdict = Text(line.problem, "red") if line.problem else Text("fresh", "green")
-            mark = (line.watermark or "").removesuffix(".000000")[:19]
-            lag = "" if line.lag is None else str(line.lag).split(".")[0]
-            last_run = f"{line.last_run:%m-%d %H:%M:%S}" if line.last_run else ""
-            rows.append([line.view, line.shard, verdict, mark, lag, line.open_rejects, last_run, line.last_error])
-        titles = ["view", "shard", "state", "watermark", "lag", "rejects", "last run", "last error"]
-        console.print(table("", titles, rows, ("rejects",), ("shard", "state", "watermark", "lag", "last run")))
+        _show(lines)
         for note in _notes(lines):
             console.print(note, markup=False, highlight=False, soft_wrap=True)
         if left:
-            console.print(_backfills(left))
+            _backfills(left)
         for name, message in unknown.items():
             errors.print(f"{name}: {message}", markup=False, highlight=False, style="red", soft_wrap=True)
     if problems or unknown:
         raise typer.Exit(1)
 
 
+def _show(lines: "list[ShardStatus]") -> None:
+    """The shards, in one table, and what they failed of below; a table for each view where one is too wide."""
+    titles = ["view", "shard", "state", "watermark", "lag", "rejects", "last run"]
+    rows = [
+        [
+            line.view, line.shard, Text(line.problem, "red") if line.problem else Text("fresh", "green"),
+            (line.watermark or "").removesuffix(".000000")[:19], "" if line.lag is None else str(line.lag).split(".")[0],
+            line.open_rejects, f"{line.last_run:%m-%d %H:%M:%S}" if line.last_run else "",
+        ]
+        for line in lines
+    ]  # fmt: skip
+    if fits(titles, rows, numbers := ("rejects",)):
+        show_table("", titles, rows, numbers)
+    else:
+        for view in dict.fromkeys(line.view for line in lines):
+            show_table(view, titles[1:], [row[1:] for row in rows if row[0] == view], numbers)
+
+
 def _notes(lines: "list[ShardStatus]") -> list[str]:
-    """What holds partitions back, beside the errors that the table shows, and what of them no window takes."""
-    notes = [f"{line.view}, {line.shard}: held by {line.held_by}" for line in lines if line.held_by and line.held_by != line.last_error]
+    """What partitions failed of, what holds them back, and what of them no window takes; what several say alike, once."""
+    said: dict[tuple[str, str], list[str]] = {}
     for line in lines:
-        notes += [f"{line.view}, {line.shard}: {count} rows have {why}: no window takes them" for why, count in line.unreachable.items()]
-    return notes
+        whys = [line.last_error.removeprefix(line.shard).lstrip(":, ")] if line.last_error else []
+        whys += [f"held by {line.held_by}"] if line.held_by and line.held_by != line.last_error else []
+        whys += [f"{count:,} rows have {why}: no window takes them" for why, count in line.unreachable.items()]
+        for why in whys:
+            said.setdefault((line.view, why), []).append(line.shard)
+    return [f"{view}, {', '.join(shards)}: {why}" for (view, why), shards in said.items()]
 
 
-def _backfills(left: "list[Unfinished]") -> Table:
+def _backfills(left: "list[Unfinished]") -> None:
     rows = []
     for b in left:
         state = "under way, or broken off" if b.state == "running" else (b.message or b.state)
         shards = ", ".join(b.shards)
         rows.append([b.name, b.view, b.lower, b.upper, shards, f"{b.done}/{b.slices}", f"{b.started_at:%m-%d %H:%M:%S}", state])
     titles = ["id", "view", "from", "to", "shards", "slices", "started", "state"]
-    return table("Backfills that are not finished; the same command again goes on", titles, rows, ("slices",), ("id", "slices", "started"))
+    show_table("Backfills that are not finished; the same command again goes on", titles, rows, ("slices",), ("state", "shards"))

@@ -17,7 +17,6 @@ from rich.table import Table
 from demo.data import document
 from demo.servers import SHARDS, DemoServers, demo_servers, environment_without, write_environment, write_project
 from embedded import NoServer
-from embedded.prefect_server import PrefectServer
 
 HOUSE = Path(__file__).parent.parent
 console = Console(highlight=False)
@@ -35,36 +34,36 @@ def main() -> int:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with ExitStack() as stack:
-        prefect, servers, environment = _start(stack, folder, arguments.source)
-        story = Story(servers, folder, environment | prefect.environment())
+        servers, environment = _start(stack, folder, arguments.source)
+        story = Story(servers, folder, environment)
         story.tell()
         console.print(Rule(f"[bold]{time.monotonic() - started:.0f} s in all", style="dim"))
-        _next_steps(arguments.keep, folder, environment | {"PREFECT_API_URL": prefect.api_url})
+        _next_steps(arguments.keep, folder, environment)
         if arguments.keep:
             _wait()
     return 1 if story.surprises else 0
 
 
-def _start(stack: ExitStack, folder: Path, kind: str) -> tuple[PrefectServer, DemoServers, dict[str, str]]:
-    with console.status("starting a Prefect server and the databases …"):
-        prefect = PrefectServer(folder / "prefect")
-        beginning = threading.Thread(target=lambda: stack.enter_context(prefect))
-        beginning.start()
+def _start(stack: ExitStack, folder: Path, kind: str) -> tuple[DemoServers, dict[str, str]]:
+    with console.status("starting the databases …"):
         try:
             servers = stack.enter_context(demo_servers(folder, kind))
         except NoServer as error:
-            beginning.join()
             console.print(f"[red]{error}[/]")
             raise SystemExit(1) from None
         count = servers.fill()
-        environment = write_project(servers, folder)
-        beginning.join()
-    console.print(f"[green]✓[/] Prefect server at {prefect.api_url}; {len(SHARDS)} {kind} shards with {count:,} rows; a Postgres warehouse")
-    return prefect, servers, environment
+        secrets = write_project(servers, folder)
+    console.print(f"[green]✓[/] {len(SHARDS)} {kind} shards with {count:,} rows; a Postgres warehouse")
+    return servers, secrets | {"PREFECT_API_URL": ""}  # no server, whatever a profile says: the runs need none
 
 
 _BY_CITY = "SELECT city, count(*) AS orders FROM orders"
 _GROUPED = "GROUP BY city ORDER BY orders DESC LIMIT 3"
+
+
+def _errors() -> int | None:
+    """Where a command's standard error goes: beside its output, unless that is a terminal, which shows both by itself."""
+    return None if sys.stdout.isatty() else subprocess.STDOUT
 
 
 class Story:
@@ -72,7 +71,7 @@ class Story:
 
     def __init__(self, servers: DemoServers, folder: Path, environment: dict[str, str]) -> None:
         self.servers, self.folder = servers, folder
-        self.environment = environment_without("SHARDLAKE_") | environment
+        self.environment = environment_without("SHARDLAKE_", "PREFECT_") | environment
         self.surprises = 0
 
     def tell(self) -> None:
@@ -109,17 +108,11 @@ class Story:
         console.print(f"[dim]$ shardlake {' '.join(words)}[/]")
         program = Path(sys.executable).parent / "shardlake"
         options = ["--views", str(self.folder / "views"), "--connections", str(self.folder / "connections.yaml")]
-        with console.status("working …"):
-            done = subprocess.run(
-                [str(program), *options, *words], env=self.environment | {"COLUMNS": str(console.width)}, capture_output=True, text=True
-            )
-        sys.stdout.write(done.stdout)
         sys.stdout.flush()
-        if words[0] == "query":  # what was read is said on standard error
-            console.print(done.stderr.strip(), style="dim")
+        done = subprocess.run([str(program), *options, *words], env=self.environment, stderr=_errors())
         if done.returncode != expect:
             self.surprises += 1
-            console.print(f"[red]ended with {done.returncode}, not {expect}[/]\n{done.stderr}", markup=True)
+            console.print(f"[red]ended with {done.returncode}, not {expect}[/]")
 
     def _change(self) -> int:
         self.servers.on(SHARDS[0], f"UPDATE orders SET status = 'refunded', updated_at = {self._now()} WHERE id <= 300")

@@ -123,6 +123,6 @@ def _plain(server: MariaDB | Postgres, database: str) -> str:
     return f"{parts.scheme}://{parts.username}@{parts.hostname}:{parts.port}/{database}"
 
 
-def environment_without(prefix: str) -> dict[str, str]:
+def environment_without(*prefixes: str) -> dict[str, str]:
     """This process's environment without what would lead the demo elsewhere."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(prefix)}
+    return {k: v for k, v in os.environ.items() if not k.startswith(prefixes)}

@@ -29,7 +29,8 @@ def publish_report(report: RunReport) -> None:
             }
         )  # fmt: skip
     total = report.totals()
-    next_step = f"Look at the rejects with `shardlake rejects {report.view}`." if total.rejected else ""
+    rejected = total.rejected or any(part.alone for part in report.lake.values())
+    next_step = f"Look at the rejects with `shardlake rejects {report.view}`." if rejected else ""
     if not report.came_to_its_end:
         next_step += " Mend what stands under error; the next run goes on from where each shard is."
     with unharmed(f"{_key(report.view)}-run"):

@@ -1,5 +1,6 @@
 """What the ledger says of views and shards: how fresh, how they last ended, what never came; and the rejects."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -59,7 +60,7 @@ class ShardStatus:
 
 @dataclass(frozen=True, slots=True)
 class RejectLine:
-    """A rejected row."""
+    """A rejected row, and the `sinks` that it is not in."""
 
     reject_id: int
     window_id: int
@@ -71,6 +72,7 @@ class RejectLine:
     reason: str
     seen_at: datetime
     read_again_at: datetime | None
+    sinks: list[str]
 
 
 def status(
@@ -92,9 +94,7 @@ def status(
         "SELECT partition, shown, complete_to, held_by, unreachable FROM shardlake.positions WHERE feed = %s", (feed,)).fetchall()}  # fmt: skip
     ends = {row[0]: row[1:] for row in connection.execute(
         "SELECT DISTINCT ON (shard) shard, ended_at, state, error, run_id FROM shardlake.run_shards WHERE view = %s ORDER BY shard, ended_at DESC", (view,)).fetchall()}  # fmt: skip
-    rejects = dict(
-        connection.execute(f"SELECT shard, count(*) FROM shardlake.rejects WHERE view = %s AND {_OPEN} GROUP BY shard", (view,)).fetchall()
-    )
+    rejects = _reject_counts(connection, view)
     whole = _failed_as_a_whole(connection, view)
     refused = {partition: sink for sink in reversed(sinks) for partition in all_rejected(connection, view, sink, feed, partitions)}
     behind = {sink: first_missing(connection, view, sink, feed, replaces=replaces) for sink in sinks}
@@ -141,17 +141,60 @@ def _complete_before(connection: Connection, feed: str, partition: str, window_i
     return row[0] if row else None
 
 
-def rejects(connection: Connection, view: str, shard: str | None, limit: int, *, every: bool = False) -> list[RejectLine]:
-    """A view's rejects, newest first; with `every` those as well whose row was read again since."""
+def rejects(
+    connection: Connection, view: str, sinks: Sequence[str], shard: str | None, limit: int, *, every: bool = False
+) -> list[RejectLine]:
+    """A view's rejects, newest first, each row once with the sinks that rejected it; with `every` those as well whose row was read
+    again since. What shape and the judge reject, every sink of the view rejects: `sinks` are all their names.
+    """
+    where = f"view = %(view)s AND (%(shard)s::text IS NULL OR shard = %(shard)s) AND {'true' if every else _OPEN}"
     with connection.cursor(row_factory=class_row(RejectLine)) as cursor:
         return cursor.execute(
-            "SELECT reject_id, window_id, shard, stage, row_key, column_name, value, reason, seen_at, read_again_at FROM shardlake.rejects"
-            f" WHERE view = %s AND (%s::text IS NULL OR shard = %s) AND {'true' if every else _OPEN} ORDER BY reject_id DESC LIMIT %s",
-            (view, shard, shard, limit),
+            f"""
+            (SELECT reject_id, window_id, shard, stage, row_key, column_name, value, reason, seen_at, read_again_at, %(sinks)s::text[] AS sinks
+             FROM shardlake.rejects WHERE stage <> 'lake' AND {where} ORDER BY reject_id DESC LIMIT %(limit)s)
+            UNION ALL
+            (SELECT max(reject_id), window_id, shard, 'lake', row_key, column_name, value, reason, max(seen_at),
+                    CASE WHEN bool_and(read_again_at IS NOT NULL) THEN max(read_again_at) END, array_agg('lake.' || layout ORDER BY layout)
+             FROM ({_OF_THE_LAKE} WHERE stage = 'lake' AND {where}) r
+             GROUP BY window_id, shard, row_key, column_name, value, reason, nth ORDER BY 1 DESC LIMIT %(limit)s)
+            ORDER BY reject_id DESC LIMIT %(limit)s
+            """,
+            {"view": view, "shard": shard, "limit": limit, "sinks": list(sinks)},
         ).fetchall()
 
 
-def reject_count(connection: Connection, view: str, *, every: bool = False) -> int:
-    """How many rejects a view has."""
-    row = connection.execute(f"SELECT count(*) FROM shardlake.rejects WHERE view = %s AND {'true' if every else _OPEN}", (view,)).fetchone()
+_OF_THE_LAKE = """SELECT *, row_number() OVER
+    (PARTITION BY layout, window_id, shard, row_key, column_name, value, reason ORDER BY reject_id) AS nth FROM shardlake.rejects"""
+"""The rejects of lake tables: of rows that are alike, each table's first is one row, its second another."""
+
+
+def reject_count(connection: Connection, view: str, shard: str | None = None, *, every: bool = False) -> int:
+    """How many rejected rows a view has, or a shard of it."""
+    return sum(_reject_counts(connection, view, shard, every=every).values())
+
+
+def _reject_counts(connection: Connection, view: str, shard: str | None = None, *, every: bool = False) -> dict[str, int]:
+    """Rejected rows by shard; one that several lake tables cannot hold counts once."""
+    where = f"view = %(view)s AND (%(shard)s::text IS NULL OR shard = %(shard)s) AND {'true' if every else _OPEN}"
+    rows = connection.execute(
+        f"""
+        SELECT shard, sum(rows)::bigint FROM (
+            SELECT shard, count(*) AS rows FROM shardlake.rejects WHERE stage <> 'lake' AND {where} GROUP BY shard
+            UNION ALL
+            SELECT shard, count(DISTINCT (window_id, row_key, column_name, value, reason, nth))
+            FROM ({_OF_THE_LAKE} WHERE stage = 'lake' AND {where}) r GROUP BY shard
+        ) both_kinds GROUP BY shard
+        """,
+        {"view": view, "shard": shard},
+    ).fetchall()
+    return {name: int(count) for name, count in rows}
+
+
+def rejects_of_layout(connection: Connection, view: str, layout: str, windows: Sequence[int]) -> int:
+    """How many rows of windows a lake table alone cannot hold."""
+    row = connection.execute(
+        "SELECT count(*) FROM shardlake.rejects WHERE stage = 'lake' AND view = %s AND layout = %s AND window_id = ANY(%s)",
+        (view, layout, list(windows)),
+    ).fetchone()
     return int(row[0]) if row else 0

@@ -35,6 +35,7 @@ from shardlake.run.loop import run_slices
 from shardlake.run.readers import prepare, stop
 from shardlake.run.rejected import explain
 from shardlake.run.report import BackfillReport, LayoutReport, ShardReport
+from shardlake.run.run import wrote
 from shardlake.run.threads import Threads, persistent
 from shardlake.sink.door import Committed
 from shardlake.source.door import Reach
@@ -220,8 +221,7 @@ class Backfill:
 
     def wrote(self, table: str, written: list[Committed]) -> None:
         """A lake table's commits were published."""
-        for one in written:
-            self.report.lake[table].wrote(one)
+        wrote(self.job, self.report.lake[table], written)
         self.job.watch.wrote(table, self.report.lake[table])
 
     def not_written(self, table: str, error: BaseException) -> None:

@@ -89,7 +89,9 @@ class ShardReport:
 
 @dataclass(slots=True)
 class LayoutReport:
-    """One lake table's part in a run. `rows` were written; `skipped` were older than what is there; `rejected` cannot be held."""
+    """One lake table's part in a run. `rows` were written; `skipped` were older than what is there; of the `rejected`, those `alone` are
+    rows that this table cannot hold, and the others ones that every sink rejects.
+    """
 
     table: str
     windows: int = 0
@@ -97,6 +99,7 @@ class LayoutReport:
     skipped: int = 0
     rejected: int = 0
     removed: int = 0
+    alone: int = 0
     files: int = 0
     bytes: int = 0
     seconds: float = 0.0
@@ -130,8 +133,8 @@ class LayoutReport:
         """The report as a program reads it."""
         return {
             "table": self.table, "windows": self.windows, "rows": self.rows, "skipped": self.skipped, "rejected": self.rejected,
-            "files": self.files, "bytes": self.bytes, "seconds": round(self.seconds, 3), "error": self.error or self.rejection,
-            "notes": list(self.notes),
+            "rejected_alone": self.alone, "files": self.files, "bytes": self.bytes, "seconds": round(self.seconds, 3),
+            "error": self.error or self.rejection, "notes": list(self.notes),
         }  # fmt: skip
 
 

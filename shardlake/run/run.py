@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from shardlake.errors import ShardlakeError, SpecError
 from shardlake.ledger import runs
 from shardlake.ledger.claims import Claims
+from shardlake.ledger.status import rejects_of_layout
 from shardlake.run import deliver, steps
 from shardlake.run.contract import drift
 from shardlake.run.deliver import Outcome
@@ -25,6 +26,15 @@ from shardlake.sink.door import Committed
 
 CLAIM_WAIT = 60.0
 """Seconds that a run waits for another run of the same view and shard."""
+
+
+def wrote(job: Job, report: LayoutReport, written: list[Committed]) -> None:
+    """Count a lake table's commits, and which of their rejects are the table's own."""
+    for one in written:
+        report.wrote(one)
+    if windows := [window for one in written for window, applied in one.windows.items() if applied.rejected]:
+        with job.ledger.connection() as connection:
+            report.alone += rejects_of_layout(connection, job.view.name, report.table, windows)
 
 
 class Run:
@@ -181,8 +191,7 @@ class Run:
     def wrote(self, table: str, written: list[Committed]) -> None:
         """A lake table's commits were published."""
         with self._reporting:
-            for one in written:
-                self.report.lake[table].wrote(one)
+            wrote(self.job, self.report.lake[table], written)
         self.job.watch.wrote(table, self.report.lake[table])
 
     def not_written(self, table: str, error: BaseException) -> None:
