@@ -22,8 +22,16 @@ from shardlake.run.report import LayoutReport, ShardReport
 from shardlake.run.watch import UNWATCHED, Watch
 
 PER_SECOND = 5
-_STYLE = {"failed": "red", "merged": "green", "written": "green", "reading": "cyan", "merging": "cyan", "writing": "cyan"}
-_LAST = ("merged", "no news", "failed", "written")
+_STYLE = {
+    "failed": "red",
+    "rejected": "red",
+    "merged": "green",
+    "written": "green",
+    "reading": "cyan",
+    "merging": "cyan",
+    "writing": "cyan",
+}
+_LAST = ("merged", "no news", "rejected", "failed", "written")
 
 
 @dataclass(slots=True)
@@ -108,7 +116,7 @@ class Lines(Watch):
         with self._lock:
             if line := self._lines.get(partition):
                 line.rows = shard.read
-                line.end({"merged": "merged", "nothing": "no news", "failed": "failed"}[shard.state])
+                line.end("no news" if shard.state == "nothing" else shard.state)
 
     def writes(self, table: str) -> None:
         """See Watch."""

@@ -78,7 +78,7 @@ class Story:
         """The whole story."""
         self._step("1. A first load: every row of three shards, JSON taken apart, in one table", "run", "orders")
         changed = self._change()
-        self._step(f"2. {changed} rows have changed: a second run reads these, and what the lookback of a minute repeats", "run", "orders")
+        self._step(f"2. {changed} rows have changed: a second run reads these, and not the rest", "run", "orders")
         for shard in SHARDS:
             self.servers.on(shard, f"UPDATE orders SET status = 'cancelled', updated_at = {self._now()} WHERE id < 10")
         self.servers.of(SHARDS[-1]).stop()
