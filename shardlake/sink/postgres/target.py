@@ -15,6 +15,7 @@ from shardlake.view.columns import TargetColumn
 from shardlake.view.view import View
 
 Connection = psycopg.Connection[Any]
+_SCHEMA = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
 
 
 def prepare_database(connection: Connection) -> None:
@@ -34,7 +35,7 @@ def plan_ddl(connection: Connection, view: View, columns: tuple[TargetColumn, ..
     """The statements that bring the target to what the view says. Raises NarrowingRefused or ContractError."""
     name = target(view)
     statements = []
-    if not _exists(connection, "SELECT 1 FROM pg_namespace WHERE nspname = %s", view.warehouse.schema_name):
+    if not _exists(connection, _SCHEMA, view.warehouse.schema_name):
         statements.append(f"CREATE SCHEMA IF NOT EXISTS {ansi(view.warehouse.schema_name)}")
     present = present_columns(connection, name, columns)
     if present is None:
@@ -65,6 +66,8 @@ def ensure_target(connection: Connection, view: View, columns: tuple[TargetColum
     try:
         with locking(connection, view, target(view)):
             connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"shardlake.target.{view.warehouse.table}",))
+            if not _exists(connection, _SCHEMA, view.warehouse.schema_name):  # IF NOT EXISTS fails where two views make it at once
+                connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('shardlake.migrate', 0))")
             statements = plan_ddl(connection, view, columns)
             for statement in statements:
                 connection.execute(statement)
