@@ -57,7 +57,7 @@ def plan(job: Job, partition: str, *, full: bool = False) -> Planned:
         left = windows.unfinished(connection, job.feed, partition)
         replaces = job.warehouse.replaces  # a whole load takes in nothing of the one before
         waiting = [] if replaces else sinks.pending(connection, job.view.name, WAREHOUSE, job.feed, partition, backfills=False)
-        first = not replaces and not sinks.has_any(connection, job.view.name, WAREHOUSE)
+        first = not replaces and not waiting and not sinks.has_any(connection, job.view.name, WAREHOUSE)
     try:
         found = job.source.plan(job.view, partition, position)
     except ShardlakeError as error:

@@ -15,7 +15,7 @@ def shop(world: WorldMaker) -> World:
     """Two shards, loaded a moment ago."""
     w = world(["shop_00", "shop_01"], view=orders_view(freshness="10m"))
     w.on_all(ORDERS_TABLE)
-    w.on("shop_01", "INSERT INTO orders VALUES (1, 'new', 1, '2026-01-01', '{\"cut off')")
+    w.on("shop_01", "INSERT INTO orders VALUES (1, 'new', 1, '2026-01-01', '{\"cut off'), (2, 'new', 1, '2026-01-01', '{}')")
     w.must_sync()
     return w
 
