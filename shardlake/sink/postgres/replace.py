@@ -134,7 +134,7 @@ def _require_windows(connection: Connection, view: View, run_id: UUID, brought: 
         raise AccountingError(
             f"{view.name}, run {run_id}: the new table {new} holds other rows than its windows merged ({shards};"
             f" {sum(row[3] for row in rows)} gave way to another shard's)",
-            hint="Nothing was switched; the table is as it was. Look for a trigger or a rule on it that drops rows or adds some.",
+            hint="Nothing was switched; the table is as it was. A crash of the server may empty the new one: run it again.",
         )
 
 

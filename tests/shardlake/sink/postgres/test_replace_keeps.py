@@ -252,6 +252,26 @@ def test_values_that_are_equal_and_not_the_same_are_exchanged(world: WorldMaker)
     assert w.warehouse("SELECT id::text, amount::text, held::text, doc::text FROM analytics.few") == [("1", "1.00", "1 mon", '{"a": 1.00}')]
 
 
+def test_a_partitioned_target_is_replaced_partition_by_partition(world: WorldMaker) -> None:
+    w = countries(world)
+    script(
+        w,
+        "CREATE SCHEMA analytics; CREATE TABLE analytics.orders (id bigint, status text, _shard text, PRIMARY KEY (_shard, id)) PARTITION BY LIST (_shard);"
+        " CREATE TABLE analytics.first PARTITION OF analytics.orders FOR VALUES IN ('shop_00');"
+        " CREATE TABLE analytics.rest PARTITION OF analytics.orders DEFAULT",
+    )
+    w.must_sync()
+    w.on("shop_00", "DELETE FROM orders WHERE id = 1")
+    w.on("shop_01", "INSERT INTO orders VALUES (2, 'new')")
+    w.must_sync()
+    assert w.warehouse("SELECT id FROM analytics.first ORDER BY 1") == [(2,), (3,)]
+    assert w.warehouse("SELECT id FROM analytics.rest ORDER BY 1") == [(1,), (2,)]
+    w.warehouse("ALTER TABLE analytics.rest ADD CHECK (id < 5)")
+    w.on("shop_01", "INSERT INTO orders VALUES (9, 'new')")
+    assert "analytics.rest: a check or a partition's bounds refuses rows of the view" in w.sync().headline()
+    assert w.warehouse("SELECT id FROM analytics.rest ORDER BY 1") == [(1,), (2,)]
+
+
 # --- names -----------------------------------------------------------------------------------------------------------
 ODD = """a%s"b{c}'d%"""
 

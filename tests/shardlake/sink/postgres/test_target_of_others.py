@@ -7,6 +7,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from shardlake.run.backfill import backfill
+from shardlake.run.preview import preview
 from tests.lake import EVERY_FORMAT
 from tests.world import ORDERS_TABLE, World, WorldMaker, orders_view
 
@@ -157,3 +159,8 @@ def test_names_with_percent_signs_quotes_and_braces_work_in_a_merge_with_rejects
     found = [(1, 7), (2, 8), *([] if deletes else [(3, 9)])]
     assert w.warehouse(f'SELECT "{QUOTED}", "100%" FROM {target} ORDER BY 1') == found
     assert w.ledger("SELECT count(*) FROM shardlake.rejects WHERE read_again_at IS NULL") == [(0,)]
+    shown = preview(w.job())
+    assert (shown.ok, shown.shards[0].error, shown.ddl) == (True, None, [])
+    again = backfill(w.model(), w.connect, "2025-12-31", "2026-01-03", step="30d")
+    assert (again.ok, again.totals().read) == (True, 3), again.headline()
+    assert w.warehouse(f'SELECT "{QUOTED}", "100%" FROM {target} ORDER BY 1') == found
