@@ -3,6 +3,7 @@
 import codecs
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, timedelta
 from typing import Any
 from urllib.parse import quote as url_quote
@@ -89,7 +90,8 @@ class MySQL:
         with connection.cursor(DictCursor) as cursor:
             shown = {}
             if not relation.startswith("("):
-                cursor.execute(_SHOW_GENERATED_KEYS)
+                with suppress(pymysql.Error):  # a server that is like MySQL and has no such variable
+                    cursor.execute(_SHOW_GENERATED_KEYS)
                 cursor.execute(f"SHOW COLUMNS FROM {relation}")
                 shown = {line["Field"]: line for line in cursor.fetchall()}
             cursor.execute(f"SELECT {', '.join(map(self.quote, shown)) or '*'} FROM {relation} LIMIT 0")
