@@ -27,7 +27,7 @@ class Tls(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One shard, ready to connect to. The password does not show in its repr."""
+    """One shard, ready to connect to. The password does not show in its repr. `primary` is what it is a replica of, where that is named."""
 
     name: str
     dialect: str
@@ -41,6 +41,7 @@ class Shard:
     timezone: str = "UTC"
     connect_timeout: float = 10.0
     statement_timeout: float = 600.0
+    primary: "Shard | None" = None
 
     @property
     def address(self) -> str:

@@ -1,6 +1,7 @@
 """The shards of a source: databases of the same tables, on MySQL, MariaDB or Postgres."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, ClassVar, Self
 from zoneinfo import ZoneInfo
@@ -20,6 +21,7 @@ class ShardOverride(BaseModel):
     password: SecretStr | None = None
     tls: Tls | None = None
     replica: bool | None = None
+    primary: str | None = None
 
 
 class Shards(ConnectionSpec):
@@ -33,9 +35,14 @@ class Shards(ConnectionSpec):
     shards: tuple[str, ...] | dict[str, str] | None = Field(None, description="URLs, or names and their URLs, in place of `url`.")
     databases: str | None = Field(None, description="With `url`: every database there that matches, as in shop_*.")
     password: SecretStr = Field(SecretStr(""), description="The password of every shard that has no override.")
-    overrides: dict[str, ShardOverride] = Field(default_factory=dict, description="By shard: url, password, tls, replica.")
+    overrides: dict[str, ShardOverride] = Field(default_factory=dict, description="By shard: url, password, tls, replica, primary.")
     tls: Tls | None = Field(None, description="TLS mode and CA; plain text where it is left out.")
     replica: bool = Field(False, description="Whether these are replicas; windows then end at what they have applied.")
+    primary: str | dict[str, str] | None = Field(
+        None,
+        description="What they are replicas of: one URL or a pattern as in `url`, or shards and URLs. It is asked for its open transactions.",
+    )
+    primary_password: SecretStr | None = Field(None, description="The password there, where it is another.")
     timezone: str = Field("UTC", description="The zone of datetimes without one.")
     max_connections: Annotated[int, Field(ge=1, le=64)] = Field(4, description="Reads under way at once over all shards.")
     connect_timeout: Duration = Field(timedelta(seconds=10), description="How long to wait for an answer to a first word.")
@@ -58,6 +65,8 @@ class Shards(ConnectionSpec):
             raise ValueError("`databases` goes with `url`, the server where they are")
         if self.databases and not re.fullmatch(r"[A-Za-z0-9_*?-]+", self.databases):
             raise ValueError(f"databases: {self.databases!r} may hold letters, digits, _, -, * and ?")
+        if self.primary is not None and not (self.replica or any(o.replica for o in self.overrides.values())):
+            raise ValueError("`primary` goes with `replica: true`")
         if not self.databases:
             self.resolve()
         return self
@@ -85,7 +94,30 @@ class Shards(ConnectionSpec):
         unknown = set(self.overrides) - names
         if unknown and (found or not self.databases):
             raise ValueError(f"overrides: there is no shard {sorted(unknown)[0]!r}; there are: {', '.join(sorted(names))}")
-        return tuple(shards)
+        return self._with_primaries(shards)
+
+    def _with_primaries(self, shards: list[Shard]) -> tuple[Shard, ...]:
+        """The replicas among the shards with their primaries: by name, by place in a pattern, or one server for all of them."""
+        if isinstance(self.primary, dict):
+            if unknown := sorted(set(self.primary) - {s.name for s in shards}):
+                raise ValueError(f"primary: there is no shard {unknown[0]!r}; there are: {', '.join(s.name for s in shards)}")
+            urls = [self.primary.get(s.name) for s in shards]
+        else:
+            urls = [*expand_ranges(self.primary)] if self.primary else [None]
+            urls = urls * len(shards) if len(urls) == 1 else urls
+        if len(urls) != len(shards):
+            raise ValueError(f"primary: the pattern has {len(urls)} URLs, and there are {len(shards)} shards")
+        own = (self.overrides.get(s.name, ShardOverride()).primary for s in shards)
+        named = zip(shards, own, urls, strict=True)
+        return tuple(replace(s, primary=self._primary(s, given or url)) if s.replica and (given or url) else s for s, given, url in named)
+
+    def _primary(self, shard: Shard, url: str | None) -> Shard:
+        plain = split_url(str(url), self.scheme, self.default_port)
+        password = self.primary_password.get_secret_value() if self.primary_password else shard.password
+        return replace(
+            shard, name=f"{shard.name}'s primary", host=plain.host, port=plain.port, user=plain.user, password=password,
+            database=plain.database or shard.database, replica=False,
+        )  # fmt: skip
 
     def endpoints(self) -> dict[str, tuple[str, int]]:
         """See ConnectionSpec: of each shard, or of the server that is to name them."""
@@ -119,8 +151,8 @@ class Shards(ConnectionSpec):
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret inside, for `redact`."""
-        own = [self.password, *(o.password for o in self.overrides.values() if o.password)]
-        return tuple(s.get_secret_value() for s in own if s.get_secret_value())
+        own = [self.password, self.primary_password, *(o.password for o in self.overrides.values())]
+        return tuple(s.get_secret_value() for s in own if s and s.get_secret_value())
 
 
 class MySQLShards(Shards):

@@ -43,6 +43,8 @@ FILE: dict[str, dict[str, Any]] = {
         "overrides": {"shop_01": {"password": "open barley", "tls": {"mode": "verify_ca", "ca": "/etc/ca.pem"}, "replica": False}},
         "tls": {"mode": "required"},
         "replica": True,
+        "primary": {"shop_00": "mysql://reader@main.db.example/shop_00"},
+        "primary_password": "open barley",
         "timezone": "Europe/Berlin",
         "max_connections": 7,
         "connect_timeout": "3s",
@@ -138,7 +140,7 @@ def test_every_field_that_holds_a_secret_is_a_secret_to_prefect() -> None:
         slug: sorted(n for n, f in kind.model_fields.items() if SecretStr.__name__ in str(f.annotation)) for slug, kind in BLOCKS.items()
     }
     assert secret == {
-        "mysql-shards": ["password"], "postgres-shards": ["password"], "postgres-warehouse": ["password"],
+        "mysql-shards": ["password", "primary_password"], "postgres-shards": ["password", "primary_password"], "postgres-warehouse": ["password"],
         "athena-lake": ["access_key_id", "secret_access_key", "session_token"],
     }  # fmt: skip
     nested = {"overrides": ["overrides.*"], "credentials": ["credentials.aws_secret_access_key"]}

@@ -73,13 +73,31 @@ class Index:
 class Clock:
     """A shard's own time, UTC; `bound` is how far a window may reach; `notes` say what could not be seen.
 
-    `oldest` is when the oldest transaction began that is open and may write; None where none is.
+    `oldest` is when the oldest transaction began that is open and may write; None where none is. `prepared` are those of which nobody
+    knows when they began: two-phase commits wait in them. `behind` says that a replica has not applied all that its primary had when it
+    was asked. `held` is what keeps a window from reaching further, where that is known by its name.
     """
 
     now: datetime
     bound: datetime
     notes: tuple[str, ...] = ()
     oldest: datetime | None = None
+    prepared: tuple[str, ...] = ()
+    behind: bool = False
+    held: str | None = None
+
+
+CATCH_UP = 5.0
+"""Seconds that a replica is given to apply what its primary had committed when it was asked."""
+UNSEEN = (
+    "the open transactions of the replica's primary cannot be seen (name it as `primary`): late commits are caught by the lookback alone"
+)
+
+
+def lagging(seconds: float | None) -> str:
+    """The note on a replica that has not applied what its primary had committed."""
+    by = f" by {seconds:.0f} s" if seconds else ""
+    return f"the replica is behind its primary{by}: transactions that have ended there meanwhile are caught by the lookback alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +147,7 @@ class Dialect(Protocol):
         """The columns of each index that holds them to be unique and never NULL. None for what cannot say so: a view."""
 
     def clock(self, connection: Any, shard: Shard) -> Clock:
-        """The shard's time, bounded by its oldest open transaction and, on a replica, by what was applied."""
+        """The shard's time, bounded by its oldest open transaction; on a replica by its primary's, and by what was applied."""
 
     def estimate(self, connection: Any, table: str) -> tuple[int, int]:
         """About how many rows a table has, and bytes a row."""

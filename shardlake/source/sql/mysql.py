@@ -4,7 +4,6 @@ import codecs
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, timedelta
 from typing import Any
 from urllib.parse import quote as url_quote
 
@@ -13,9 +12,9 @@ import pymysql
 from pymysql.cursors import DictCursor, SSCursor
 
 from shardlake.connection.address import Shard
-from shardlake.errors import ShardlakeError, SourceUnavailable
+from shardlake.errors import ShardlakeError
 from shardlake.quoting import backtick
-from shardlake.source.sql import mysql_errors, mysql_types
+from shardlake.source.sql import mysql_clock, mysql_errors, mysql_types
 from shardlake.source.sql.dialect import Access, Clock, Index, Kind, SourceColumn
 from shardlake.source.sql.literal import checked, hex_of
 
@@ -143,30 +142,8 @@ class MySQL:
             return sorted(cursor.fetchall(), key=lambda part: (part["Key_name"], part["Seq_in_index"]))
 
     def clock(self, connection: Any, shard: Shard) -> Clock:
-        """See Dialect. InnoDB lists transactions as of up to a tenth of a second before: the safety lag covers that."""
-        notes: list[str] = []
-        oldest = None
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT UTC_TIMESTAMP(6)")
-            now = bound = cursor.fetchone()[0].replace(tzinfo=UTC)
-            try:
-                cursor.execute("SET time_zone = 'SYSTEM'")  # the zone in which trx_started stands
-                cursor.execute(
-                    "SELECT MAX(TIMESTAMPDIFF(MICROSECOND, trx_started, SYSDATE(6))) FROM information_schema.innodb_trx"
-                    " WHERE trx_mysql_thread_id <> CONNECTION_ID() AND trx_is_read_only = 0"
-                )
-                age = cursor.fetchone()[0]
-                if age is not None:  # trx_started has whole seconds: it may have begun up to one later
-                    bound = oldest = now - timedelta(microseconds=int(age)) - timedelta(seconds=1)
-            except pymysql.Error:
-                notes.append("open transactions cannot be seen (grant PROCESS): late commits are caught by the lookback alone")
-            finally:
-                cursor.execute("SET time_zone = '+00:00'")
-            if shard.replica:
-                behind, note = _behind(cursor)
-                bound = min(bound, now - timedelta(seconds=behind))
-                notes += [note] if note else []
-        return Clock(now, bound, tuple(notes), oldest)
+        """See Dialect."""
+        return mysql_clock.clock(connection, shard, self.connect)
 
     def estimate(self, connection: Any, table: str) -> tuple[int, int]:
         """See Dialect."""
@@ -260,25 +237,6 @@ def _names(connection: Any, sql: str, *values: str) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return [row[0] for row in cursor.fetchall()]
-
-
-def _behind(cursor: Any) -> tuple[float, str | None]:
-    """Seconds that a replica is behind, and a note where it will not say."""
-    for statement in ("SHOW REPLICA STATUS", "SHOW SLAVE STATUS"):
-        try:
-            cursor.execute(statement)
-            row = cursor.fetchone()
-            names = [d[0].lower() for d in cursor.description or ()]
-        except pymysql.Error:
-            continue
-        if row is None:
-            return 0.0, "declared a replica, but it replicates nothing"
-        status = dict(zip(names, row, strict=True))
-        seconds = status.get("seconds_behind_source", status.get("seconds_behind_master"))
-        if seconds is None:
-            raise SourceUnavailable("the replica has stopped applying", hint="Start its replication, or read the source.")
-        return float(seconds) + 1, None
-    return 0.0, "how far the replica is behind cannot be seen (grant REPLICA MONITOR or REPLICATION CLIENT)"
 
 
 def _tls(shard: Shard) -> dict[str, Any]:

@@ -1,26 +1,21 @@
 """Planning a shard's next window: what to read, whether there is anything, and how complete raw is behind it. Reads no data."""
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from shardlake.connection.address import Shard
-from shardlake.errors import ContractError, SourceUnavailable, WatermarkRefused
+from shardlake.errors import ContractError, WatermarkRefused
 from shardlake.ledger.extent import Extent
 from shardlake.source.door import Plan
 from shardlake.source.sql.dialect import Clock, Dialect, Kind
 from shardlake.source.sql.dialects import dialect
 from shardlake.source.sql.position import mark_of, plan_of, position_of, window_of
-from shardlake.source.sql.select import Relation, bind, chunk_sql, cursor_expression, describe, tables, takes_nulls
+from shardlake.source.sql.select import Relation, chunk_sql, cursor_expression, describe, tables, takes_nulls, within
+from shardlake.source.sql.transactions import awaited, settled
 from shardlake.source.sql.window import Watermark, Window, next_window, upper_bound
 from shardlake.view.view import View
 
-PATIENCE = 10.0
-"""Seconds that a plan waits for open transactions, where the cursor is a number."""
-LOWEST = str(-(2**63))
-"""The watermark of an empty table whose cursor is a number."""
 FUTURE = timedelta(days=1)
 """A cursor that is further ahead of the shard's clock than this is no time at which a row was written."""
 COUNTED = 10_000
@@ -103,10 +98,12 @@ def extent_of(window: Window, mark: Watermark | None, held_by: str | None = None
 
 def _held_by(shard: Shard, clock: Clock, view: View) -> str | None:
     """What keeps a window from reaching up to now: its name, for people."""
+    if clock.held:
+        return clock.held
     if clock.bound >= clock.now - tables(view).safety_lag:
         return None
     if clock.oldest is not None and clock.oldest <= clock.bound + timedelta(seconds=2):
-        return f"an open transaction on {shard.name} since {clock.oldest.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return f"an open transaction on {(shard.primary or shard).name} since {clock.oldest.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     return f"{shard.name} is a replica that has applied what was written up to {clock.bound.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
@@ -127,17 +124,19 @@ def _next(
     if kind is None:
         after = mark.after if mark else None
         clock = None if after else speaker.clock(connection, shard)
-        since = clock.bound.isoformat() if clock else mark.complete_to if mark else None
+        since = mark.complete_to if mark and not clock else clock.bound.isoformat() if clock and not clock.prepared else None
         return Window(None, None, None, "key", after, complete_to=since), clock, clock.notes if clock else ()
     complete: datetime | None
     if kind in ("int", "decimal"):
         upper, clock, notes = settled(view, speaker, connection, shard, relation, kind, mark)
         complete = clock.now - source.safety_lag if clock.bound is clock.now else None
     else:
-        clock = speaker.clock(connection, shard)
+        clock = awaited(speaker, connection, shard, mark)
         upper, notes = upper_bound(kind, clock, source.safety_lag, shard.timezone), clock.notes
-        complete = min(clock.now - source.safety_lag, clock.bound)
-        if kind == "date":  # a day is written until it is over
+        if clock.held and mark and mark.cursor is not None:
+            upper = mark.cursor
+        complete = None if clock.held else min(clock.now - source.safety_lag, clock.bound)
+        if kind == "date" and complete:  # a day is written until it is over
             complete = min(complete, clock.now.replace(hour=0, minute=0, second=0, microsecond=0))
     window = next_window(kind, mark if mark and mark.kind is not None else None, upper, source.lookback, shard.timezone)
     if window.after is not None and len(window.after) != len(source.primary_key) + (window.order == "cursor"):
@@ -148,46 +147,6 @@ def _next(
     if window.after is None:
         window = replace(window, complete_to=complete.isoformat() if complete else None)
     return window, clock, notes
-
-
-def settled(
-    view: View, speaker: Dialect, connection: Any, shard: Shard, relation: Relation, kind: Kind, mark: Watermark | None
-) -> tuple[str, Clock, tuple[str, ...]]:
-    """The greatest number under which no other can come any more, and the clock by which it is so.
-
-    A number may have been drawn by a transaction that is still open while greater ones are committed; so those that are
-    open when the greatest is read are waited for. A transaction that takes too long holds the window where it is: the
-    clock's bound then lies before its now.
-    """
-    greatest = _greatest(view, speaker, connection, relation, kind)
-    asked = clock = speaker.clock(connection, shard)
-    waited_from = time.monotonic()
-    while clock.oldest is not None and clock.oldest <= asked.now:
-        if time.monotonic() - waited_from > PATIENCE:
-            if mark is None or mark.cursor is None:
-                raise SourceUnavailable(
-                    f"{shard.name}: a transaction has been open for long, which may hold numbers under the greatest",
-                    hint="Wait for it, or end it.",
-                )
-            held = "a transaction has been open for long, which may hold numbers under the greatest: what is new waits for its end"
-            return mark.cursor, Clock(asked.now, clock.oldest, clock.notes, clock.oldest), (*clock.notes, held)
-        time.sleep(0.2)
-        clock = speaker.clock(connection, shard)
-    return greatest or (mark.cursor if mark and mark.cursor else LOWEST), Clock(asked.now, asked.now, clock.notes), clock.notes
-
-
-def _greatest(view: View, speaker: Dialect, connection: Any, relation: Relation, kind: Kind) -> str | None:
-    cursor, name = connection.cursor(), cursor_expression(view, speaker)
-    finite = speaker.finite(name, kind)
-    where = f" WHERE {finite}" if finite else ""
-    cursor.execute(f"SELECT MAX({name}) FROM {_within(view, speaker, relation, Window(kind, None, None, 'key'))}{where}")
-    value = cursor.fetchone()[0]
-    return format(value, "f") if isinstance(value, Decimal) else None if value is None else str(value)
-
-
-def _within(view: View, speaker: Dialect, relation: Relation, window: Window) -> str:
-    """What is read, named q, with extract.sql bound to a window."""
-    return f"{relation.text} AS q" if tables(view).table else f"({bind(str(view.sql_text), window, speaker)}) AS q"
 
 
 def _probe(
@@ -217,4 +176,4 @@ def _counted_ahead(view: View, speaker: Dialect, relation: Relation, window: Win
         bound = f"NOT {finite}"
     else:
         return "0"
-    return f"(SELECT COUNT(*) FROM (SELECT 1 FROM {_within(view, speaker, relation, ahead)} WHERE {bound} LIMIT {COUNTED + 1}) AS ahead)"
+    return f"(SELECT COUNT(*) FROM (SELECT 1 FROM {within(view, speaker, relation, ahead)} WHERE {bound} LIMIT {COUNTED + 1}) AS ahead)"

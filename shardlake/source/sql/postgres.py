@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 from urllib.parse import quote as url_quote
 
@@ -16,7 +15,7 @@ from shardlake.connection.address import Shard
 from shardlake.connection.postgres import SSLMODE, conninfo
 from shardlake.errors import ShardlakeError
 from shardlake.quoting import ansi
-from shardlake.source.sql import postgres_errors
+from shardlake.source.sql import postgres_clock, postgres_errors
 from shardlake.source.sql.dialect import Access, Clock, Index, Kind, SourceColumn
 from shardlake.source.sql.literal import BYTES, checked, hex_of
 from shardlake.source.sql.postgres_types import types_of
@@ -152,25 +151,8 @@ class Postgres:
         return [row[0] for row in rows]
 
     def clock(self, connection: Any, shard: Shard) -> Clock:
-        """See Dialect. now() is a transaction's start here, so that even one that has written nothing yet counts."""
-        notes: list[str] = []
-        now, in_recovery, applied, sees_all, oldest, prepared = connection.execute(
-            "SELECT clock_timestamp(), pg_is_in_recovery(), pg_last_xact_replay_timestamp(), pg_has_role('pg_read_all_stats', 'member'),"
-            " (SELECT min(xact_start) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'),"
-            " (SELECT min(prepared) FROM pg_prepared_xacts WHERE database = current_database())"
-        ).fetchone()
-        bound = min(t for t in (now, oldest, prepared) if t is not None)
-        if not sees_all:
-            notes.append(
-                "others' open transactions cannot be seen (grant pg_read_all_stats): late commits are caught by the lookback alone"
-            )
-        if in_recovery:
-            bound = min(bound, applied or now)
-        elif shard.replica:
-            notes.append("declared a replica, but it replicates nothing")
-        if bound < now:
-            bound -= timedelta(microseconds=1)
-        return Clock(now, bound, tuple(notes), None if in_recovery else min((t for t in (oldest, prepared) if t is not None), default=None))
+        """See Dialect."""
+        return postgres_clock.clock(connection, shard, self.connect)
 
     def estimate(self, connection: Any, table: str) -> tuple[int, int]:
         """See Dialect."""

@@ -7,10 +7,11 @@ from shardlake.connection.address import Shard
 from shardlake.ledger.extent import Extent, Json
 from shardlake.source.sql.dialect import Clock, Kind
 from shardlake.source.sql.dialects import dialect
-from shardlake.source.sql.plan import cursor_kind, extent_of, settled
+from shardlake.source.sql.plan import cursor_kind, extent_of
 from shardlake.source.sql.position import mark_of
 from shardlake.source.sql.select import describe, tables
 from shardlake.source.sql.slices import before
+from shardlake.source.sql.transactions import awaited, settled
 from shardlake.source.sql.window import Watermark, Window, upper_bound
 from shardlake.view.view import View
 
@@ -43,7 +44,7 @@ def reach(view: View, shard: Shard, mark: Watermark | None, end: str) -> Reach:
                     return Reach(shard.name, kind, mark.cursor, None, relation.kinds())
                 upper, _, notes = settled(view, speaker, connection, shard, relation, kind, None)
                 return Reach(shard.name, kind, upper, None, relation.kinds(), notes)
-            clock = speaker.clock(connection, shard)
+            clock = awaited(speaker, connection, shard, None)
         except speaker.errors as error:
             raise speaker.failure(error, shard) from None
     upper = upper_bound(kind, clock, lag, shard.timezone)

@@ -111,6 +111,11 @@ def cursor_expression(view: View, dialect: Dialect) -> str:
     return f"GREATEST({', '.join(any_of)})"
 
 
+def within(view: View, dialect: Dialect, relation: Relation, window: Window) -> str:
+    """What is read, named q, with extract.sql bound to a window."""
+    return f"{relation.text} AS q" if tables(view).table else f"({bind(str(view.sql_text), window, dialect)}) AS q"
+
+
 def nullable_cursor(view: View, relation: Relation) -> bool:
     """Whether rows may have no cursor at all."""
     return bool(tables(view).cursors) and all(relation.column(c).nullable for c in tables(view).cursors)
@@ -161,7 +166,6 @@ def _found(
     up_to: Position | None = None, at: Position | None = None, nulls: bool,
 ) -> str:  # fmt: skip
     """FROM and WHERE."""
-    text = f"{relation.text} AS q" if tables(view).table else f"({bind(str(view.sql_text), window, dialect)}) AS q"
     cursor = cursor_expression(view, dialect) if tables(view).cursors else None
     where = _bounds(dialect, window, cursor, nulls, nullable_cursor(view, relation))
     steps = [(cursor, window.kind)] if window.order == "cursor" and not nulls else []
@@ -174,7 +178,7 @@ def _found(
             ]
             where.append(bound(literals))
     condition = f" WHERE {' AND '.join(where)}" if where else ""
-    return f"FROM {text}{condition}"
+    return f"FROM {within(view, dialect, relation, window)}{condition}"
 
 
 def _bounds(dialect: Dialect, window: Window, cursor: str | None, nulls: bool, nullable: bool) -> list[str]:

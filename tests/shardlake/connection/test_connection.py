@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -332,3 +333,36 @@ def test_a_shard_shows_where_it_is_and_nothing_of_its_password() -> None:
     shard = Shard("shop_00", "mysql", "db", 3306, "r", CANARY, "shop")
     assert shard.address == "db:3306/shop"
     assert "c4nary" not in repr(shard)
+
+
+@pytest.mark.parametrize(("primary", "places_of_primaries"), [
+    ("mysql://r@main", ["r@main:3306/shop_0", "r@main:3306/shop_1"]),
+    ("mysql://r@main-{3..4}/shop_{0..1}", ["r@main-3:3306/shop_0", "r@main-4:3306/shop_1"]),
+    ({"shop_1": "mysql://w@main/moved"}, [None, "w@main:3306/moved"]),
+])  # fmt: skip
+def test_replicas_have_their_primaries_by_one_server_a_pattern_or_their_names(primary: Any, places_of_primaries: list[str | None]) -> None:
+    source = shop(url="mysql://r@db/shop_{0..1}", password="all", primary_password="there", replica=True, primary=primary)
+    found = [s.primary for s in source.resolve()]
+    assert [p and f"{p.user}@{p.address}" for p in found] == places_of_primaries
+    assert {(p.password, p.replica) for p in found if p} == {("there", False)}
+    assert "there" in source.secrets()
+    assert "there" not in repr(source.resolve())
+
+
+@pytest.mark.parametrize(("fields", "says"), [
+    ({"primary": "mysql://r@main"}, "`primary` goes with `replica: true`"),
+    ({"replica": True, "primary": "mysql://r@main-{0..2}"}, "primary: the pattern has 3 URLs, and there are 2 shards"),
+    ({"replica": True, "primary": {"shop_7": "mysql://r@main"}}, "primary: there is no shard 'shop_7'; there are: shop_0, shop_1"),
+    ({"replica": True, "primary": "mysql://r:secret@main"}, "a URL holds a password"),
+])  # fmt: skip
+def test_a_primary_that_fits_no_replica_is_refused(fields: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(says)) as refused:
+        shop(url="mysql://r@db/shop_{0..1}", **fields)
+    assert "secret@" not in str(refused.value)
+
+
+def test_an_override_names_the_primary_of_one_shard() -> None:
+    first, second = shop(
+        url="mysql://r@db/shop_{0..1}", replica=True, primary="mysql://r@main", overrides={"shop_1": {"primary": "mysql://r@other"}}
+    ).resolve()
+    assert (first.primary and first.primary.host, second.primary and second.primary.host) == ("main", "other")

@@ -347,7 +347,7 @@ def test_an_open_transaction_is_named_by_the_status_and_the_lag_grows_by_the_sou
 
 
 def test_a_transaction_that_holds_numbers_is_named_and_the_lag_grows(world: WorldMaker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shardlake.source.sql.plan.PATIENCE", 0.3)
+    monkeypatch.setattr("shardlake.source.sql.transactions.PATIENCE", 0.3)
     columns = {"id": "bigint", "status": "text", "revision": "bigint"}
     w = shop(world, "postgres", cursor="revision bigint NOT NULL", source={"cursor": "revision"}, columns=columns)
     put(w, "shop_00", 1, "a", 1)
