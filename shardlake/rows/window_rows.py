@@ -1,6 +1,7 @@
 """A window's rows for a view's sinks: shaped and judged chunk by chunk, with an account of every raw row."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -45,6 +46,7 @@ class WindowRows:
         self.shaped = self.shape_rejected = self.view_rows = self.rejected = self.sent = 0
         self.seconds = 0.0
         self.gone_through = False
+        self._encoded: Counter[str] = Counter()
         self._rejects = RejectLog()
         self._keys: KeyLog | None = None
 
@@ -87,10 +89,20 @@ class WindowRows:
         self.sent += found.rows.num_rows
         self.view_rows += found.rows.num_rows - marks + len(found.judged)
         self.rejected += len(found.judged)
+        self._encoded.update(shaped.encoded)
         self._rejects.add("shape", shaped.rejects)
         self._rejects.add("merge", found.judged)
         if self._keys:
             self._keys.add(shaped.rows)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of the rows that were gone through."""
+        return tuple(
+            f"{count} documents of {column} are JSON texts inside a JSON string, in which paths find nothing; where such a column is read"
+            f" by `sql: extract.sql`, JSON_UNQUOTE({column}) takes them out on MySQL, and {column} #>> '{{}}' on Postgres"
+            for column, count in sorted(self._encoded.items())
+        )
 
     def record(self, connection: Connection) -> None:
         """Write the window's rejects into the ledger, and settle those of earlier windows whose rows it has; within a transaction.

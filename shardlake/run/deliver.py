@@ -24,13 +24,14 @@ POLL = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An applied window: verdicts, what was read, the seconds of each stage, and whether the partition has more."""
+    """An applied window: verdicts, what was read, the seconds of each stage, whether the partition has more, and notes for people."""
 
     applied: Applied
     raw_rows: int
     raw_bytes: int
     seconds: dict[str, float]
     more: bool
+    notes: tuple[str, ...] = ()
 
 
 def bring(job: Job, run_id: UUID, window_id: int, *, again: bool = False) -> Outcome:
@@ -44,7 +45,8 @@ def bring(job: Job, run_id: UUID, window_id: int, *, again: bool = False) -> Out
             f"{job.view.name}, {window.partition}, window {window_id}: the {job.warehouse.name} does not say what became of it",
             hint="The next run applies it again. Please report it.",
         )
-    return Outcome(applied, applied.raw_rows, window.raw_bytes, {**window.seconds, **applied.seconds}, window.more)
+    notes = tuple(note for one in committed for note in one.notes)
+    return Outcome(applied, applied.raw_rows, window.raw_bytes, {**window.seconds, **applied.seconds}, window.more, notes)
 
 
 def into_warehouse(job: Job, run_id: UUID, planned: Planned, window: Window | None) -> list[Outcome]:

@@ -42,7 +42,7 @@ def _partition(run: Run, partition: str) -> None:
     for window in found:
         if not window.removed:
             outcome = deliver.bring(job, run.id, window.window_id, again=True)
-            shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied.counts(), outcome.seconds)
+            shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied.counts(), outcome.seconds, outcome.notes)
             job.watch.merged(partition, shard)
     with job.ledger.connection() as connection:
         everywhere = [sinks.held(connection, job.view.name, sink, job.feed, [partition]) for sink in job.sinks]

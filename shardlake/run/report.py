@@ -14,7 +14,7 @@ STAGES = ("plan", "extract", "raw", "shape", "stage", "merge")
 
 @dataclass(slots=True)
 class ShardReport:
-    """One shard's part in a run. Counts are of rows; `seconds` are of each stage."""
+    """One shard's part in a run. Counts are of rows; `seconds` are of each stage; `of_rows` are those of the notes that are on its rows."""
 
     shard: str
     windows: int = 0
@@ -31,6 +31,7 @@ class ShardReport:
     notes: tuple[str, ...] = ()
     error: str | None = None
     rejection: str | None = None
+    of_rows: tuple[str, ...] = ()
 
     @property
     def all_rejected(self) -> bool:
@@ -49,11 +50,17 @@ class ShardReport:
     def planned(self, extent: Extent, notes: tuple[str, ...], seconds: float) -> None:
         """A window was planned."""
         self.lower = self.lower if self.windows or self.lower is not None else extent.from_version
-        self.upper, self.notes = extent.to_version, notes
+        self.upper, self.notes = extent.to_version, (*notes, *self.of_rows)
         self.seconds["plan"] += seconds
 
-    def merged_window(self, rows: int, size: int, counts: Mapping[str, int], seconds: dict[str, float]) -> None:
-        """A window of so many raw rows and bytes was applied; `counts` are its verdicts, by the names that the ledger has for them."""
+    def merged_window(
+        self, rows: int, size: int, counts: Mapping[str, int], seconds: dict[str, float], notes: tuple[str, ...] = ()
+    ) -> None:
+        """A window of so many raw rows and bytes was applied; `counts` are its verdicts, by the names that the ledger has for them.
+        `notes` are on its rows.
+        """
+        self.of_rows += notes
+        self.notes += notes
         self.windows += 1
         self.read += rows
         self.bytes += size

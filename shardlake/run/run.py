@@ -141,7 +141,7 @@ class Run:
         for outcome in [
             o for o in outcomes if o.raw_rows or not planned.first
         ]:  # a first window without rows made the target, and that is all
-            shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied.counts(), outcome.seconds)
+            shard.merged_window(outcome.raw_rows, outcome.raw_bytes, outcome.applied.counts(), outcome.seconds, outcome.notes)
         self.job.watch.merged(shard.shard, shard)
         if planned.error:  # what had been read is in; the source is still to be mended
             self.failed(shard.shard, planned.error)

@@ -106,7 +106,7 @@ class PostgresSink:
             for _ in rows:
                 pass
         books.after(rows, applied)
-        return Committed({window_id: applied})
+        return Committed({window_id: applied}, notes=rows.notes)
 
     def switch(self, run_id: UUID, arrived: Sequence[str], missing: Sequence[str]) -> None:
         """See Sink: the new table in the old one's place."""
