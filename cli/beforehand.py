@@ -15,6 +15,7 @@ from shardlake.view.view import View
 
 PATIENCE = 0.4
 """Seconds that a port is waited for. One that answers no sooner is the run's to wait for: this is about those that refuse at once."""
+_REFUSED = "connection refused"
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -40,7 +41,8 @@ def look_ahead(views: Iterable[View], api: NamedApi | None) -> list[str]:
         load_connection(file, view.lake.connection)
         for reference in dict.fromkeys([view.warehouse.connection, ledger or view.warehouse.connection]):
             for why in _closed(load_connection(file, reference).endpoints()).values():
-                raise WarehouseUnavailable(f"{reference}: {why}", hint=f"Start it, or correct its address in {file}.")
+                start = "Start it, or correct" if _REFUSED in why else "Correct"
+                raise WarehouseUnavailable(f"{reference}: {why}", hint=f"{start} its address in {file}.")
         notes += [f"{name}: {why}" for name, why in _closed(source.endpoints()).items()]
     return list(dict.fromkeys(notes))
 
@@ -87,7 +89,7 @@ def _refusal(host: str, port: int) -> str | None:
     try:
         socket.create_connection((host, port), timeout=PATIENCE).close()
     except ConnectionRefusedError:
-        return f"nobody answers at {host}:{port} (connection refused)"
+        return f"nobody answers at {host}:{port} ({_REFUSED})"
     except socket.gaierror:
         return f"there is no host {host}"
     except OSError:

@@ -10,7 +10,7 @@ import typer
 from cli import backfill, check, discover, lake, plan, publish, rejects, run, status
 from cli.prefect_api import quiet_prefect
 from cli.presentation import errors
-from shardlake.errors import ShardlakeError
+from shardlake.errors import ShardlakeError, shown
 from shardlake.quiet import hush_at_exit
 
 app = typer.Typer(
@@ -75,10 +75,13 @@ def main() -> None:
         code = end.code if isinstance(end.code, int) else 1
     except ShardlakeError as error:
         code = _say(type(error).__name__, str(error))
-    except RuntimeError as error:
-        if "Failed to reach API" not in str(error):
+    except Exception as error:
+        if os.environ.get("SHARDLAKE_TRACEBACK"):
             raise
-        code = _say("Prefect", f"{error}. Start it, or unset PREFECT_API_URL: the command then does its work by itself.")
+        if "Failed to reach API" in str(error):
+            code = _say("Prefect", f"{error}. Start it, or unset PREFECT_API_URL: the command then does its work by itself.")
+        else:
+            code = _say(shown(error), "Please report it; with SHARDLAKE_TRACEBACK=1 the command shows where it was.")
     run.stop_workers()
     sys.exit(code)
 

@@ -34,7 +34,7 @@ def plan(
     from shardlake.view.view_file import find_view
 
     job = open_job(find_view(views_folder(), view), connect)
-    found = preview(job, shard, full=full)
+    found = preview(job, [job.partition(name) for name in shard or []] or None, full=full)
     if as_json:
         show_json({**asdict(found), "ok": found.ok})
         raise typer.Exit(0 if found.ok else 1)

@@ -24,8 +24,10 @@ def show_table(title: str, columns: list[str], rows: list[list[Any]], numbers: t
     """Print a table that fits: no number and no name in it is cut or broken, and only the columns in `folds` go on in a second line.
 
     Where it is wider than the terminal, columns that say the same in every row stand once, in the title. Where that is not enough, each
-    row is a paragraph that names what it holds.
+    row is a paragraph that names what it holds. Nothing is printed where there is no row.
     """
+    if not rows:
+        return
     if not fits(columns, rows, numbers, folds):
         title, columns, rows = _without_repeats(title, columns, rows)
     if title:

@@ -25,10 +25,15 @@ def publish(
     """
     from deployments.project import read_project
     from deployments.publish import publish as match
+    from shardlake.errors import SpecError
     from shardlake.settings import project_file, views_folder
     from shardlake.view.view_file import load_views
 
     views = load_views(views_folder())
+    if not project_file().is_file():
+        raise SpecError(
+            f"there is no {project_file()}, which names the project and its work pools", hint="Write it, or name it with --project."
+        )
     declared = read_project(project_file())
     done = match(views, declared, declared.pool(pool), write=not (check or dry_run))
     if as_json:

@@ -54,6 +54,8 @@ def rejects(
     ]
     more = f", the newest {len(lines)}" if len(lines) < total else ""
     titles = ["shard", "key", "column", "value", "reason", "rejected by", "seen", *(["read again"] if every else [])]
+    if not lines:
+        console.print(f"{view}: {total:,} rejects{' on other shards' if total else ''}", markup=False, highlight=False)
     show_table(f"{view}: {total:,} rejects{more}", titles, rows, folds=("value", "reason"))
     if lines:
         then = f"mend them at the source and run `shardlake run {view}`, or mend the view and run `shardlake replay {view}`"

@@ -54,7 +54,7 @@ def load_views(views: Path) -> dict[str, View]:
 
 def view_names(views: Path) -> list[str]:
     """The folders that hold a view.yaml, sorted. Raises SpecError where there is none: it would be the wrong place."""
-    hint = "Name the folder of your views with --views or SHARDLAKE_VIEWS."
+    hint = "Name the folder of your views with --views or SHARDLAKE_VIEWS; `shardlake discover CONNECTION TABLE` drafts a first one."
     if not views.is_dir():
         raise SpecError(f"{views} is not a folder", hint=hint)
     names = sorted(path.parent.name for path in views.glob("*/view.yaml"))
