@@ -77,9 +77,10 @@ def test_the_first_commands_work_in_a_folder_of_views_and_connections(program: P
     if w.on_mysql:
         said = _shardlake(program, w, "--help")
         assert (said.returncode, "discover" in said.stdout) == (0, True), said.stderr
-    draft = _shardlake(program, w, "discover", f"{kind}-shards/shop", "orders")
+    draft = _shardlake(program, w, "discover", f"{kind}-shards/shop", "orders", *([] if w.on_mysql else ["--write"]))
     assert draft.returncode == 0, draft.stderr
-    drafted.write_text(draft.stdout)
+    if w.on_mysql:
+        drafted.write_text(draft.stdout)
     checked = _shardlake(program, w, "check")
     assert (checked.returncode, checked.stdout) == (0, "1 views, 0 problems\n"), checked.stderr
     done = _shardlake(program, w, "run", "orders")
