@@ -195,7 +195,9 @@ def test_every_exit_code_stands_there() -> None:
     lines = [line for file in (ROOT / "cli").glob("*.py") for line in file.read_text("utf-8").splitlines() if "typer.Exit(" in line]
     codes = {code for line in lines for code in re.findall(r"\b\d+\b", line)}
     assert {"1", "130"} <= codes
-    said = set(re.findall(r"^\| (\d+) \|", section("results", "## Exit codes"), re.MULTILINE))
+    said = {
+        code for first in re.findall(r"^\| ([\d, ]+) \|", section("results", "## Exit codes"), re.MULTILINE) for code in first.split(", ")
+    }
     assert sorted(codes - said) == []
     assert sorted(said - codes) == ["2"]  # the parser's own
 
