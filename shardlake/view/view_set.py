@@ -64,7 +64,7 @@ def shared_targets(views: Mapping[str, View], places: Mapping[str, str]) -> dict
     """
     found: dict[str, str] = {}
     owners: dict[tuple[str, str], str] = {}
-    for name, view in sorted(views.items()):
+    for name, view in views.items():
         target = view.warehouse
         owner = owners.setdefault((places.get(target.connection, target.connection), target.table.lower()), name)
         if owner != name:
