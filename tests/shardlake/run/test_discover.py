@@ -88,6 +88,17 @@ def test_a_row_whose_text_is_no_utf8_is_sampled_and_no_traceback(world: WorldMak
     assert remarks(made)[1:] == ["payload: 1 of 2 rows looked at hold JSON, the others do not: it stays text"]
 
 
+def test_a_row_of_a_postgres_database_without_an_encoding_is_sampled_too(world: WorldMaker) -> None:
+    w = world(source="postgres", shards=["other"])
+    w.shards = ["shop_00"]
+    w.source.execute(f"CREATE DATABASE {w.database('shop_00')} ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    w.on("shop_00", "CREATE TABLE orders (code varchar(9) PRIMARY KEY, status text, payload text)")
+    w.on("shop_00", r"""INSERT INTO orders VALUES (E'z\xff', E'\xed\xa0\x80', '{"a": 1}'), ('b', 'ok', E'{"a": "\xff"}')""")
+    made = draft(w, "orders")
+    assert columns(made) == {"code": "text", "status": "text", "payload": "text"}
+    assert remarks(made)[1:] == ["payload: 1 of 2 rows looked at hold JSON, the others do not: it stays text"]
+
+
 def test_deep_and_odd_documents_become_a_view_that_runs(world: WorldMaker) -> None:
     deep: Any = {"end": 1}
     for _ in range(200):
