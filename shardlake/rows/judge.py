@@ -96,7 +96,7 @@ def _verdicts(view: View, columns: tuple[TargetColumn, ...]) -> str:
         elif column.type.name != "varchar":  # a pattern costs a tenth of the cast that it spares
             reason = f"CASE WHEN {value} ~ {postgres_text(f'^(?:{column.type.certain})$')} THEN NULL ELSE {reason} END"
         if column.name in indexed and column.type.name in ("text", "varchar", "jsonb", "bytea"):
-            reason = f"CASE WHEN octet_length({value}) > {INDEXABLE_BYTES} THEN 'is longer than the {INDEXABLE_BYTES} bytes that an index takes' ELSE {reason} END"
+            reason = f"CASE WHEN octet_length({value}) > {INDEXABLE_BYTES} THEN 'is longer than the {INDEXABLE_BYTES} bytes that a value in a key or an index may have' ELSE {reason} END"
         if column.name in view.key:
             live = "" if column.name in view.unit_key else " AND s._op IS NULL"
             reason = f"CASE WHEN {value} IS NULL{live} THEN 'is NULL in the key' ELSE {reason} END"

@@ -9,7 +9,7 @@ from shardlake.view.types import Type
 from shardlake.view.view import Column, View
 
 INDEXABLE_BYTES = 2000
-"""Postgres refuses longer values in a B-tree."""
+"""Of a value in a B-tree: Postgres refuses entries of more than 2,704, all their columns together."""
 
 
 def uncertain(view: View, rows: pa.Table, raw: pa.Schema) -> pa.ChunkedArray:

@@ -131,5 +131,5 @@ def parse(text: str) -> Type:
     if name == "numeric" and sizes and not (1 <= sizes[0] <= 1000 and (*sizes, 0)[1] <= sizes[0]):
         raise ValueError(f"numeric takes a precision of 1 to 1000 and a scale no greater, not {text!r}")
     if array and name not in ARRAYS:
-        raise ValueError(f"arrays are of {', '.join(ARRAYS)}, not {name}; jsonb holds any array")
+        raise ValueError(f"arrays are of {', '.join(ARRAYS)}, not {name}; a JSON array may be jsonb, and one of Postgres text")
     return Type(name, sizes, bool(array))

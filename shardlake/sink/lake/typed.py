@@ -191,5 +191,5 @@ def _held(
 def _why(type_: Type, printed: str) -> str:
     """Why the lake has no value for what Postgres prints: of an array JSON, or else its own spelling (see `judge.as_printed`)."""
     if type_.array and not printed.startswith(('["', "[null")):
-        return "has several dimensions, or bounds of its own, which no list of the lake has; declare jsonb"
+        return "has several dimensions, or bounds of its own, which no list of the lake has; declare text, or jsonb with to_jsonb(col) in extract.sql"
     return f"no {arrow_type(type_)} of the lake holds it"

@@ -290,7 +290,7 @@ def test_every_type_reads_back_from_its_own_spelling_and_from_that_of_postgres(l
     ("varchar(3,2)", "varchar takes one length"),
     ("bigint(20)", "bigint takes no size, as in 'bigint(20)'"),
     ("timestamp(3)", "timestamp takes no size"),
-    ("jsonb[]", "arrays are of smallint, integer, bigint, numeric, real, double precision, text, not jsonb; jsonb holds any array"),
+    ("jsonb[]", "arrays are of smallint, integer, bigint, numeric, real, double precision, text, not jsonb; a JSON array may be jsonb, and one of Postgres text"),
     ("text; DROP TABLE x", "is not a type; a type reads like numeric(12,2), text or bigint[]"),
     ("text\0", "is not a type"),
     ("numeric(-1)", "is not a type"),

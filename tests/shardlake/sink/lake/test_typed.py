@@ -12,7 +12,9 @@ from tests.shardlake.source.sql.test_postgres_source import insert, typed
 from tests.world import WorldMaker, orders_view
 
 LAYOUTS = tuple(layout["table"] for layout in EVERY_FORMAT)
-SHAPE = "has several dimensions, or bounds of its own, which no list of the lake has; declare jsonb"
+SHAPE = (
+    "has several dimensions, or bounds of its own, which no list of the lake has; declare text, or jsonb with to_jsonb(col) in extract.sql"
+)
 HELD_BY_POSTGRES = [
     # column, the literal, as the warehouse prints it, the lake's reason where it cannot
     ("words", "'{{a,b},{c,NULL}}'", "{{a,b},{c,NULL}}", SHAPE),
@@ -59,6 +61,23 @@ def test_arrays_of_any_shape_and_days_of_any_year_arrive_in_the_warehouse_and_in
                 if reason
             }
         w.on("shop_00", "UPDATE orders SET updated_at = clock_timestamp()")
+
+
+def test_what_the_reject_of_such_an_array_says_has_it_in_the_lake(world: WorldMaker) -> None:
+    columns = {"id": "bigint", "updated_at": "timestamp", "as_text": "text", "as_json": "jsonb"}
+    view = orders_view(
+        columns=columns, source={"connection": "postgres-shards/shop", "table": None, "sql": "extract.sql"}, lake={"layouts": EVERY_FORMAT}
+    )
+    w = world(
+        source="postgres", view=view | {"sql_text": "SELECT id, updated_at, words AS as_text, to_jsonb(words) AS as_json FROM orders"}
+    )
+    w.on_all("CREATE TABLE orders (id bigint PRIMARY KEY, updated_at timestamp NOT NULL, words text[])")
+    w.on("shop_00", "INSERT INTO orders VALUES (1, '2026-01-01', '{{a,b},{c,NULL}}'), (2, '2026-01-01', '[0:1]={a,b}')")
+    w.must_sync()
+    expected = {1: ("{{a,b},{c,NULL}}", '[["a","b"],["c",null]]'), 2: ("[0:1]={a,b}", '["a","b"]')}
+    for rows in readers(w).values():
+        assert {row["id"]: (row["as_text"], row["as_json"]) for row in rows} == expected
+    assert w.target("as_text, as_json::text") == [("[0:1]={a,b}", '["a", "b"]'), ("{{a,b},{c,NULL}}", '[["a", "b"], ["c", null]]')]
 
 
 NOT_HELD = [

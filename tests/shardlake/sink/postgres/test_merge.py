@@ -328,7 +328,7 @@ def test_a_value_that_is_too_long_for_an_index_is_rejected(world: WorldMaker) ->
     assert counted(w.must_sync()) == {"read": 2, "merged": 1, "rejected": 1}
     assert w.target("length(code), status") == [(1000, "just")]
     assert [(*row[2:3], row[3][:3], row[4]) for row in w.rejects()] == [
-        ("code", "ééé", "is longer than the 2000 bytes that an index takes")
+        ("code", "ééé", "is longer than the 2000 bytes that a value in a key or an index may have")
     ]
 
 
