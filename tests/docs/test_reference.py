@@ -24,8 +24,6 @@ from shardlake.run.preview import Preview, ShardPreview
 from shardlake.run.report import BackfillReport, LayoutReport, RunReport, ShardReport
 from shardlake.sink.lake.compact import Compacted
 from shardlake.sink.lake.overview import LayoutStatus
-from shardlake.source.sql import mysql_types, postgres_types
-from shardlake.source.sql.dialect import ColumnType
 from shardlake.view.operation import short
 from shardlake.view.source import SourceSpec
 from shardlake.view.types import ALIASES, ARRAYS, CERTAIN
@@ -307,12 +305,3 @@ def test_every_table_of_the_ledger_stands_there() -> None:
         there |= set(re.findall(r"^CREATE TABLE (?:IF NOT EXISTS )?shardlake\.(\w+)", sql, re.MULTILINE))
         there -= set(re.findall(r"^DROP TABLE shardlake\.(\w+)", sql, re.MULTILINE))
     assert set(rows(text("ledger"))) == there | {"migrations"}
-
-
-@pytest.mark.parametrize(
-    ("heading", "types"),
-    [("## What is read from MySQL and MariaDB", mysql_types.TYPES), ("## What is read from Postgres", postgres_types.TYPES)],
-)
-def test_every_type_of_a_kind_of_server_stands_there_with_what_is_drafted(heading: str, types: dict[str, ColumnType]) -> None:
-    said = {name: cells[0].strip("`") for name, cells in rows(section("types", heading)).items()}
-    assert said == {name: known.target or "" for name, known in types.items()}
