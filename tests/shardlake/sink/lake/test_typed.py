@@ -124,15 +124,20 @@ def test_of_keys_that_stand_twice_the_last_is_in_every_column_of_every_sink(worl
     kind = "longtext" if source == "mysql" else "json"
     w.on_all(f"CREATE TABLE orders (id bigint PRIMARY KEY, updated_at timestamp NOT NULL, payload {kind})")
     w.on("shop_00", "INSERT INTO orders VALUES (1, '2026-01-01 00:00:00', %s)", DOUBLED)
+    w.on(
+        "shop_00", "INSERT INTO orders VALUES (2, '2026-01-01 00:00:00', %s)", '{"a": 1, "a": 2, "o": {"k": 1, "k": 2}}'
+    )  # nothing else of note
     w.must_sync()
+    assert w.target("a, k", "id") == [(2, "2"), (2, "2")]
     tiny = "0." + "0" * 399 + "1"
     items = '[{"sku":"x","z":{"y":[3]}},{"sku":"y"}]'
     whole = f'{{"a":2,"items":{items},"n":{tiny},"o":{{"k":2}}}}'
-    assert w.target("a, k, n::text, t, items::text, payload ->> 'a', payload ->> 'n'") == [
-        (2, "2", tiny, tiny, '[{"z": {"y": [3]}, "sku": "x"}, {"sku": "y"}]', "2", tiny)
-    ]
+    assert w.target("a, k, n::text, t, items::text, payload ->> 'a', payload ->> 'n'", "id")[0] == (
+        2, "2", tiny, tiny, '[{"z": {"y": [3]}, "sku": "x"}, {"sku": "y"}]', "2", tiny,
+    )  # fmt: skip
     for reader, rows in readers(w).items():
-        (row,) = rows
+        row, plain = sorted(rows, key=lambda r: r["id"])
+        assert [plain[c] for c in ("a", "k", "payload")] == [2, "2", '{"a":2,"o":{"k":2}}'], reader
         assert [row[c] for c in ("a", "k", "n", "t", "items", "payload")] == [2, "2", tiny, tiny, items, whole], reader
         assert row["list"] == [{"sku": "x", "z": {"y": [3]}}, {"sku": "y", "z": None}], reader
     assert w.rejects() == w.lake_rejects() == []
