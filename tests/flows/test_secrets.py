@@ -80,7 +80,7 @@ def test_no_row_and_no_secret_shows_in_any_state_log_artifact_output_or_process_
     assert w.target("id, status") == [(1, MARK)]
     assert [(row[0], row[3]) for row in w.rejects()] == [("shop_01", f'{{"{MARK}')]
     assert [run.returncode, bug.returncode, closed.returncode] == [1, 1, 1]
-    assert f"2/3 shards merged; shop_02: (127.0.0.1:{w.source.port}/{w.database('shop_02')}) refused user" in run.stdout
+    assert f"; shop_02: (127.0.0.1:{w.source.port}/{w.database('shop_02')}) refused user" in run.stdout
     assert "shop_00: RuntimeError in Shardlake itself" in bug.stdout
     assert "refused user" in closed.stderr
 
