@@ -130,7 +130,8 @@ def as_printed(type_: Type, value: str) -> str:
         plain = f"coalesce(array_ndims({array}) = 1 AND array_lower({array}, 1) = 1, true)"
         return f"CASE WHEN {plain} THEN to_jsonb({array}::text[])::text ELSE {array}::text END"
     if type_.name == "timestamptz":
-        return f"(({value}::timestamptz AT TIME ZONE 'UTC')::text || '+00')"
+        # infinity has no offset, and Postgres reads none behind it since 18
+        return f"(({value}::timestamptz AT TIME ZONE 'UTC')::text || CASE WHEN isfinite({value}::timestamptz) THEN '+00' ELSE '' END)"
     if type_.name == "inet":
         return f"abbrev({value}::inet)"  # a cast to text adds the mask of a whole address
     return f"({cast(type_, value)})::text"

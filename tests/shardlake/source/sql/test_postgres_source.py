@@ -228,8 +228,11 @@ KEYS = [
 def test_a_key_of_any_kind_orders_the_chunks_and_is_read_once(world: WorldMaker) -> None:
     w = world(source="postgres")
     w.on("shop_00", "CREATE TYPE mood AS ENUM ('sad', 'ok', 'it''s 🚚')")
-    w.on("shop_00", "CREATE EXTENSION citext")
-    for n, (declared, target, literals) in enumerate(KEYS):
+    extensions = {name for (name,) in w.on("shop_00", "SELECT name FROM pg_available_extensions")} & {"citext"}
+    for extension in extensions:  # a Postgres of a wheel has it not
+        w.on("shop_00", f"CREATE EXTENSION {extension}")
+    keys = [key for key in KEYS if key[0] not in {"citext"} - extensions]
+    for n, (declared, target, literals) in enumerate(keys):
         w.view = orders_view(
             name=f"keys_{n}", source={"connection": "postgres-shards/shop", "table": f"keys_{n}", "primary_key": ["k"], "chunk": "1kb"},
             columns={"k": target, "pad": "text", "updated_at": "timestamp"}, warehouse={"table": f"analytics.keys_{n}", "key": ["k"]},
