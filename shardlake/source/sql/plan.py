@@ -129,7 +129,7 @@ def _next(
     complete: datetime | None
     if kind in ("int", "decimal"):
         upper, clock, notes = settled(view, speaker, connection, shard, relation, kind, mark)
-        complete = clock.now - source.safety_lag if clock.bound is clock.now else None
+        complete = clock.now - source.safety_lag if clock.bound is clock.now and not clock.held else None
     else:
         clock = awaited(speaker, connection, shard, mark)
         upper, notes = upper_bound(kind, clock, source.safety_lag, shard.timezone), clock.notes

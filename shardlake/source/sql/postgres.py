@@ -22,6 +22,11 @@ from shardlake.source.sql.postgres_types import types_of
 
 _TEXT_OIDS = (25, 1043, 1042, 19, 705)
 """text, varchar, bpchar, name, and literals of no type yet."""
+_NEVER_NULL = (
+    "(a.attnotnull AND NOT EXISTS (SELECT 1 FROM pg_constraint n"
+    " WHERE n.conrelid = a.attrelid AND n.contype = 'n' AND n.conkey = ARRAY[a.attnum] AND NOT n.convalidated))"
+)
+"""That a column `a` holds no NULL. Since Postgres 18 one may be declared NOT NULL that has older rows with NULL: NOT VALID."""
 _ARROW: dict[Kind, pa.DataType] = {"int": pa.int64(), "bytes": pa.large_binary()}
 
 
@@ -91,7 +96,7 @@ class Postgres:
         return {
             row[0]
             for row in connection.execute(
-                "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnotnull AND attnum > 0", (relation,)
+                f"SELECT attname FROM pg_attribute a WHERE attrelid = %s::regclass AND {_NEVER_NULL} AND attnum > 0", (relation,)
             ).fetchall()
         }
 
@@ -136,17 +141,20 @@ class Postgres:
         return rows
 
     def unique_keys(self, connection: Any, table: str) -> list[list[str]] | None:
-        """See Dialect. An index on a parent says nothing of what inherits from it, unless those are its partitions."""
+        """See Dialect. An index on a parent says nothing of what inherits from it, unless those are its partitions, and one in another
+        collation than its column's nothing of texts that are equal in the column's.
+        """
         kind, inherited = connection.execute(
             "SELECT relkind, relhassubclass FROM pg_class WHERE oid = %s::regclass", (self.quote(table),)
         ).fetchone()
         if kind not in ("r", "p") or (kind == "r" and inherited):
             return None
         rows = connection.execute(
-            "SELECT array_agg(a.attname::text) FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey[0:i.indnkeyatts - 1]) k(attnum)"
+            "SELECT array_agg(a.attname::text) FROM pg_index i"
+            " CROSS JOIN LATERAL unnest(i.indkey[0:i.indnkeyatts - 1], i.indcollation[0:i.indnkeyatts - 1]) k(attnum, collated)"
             " LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
             " WHERE i.indrelid = %s::regclass AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL"
-            " GROUP BY i.indexrelid HAVING bool_and(a.attnotnull)", (self.quote(table),)
+            f" GROUP BY i.indexrelid HAVING bool_and(a.attcollation = k.collated AND {_NEVER_NULL})", (self.quote(table),)
         ).fetchall()  # fmt: skip
         return [row[0] for row in rows]
 

@@ -31,9 +31,8 @@ def clock(connection: Any, shard: Shard, connect: Callable[[Shard], Any]) -> Clo
                 hint="Name the server that takes writes as `primary`.",
             )
         found = _transactions(primary)
-        written = primary.execute("SELECT pg_current_wal_insert_lsn()").fetchone()[0]  # later: what has ended in between is in it
-    if _has_applied(connection, written):
-        return found
+        if _has_applied(connection, primary):  # asked later: what has ended in between is in it
+            return found
     behind = max(0.0, (now - bound).total_seconds())
     notes = (*found.notes, lagging(behind))
     return Clock(found.now, min(found.bound, bound), notes, found.oldest, found.prepared, behind=True)
@@ -54,11 +53,22 @@ def _transactions(connection: Any) -> Clock:
     return Clock(now, bound, () if sees_all else (_UNSEEN,), oldest, tuple(gid for (gid,) in gids))
 
 
-def _has_applied(connection: Any, written: str) -> bool:
-    """Whether a replica has all that its primary had written; waits for it."""
-    end = time.monotonic() + CATCH_UP
+def _has_applied(connection: Any, primary: Any) -> bool:
+    """Whether a replica has all that its primary had committed; waits for it.
+
+    What an open transaction has written last may stay in the primary's memory for long, and no replica gets it before it is on disk.
+    Commits get there within three times wal_writer_delay, even where synchronous_commit is off: what is on disk then will do.
+    """
+    begun = time.monotonic()
+    written, delay = primary.execute(
+        "SELECT pg_current_wal_insert_lsn(), (SELECT 0.003 * setting::float8 FROM pg_settings WHERE name = 'wal_writer_delay')"
+    ).fetchone()
+    on_disk = False
     while not connection.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (written,)).fetchone()[0]:
-        if time.monotonic() > end:
+        if time.monotonic() > begun + CATCH_UP:
             return False
+        if not on_disk and time.monotonic() > begun + delay:
+            on_disk = True
+            written = primary.execute("SELECT least(%s::pg_lsn, pg_current_wal_flush_lsn())", (written,)).fetchone()[0]
         time.sleep(0.05)
     return True

@@ -143,7 +143,8 @@ class _Reader:
         if table.num_rows < self.limit + more:
             return table, None
         by_cursor = self.request.window.order == "cursor" and not nulls
-        last, following = (self._position(table, row, by_cursor=by_cursor) for row in (self.limit - 1, self.limit - 1 + more))
+        found, following = (self._steps(table, row, by_cursor=by_cursor) for row in (self.limit - 1, self.limit - 1 + more))
+        last = self._position(found)
         table = table.slice(0, self.limit)
         alike = {self.relation.column(name).kind for name in tables(self.request.view).primary_key} <= _TOLD_APART
         return (table if not more or (alike and last != following) else self._with_ties(table, after, last, nulls=nulls)), last
@@ -209,19 +210,26 @@ class _Reader:
             kinds[CURSOR] = kinds[cursors[0]]
         return as_table(rows, kinds, self.dialect)
 
-    def _position(self, table: pa.Table, row: int, *, by_cursor: bool) -> Position:
+    def _position(self, steps: tuple[str | None, ...]) -> Position:
+        """A row's steps as a position. Raises SourceFailed where one is NULL: nothing can be told to lie behind it."""
+        found = tuple(step for step in steps if step is not None)
+        if len(found) < len(steps):
+            key = ", ".join(tables(self.request.view).primary_key)
+            raise SourceFailed(
+                f"{self.request.shard.name}: a row has NULL in its primary_key ({key})",
+                hint="Choose a key that is never NULL, or filter such rows in extract.sql.",
+            )
+        return found
+
+    def _steps(self, table: pa.Table, row: int, *, by_cursor: bool) -> tuple[str | None, ...]:
+        """The row's cursor, where rows are in its order, and key."""
         source = tables(self.request.view)
         names = [CURSOR if len(source.cursors) > 1 else source.cursors[0]] if by_cursor else []
         found = [(name, table.column(name)[row]) for name in (*names, *source.primary_key)]
-        if any(v.as_py() is None for _, v in found):
-            raise SourceFailed(
-                f"{self.request.shard.name}: a row has NULL in its primary_key ({', '.join(source.primary_key)})",
-                hint="Choose a key that is never NULL, or filter such rows in extract.sql.",
-            )
         marks = table.column(UNDECODED)[row].as_py() if UNDECODED in table.column_names else None
         undecoded = json.loads(marks or "[]")
         unknown = [c.name for c in self.relation.columns if c.kind == "text" and not c.encoded]
-        return tuple(_text(v, undecoded=n in undecoded, unknown=n in unknown) for n, v in found)
+        return tuple(None if v.as_py() is None else _text(v, undecoded=n in undecoded, unknown=n in unknown) for n, v in found)
 
 
 def _text(value: pa.Scalar, *, undecoded: bool = False, unknown: bool = False) -> str:

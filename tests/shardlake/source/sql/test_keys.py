@@ -250,3 +250,45 @@ def test_rows_that_do_not_come_where_keys_are_tied_are_missed_by_the_servers_own
 def lost(table: pa.Table) -> pa.Table:
     """All but the last row of what holds more than a hundred and one, as of a driver that loses one."""
     return table.slice(0, table.num_rows - 1) if table.num_rows > 101 else table
+
+
+@BOTH
+def test_a_key_that_is_partly_null_behind_a_chunks_end_is_read(world: WorldMaker, source: str) -> None:
+    w = tied(world, source, "varchar(20)", primary_key=["n", "k"])
+    w.on("shop_00", f"INSERT INTO orders SELECT CASE WHEN n <> 101 THEN 'x' END, n, '2026-01-01' FROM {numbers(w, 1, 250)}")
+    w.on("shop_00", "ANALYZE TABLE orders" if w.on_mysql else "ANALYZE orders")
+    assert w.must_sync().shards["shop_00"].read == 250
+    assert w.target("k, n")[-1] == (None, 101)
+
+
+@pytest.mark.parametrize("column", ["k", "updated_at"], ids=["key", "cursor"])
+def test_null_that_is_older_than_not_null_not_valid_is_read(world: WorldMaker, column: str) -> None:
+    w = tied(world, "postgres", "bigint")
+    w.on("shop_00", "ALTER TABLE orders ALTER updated_at DROP NOT NULL, ADD UNIQUE (k)")
+    w.on("shop_00", "INSERT INTO orders SELECT n, n, '2026-01-01' FROM generate_series(1, 250) n")
+    w.on("shop_00", f"UPDATE orders SET {column} = NULL WHERE n = 7")
+    modern = int(w.on("shop_00", "SHOW server_version_num")[0][0]) >= 180000
+    w.on(
+        "shop_00",
+        f"ALTER TABLE orders ADD CONSTRAINT later {f'NOT NULL {column}' if modern else f'CHECK ({column} IS NOT NULL)'} NOT VALID",
+    )
+    w.on("shop_00", "ANALYZE orders")
+    assert w.must_sync().shards["shop_00"].read == 250
+    assert w.target("count(*), count(DISTINCT n)") == [(250, 250)]
+
+
+def test_a_unique_index_in_another_collation_does_not_say_that_texts_are_unique(world: WorldMaker) -> None:
+    w = tied(world, "postgres", "text")
+    if not w.on("shop_00", "SELECT 1 FROM pg_collation WHERE collname = 'und-x-icu'"):  # a server without ICU has no such collation
+        return
+    w.on("shop_00", "CREATE COLLATION alike (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    w.on("shop_00", "ALTER TABLE orders ALTER k TYPE text COLLATE alike, ALTER k SET NOT NULL")
+    w.on("shop_00", 'CREATE UNIQUE INDEX ON orders (k COLLATE "C")')
+    w.on(
+        "shop_00",
+        "INSERT INTO orders SELECT CASE n WHEN 101 THEN 'K100' ELSE 'k' || lpad(n::text, 3, '0') END, n, '2026-01-01' FROM generate_series(1, 250) n",
+    )
+    w.on("shop_00", "ANALYZE orders")
+    report = w.must_sync().shards["shop_00"]
+    assert (report.read, report.notes) == (250, (NOT_UNIQUE,))
+    assert w.target("count(*), count(DISTINCT n)") == [(250, 250)]

@@ -172,6 +172,19 @@ def test_numbers_of_a_transaction_that_is_open_on_the_primary_are_waited_for(
     assert w.target("id") == [(1,), (2,), (3,)]
 
 
+def test_what_an_open_transaction_has_written_and_no_disk_has_yet_is_not_waited_for(replicated: Any) -> None:
+    """The primary writes it when it must: a replica that has all that was committed is not behind."""
+    w = replicated("postgres", columns=COLUMNS)
+    put(w, 1, "old", "2026-01-01")
+    w.must_sync()
+    for _ in range(2):  # the server flushes by itself, too: at one of two times it does not
+        with closing(w.source.connect(w.database("shop_00"), autocommit=False)) as session:
+            session.cursor().execute("INSERT INTO orders VALUES (2, 'late', %s)", (now(w),))
+            time.sleep(0.5)
+            assert w.must_sync().shards["shop_00"].notes == ()
+            session.rollback()
+
+
 def test_a_primary_that_cannot_be_reached_is_a_failure_by_its_name(replicated: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shardlake.run.threads.PAUSES", ())
     w = replicated("mysql", columns=COLUMNS)
@@ -257,5 +270,29 @@ def test_a_prepared_transaction_of_postgres_holds_the_window_since_nobody_knows_
     w = World(first_postgres, postgres, tmp_path, ["shop_00"], view=view)
     w.on("shop_00", "CREATE TABLE orders (id bigint PRIMARY KEY, status varchar(40), updated_at timestamp NOT NULL)")
     two_phases(w, "BEGIN", ("PREPARE TRANSACTION 'two'",), lambda: None, "COMMIT PREPARED 'two'")
+    w.close()
+    audit(w)
+
+
+@pytest.mark.usefixtures("_in_haste")
+def test_while_a_prepared_transaction_holds_numbers_the_ledger_does_not_say_that_raw_is_complete(
+    first_postgres: Postgres, postgres: Postgres, tmp_path: Path
+) -> None:
+    columns = {"id": "bigint", "status": "text", "revision": "bigint"}
+    view = orders_view(columns=columns, source={"connection": "postgres-shards/shop", "cursor": "revision", "lookback": 0})
+    w = World(first_postgres, postgres, tmp_path, ["shop_00"], view=view)
+    w.on("shop_00", "CREATE TABLE orders (id bigint PRIMARY KEY, status varchar(40), revision bigint NOT NULL)")
+    put(w, 1, "old", 1)
+    w.must_sync()
+    complete = w.ledger("SELECT complete_to FROM shardlake.positions")
+    with closing(w.source.connect(w.database("shop_00"))) as session:
+        for statement in ("BEGIN", "INSERT INTO orders VALUES (2, 'late', 2)", "PREPARE TRANSACTION 'numbers'"):
+            session.cursor().execute(statement)
+    put(w, 3, "committed meanwhile", 3)
+    assert w.must_sync().shards["shop_00"].read == 0
+    assert w.ledger("SELECT complete_to FROM shardlake.positions") == complete
+    w.on("shop_00", "COMMIT PREPARED 'numbers'")
+    w.must_sync()
+    assert w.target("id") == [(1,), (2,), (3,)]
     w.close()
     audit(w)
