@@ -41,6 +41,7 @@ def alarms(job: Job, views: Mapping[str, View], now: datetime | None = None) -> 
     found = [_arrival(view, line, limit, young) for line in lines]
     found.append(_start(view, active, since, now))
     found += [_silence(view, quiet[shard]) for shard in job.partitions if shard in quiet]
+    found += [_refused(view, line) for line in lines]
     found += [_rejects(view, rate) for rate in rates if rate.shard in job.partitions]
     return lines, [alarm for alarm in found if alarm]
 
@@ -76,6 +77,13 @@ def _silence(view: View, shard: News) -> Alarm | None:
         view.name, shard.shard, "silent",
         f"{shard.shard} has had no changed row for {_hours(shard.current)}; before, never longer than {_hours(shard.longest)}",
     )  # fmt: skip
+
+
+def _refused(view: View, line: ShardStatus) -> Alarm | None:
+    """A shard that is up to date by its position, and of which nothing has arrived."""
+    if line.last_state != "rejected":
+        return None
+    return Alarm(view.name, line.shard, "rejected", f"{line.shard}: {line.last_error}")
 
 
 def _rejects(view: View, shard: Rates) -> Alarm | None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from flows.backfill import backfill
+from flows.check_freshness import check_freshness
 from flows.sync_view import sync_view
 from flows.sync_views import sync_views
 from tests.flows.flaky_port import FlakyPort
@@ -108,6 +110,38 @@ def test_a_shard_that_is_down_fails_alone_and_the_final_state_names_it(world: Wo
     assert [row["shard"] for row in yaml.safe_load(artifacts["orders-run"]["data"]) if row["state"] == "failed"] == ["shop_03"]
     assert artifacts["orders-progress"]["data"] == 100.0
     assert "shop_03" not in w.watermarks()
+
+
+def test_shards_whose_every_row_is_rejected_fail_the_flow_that_names_them_and_the_freshness_check_says_so_until_it_is_mended(
+    world: WorldMaker, prefect_api: PrefectApi
+) -> None:
+    w = filled(world, ["shop_00", "shop_01"])
+    w.on("shop_01", "UPDATE orders SET payload = '{cut off'")
+    state = run(prefect_api, w)
+    why = "every row was rejected (1), most often for payload: is not JSON"
+    assert (state.type.value, state.message.partition(" (unexpected")[0]) == ("FAILED", f"1/2 shards merged; shop_01: {why}")
+    flow_run = str(state.state_details.flow_run_id)
+    assert {t["state_type"] for t in prefect_api.task_runs(flow_run, 6).values()} == {"COMPLETED"}  # nothing is tried again
+    artifact = prefect_api.artifacts(flow_run)["orders-run"]
+    assert [(row["shard"], row["state"], row["rejected"]) for row in yaml.safe_load(artifact["data"])] == [
+        ("shop_00", "merged", 0),
+        ("shop_01", "rejected", 1),
+    ]
+    assert artifact["description"].endswith("** Look at the rejects with `shardlake rejects orders`.")
+    with prefect_api.here(w):
+        views, fresh = sync_views(["orders"], return_state=True), check_freshness(return_state=True)
+        again = backfill("orders", "2025-12-31", "2026-01-01", ["shop_01"], "1d", return_state=True)
+    assert (views.type.value, views.message) == ("COMPLETED", "2/2 shards merged")  # nothing is new
+    assert (fresh.type.value, fresh.message) == (
+        "FAILED", "orders: shop_01: every row that last came was rejected by warehouse; `shardlake rejects orders` lists them"
+    )  # fmt: skip
+    assert (again.type.value, why in again.message) == ("FAILED", True)
+    w.on("shop_01", "UPDATE orders SET payload = '{}', updated_at = utc_timestamp(6)")
+    with prefect_api.here(w):
+        views, fresh = sync_views(["orders"], return_state=True), check_freshness(return_state=True)
+    assert [(found.type.value, found.message) for found in (views, fresh)] == [
+        ("COMPLETED", "2/2 shards merged"), ("COMPLETED", "all 2 shards of 1 views are fresh")
+    ]  # fmt: skip
 
 
 def test_a_wrong_password_is_tried_once_and_a_closed_port_again_after_a_pause(world: WorldMaker, prefect_api: PrefectApi) -> None:
