@@ -146,18 +146,29 @@ def countries(world: WorldMaker) -> World:
     return w
 
 
-@pytest.mark.parametrize("failpoint", ["stage.copied", *(name for name in NAMES if name.startswith("swap."))])
-def test_a_replace_that_is_killed_leaves_the_old_table_or_the_new_and_the_next_is_exact(world: WorldMaker, failpoint: str) -> None:
+SWAPS = ["stage.copied", *(name for name in NAMES if name.startswith("swap."))]
+
+
+@pytest.mark.parametrize(("failpoint", "stays"), [*((f, False) for f in SWAPS), *((f, True) for f in SWAPS[1:])])
+def test_a_replace_that_is_killed_leaves_the_old_table_or_the_new_and_the_next_is_exact(
+    world: WorldMaker, failpoint: str, stays: bool
+) -> None:
     w = countries(world)
     w.must_sync()
-    before = target(w)
+    if stays:  # a view stands on the target, whose rows are exchanged
+        w.warehouse("CREATE VIEW analytics.seen AS SELECT id, status, _shard FROM analytics.orders")
+    before, (table,) = target(w), w.warehouse("SELECT 'analytics.orders'::regclass::oid")
     w.on_all("UPDATE orders SET status = 'new'")
     w.on("shop_00", "DELETE FROM orders WHERE id = 1")
+    w.on("shop_01", "INSERT INTO orders VALUES (4, 'new')")
     kill_at(w, failpoint)
     assert target(w) == (source(w) if failpoint == "swap.committed" else before)
     w.must_sync()
     assert target(w) == source(w)
     assert (unfinished(w), leftovers(w)) == ([], [])
+    assert (w.warehouse("SELECT 'analytics.orders'::regclass::oid") == [table]) == stays
+    if stays:
+        assert w.warehouse("SELECT count(*) FROM analytics.seen") == [(3,)]
 
 
 def test_every_place_that_has_a_name_is_killed_here() -> None:
