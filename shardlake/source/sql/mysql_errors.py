@@ -14,6 +14,7 @@ _REFUSED = {
     1203: "the user is over max_user_connections", 1862: "the password has expired", 1820: "the password has expired",
     1129: "the server blocks this host after failed logins", 3159: "the server takes encrypted connections only",
 }  # fmt: skip
+_LOOK = "Correct the view; `shardlake discover` drafts one from what the shards have."
 _MISSING = {1146: "there is no such table", 1054: "there is no such column", 1064: "the SQL does not parse"}
 _TIMED_OUT = (1969, 3024, 1317)
 _TOO_MANY = (1040,)
@@ -22,7 +23,8 @@ _GONE = (2002, 2003, 2005, 2006, 2013, 1053, 1927, 1152, 1158, 1159, 1160, 1161)
 
 
 def failure(error: BaseException, shard: Shard, waited: float | None = None) -> ShardlakeError:
-    """A driver's or connectorx's error as one of ours. Only error numbers are taken from the driver; its texts hold SQL and cell data.
+    """A driver's or connectorx's error as one of ours. Error numbers, and the name of what is not there,
+    are all that is taken from the driver; its texts hold SQL and cell data.
 
     `waited` is how many seconds an answer was waited for, where that is known.
     """
@@ -42,7 +44,9 @@ def failure(error: BaseException, shard: Shard, waited: float | None = None) -> 
             f"{where}: the server has no database {shard.database!r} (error {code})", hint="Create it, or correct the connection's url."
         )
     if code in _MISSING:
-        return SourceFailed(f"{where}: {_MISSING[code]} (error {code})", hint="Run `shardlake plan` to see what the shard has.")
+        found = re.search(r"Table '([^'\n]{1,130})' doesn't exist|Unknown column '([^'\n]{1,130})' in", str(error))
+        named = f" as {found[1] or found[2]}" if found else ""
+        return SourceFailed(f"{where}: {_MISSING[code]}{named} (error {code})", hint=_LOOK)
     if code in _TIMED_OUT:
         return SourceTimeout(
             f"{where}: a statement ran past {shard.statement_timeout:g} s (error {code})",

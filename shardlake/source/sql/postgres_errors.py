@@ -7,9 +7,14 @@ import psycopg
 from shardlake.connection.address import Shard
 from shardlake.errors import AccessRefused, ShardlakeError, SourceFailed, SourceTimeout, SourceUnavailable
 
+_LOOK = "Correct the view; `shardlake discover` drafts one from what the shards have."
+_MISSING = {"42P01": "there is no such table", "42703": "there is no such column", "42601": "the SQL does not parse"}
+
 
 def failure(error: BaseException, shard: Shard) -> ShardlakeError:
-    """A driver's or connectorx's error as one of ours. SQLSTATEs alone are taken from the driver; its texts hold SQL and cell data."""
+    """A driver's or connectorx's error as one of ours. SQLSTATEs, and the name of what is not there,
+    are all that is taken from the driver; its texts hold SQL and cell data.
+    """
     if isinstance(error, ShardlakeError):
         return error
     state = getattr(error, "sqlstate", None) or next(iter(re.findall(r'SqlState\(E?(\w{5})\)|code: "?(\w{5})"?', str(error))), None)
@@ -28,10 +33,9 @@ def failure(error: BaseException, shard: Shard) -> ShardlakeError:
             hint="Check for an index on the cursor, or raise statement_timeout.",
         )
     if state.startswith("42"):
-        return SourceFailed(
-            f"{where}: the table, a column or the SQL is not what the shard has{code}",
-            hint="Run `shardlake plan` to see what the shard has.",
-        )
+        what = _MISSING.get(state, "a name, a type or the SQL is not what the shard has")
+        found = re.search(r'(?:relation|column) "?([^"\n]{1,130}?)"? does not exist', str(error)) if state in _MISSING else None
+        return SourceFailed(f"{where}: {what}{f' as {found[1]}' if found else ''}{code}", hint=_LOOK)
     if "timeout" in text or "timed out" in text:
         return SourceTimeout(f"{where} did not answer in {shard.connect_timeout:g} s", hint="Check that the server is well.")
     if (

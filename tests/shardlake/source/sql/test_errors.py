@@ -35,6 +35,19 @@ def test_a_database_that_is_absent_is_no_refused_user(world: WorldMaker, source:
 
 
 @BOTH
+def test_a_table_or_column_that_is_not_there_is_named(world: WorldMaker, source: str) -> None:
+    w = shop(world, source)
+    hint = "Correct the view; `shardlake discover` drafts one from what the shards have."
+    table, column = ("error 1146", "error 1054") if w.on_mysql else ("42P01", "42703")
+    w.view["source"]["table"] = "ordres"
+    name = f"{w.database('shop_00')}.ordres" if w.on_mysql else "ordres"
+    assert str(w.sync().shards["shop_00"].error).endswith(f": there is no such table as {name} ({table}). {hint}")
+    w.view["source"] |= {"table": None, "sql": "extract.sql"}
+    w.view["sql_text"] = "SELECT id, updatd_at FROM orders"
+    assert str(w.sync().shards["shop_00"].error).endswith(f": there is no such column as updatd_at ({column}). {hint}")
+
+
+@BOTH
 def test_a_plan_may_take_as_long_as_a_statement_may(world: WorldMaker, source: str) -> None:
     sleep = "SLEEP(2.3) = 0" if source == "mysql" else "pg_sleep(2.3) IS NOT NULL"
     slow = {"table": None, "sql": "extract.sql", "connection": f"{source}-shards/shop"}
