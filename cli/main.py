@@ -9,9 +9,10 @@ import typer
 
 from cli import backfill, check, discover, lake, plan, publish, rejects, run, status
 from cli.prefect_api import quiet_prefect
-from cli.presentation import errors
+from cli.presentation import console, errors
+from shardlake import __version__
 from shardlake.errors import ShardlakeError, shown
-from shardlake.quiet import hush_at_exit
+from shardlake.quiet import hush_at_exit, hush_drivers
 
 app = typer.Typer(
     name="shardlake",
@@ -39,6 +40,12 @@ app.command("compact")(lake.compact)
 app.command("sweep")(lake.sweep)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"shardlake {__version__}", highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     views: Annotated[Path | None, typer.Option(envvar="SHARDLAKE_VIEWS", help="The folder of your views; `views` here by default.")] = None,
@@ -52,6 +59,9 @@ def options(
     project: Annotated[
         Path | None, typer.Option(envvar="SHARDLAKE_PROJECT", help="The project's prefect.yaml; the one here by default.")
     ] = None,
+    _version_asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show which version this is.")
+    ] = False,
 ) -> None:
     """Options that every command takes; they reach flows and their processes through the environment."""
     if views is not None:
@@ -67,6 +77,7 @@ def options(
 def main() -> None:
     """Run the command. A failure that Shardlake names is a message, not a traceback."""
     hush_at_exit()
+    hush_drivers()
     quiet_prefect()
     code = 0
     try:

@@ -128,11 +128,13 @@ def show_run(report: dict[str, Any]) -> None:
 
 
 def show_layouts(report: dict[str, Any]) -> None:
-    """A run's lake tables."""
+    """A run's lake tables. Files are those that Shardlake itself wrote: Delta's and Iceberg's libraries write their own, which `lake` counts."""
     rows = []
     for part in report["lake"]:
         mark = Text("failed", "red") if part["error"] else Text("written", "green") if part["windows"] else Text("no news", "dim")
-        rows.append([part["table"], mark, *(part[c] for c in ("rows", "skipped", "rejected", "files")), f"{part['seconds']:.2f}"])
+        rows.append(
+            [part["table"], mark, *(part[c] for c in ("rows", "skipped", "rejected")), part["files"] or "", f"{part['seconds']:.2f}"]
+        )
     numbers = ("rows", "skipped", "rejected", "files", "seconds")
     show_table(f"{report['view']}: the lake", ["table", "state", *numbers], rows, numbers)
 
@@ -152,7 +154,13 @@ def sentence(report: dict[str, Any], again: str) -> str:
             lake.setdefault(part["rejected_alone"], []).append(part["table"])
     counts = [f"{total[name]:,} {name}" for name in ("merged", "unchanged", "superseded", "rejected") if total[name]]
     counts += [f"{count:,} more by the lake's {', '.join(names)}" for count, names in lake.items()]
-    came = ", ".join([f"{total['read']:,} rows read", *counts]) if total["read"] or counts else "nothing new"
+    came = (
+        ", ".join([f"{total['read']:,} rows read", *counts])
+        if total["read"] or counts
+        else "nothing new"
+        if report["ok"]
+        else "no rows read"
+    )
     steps = [f"shardlake rejects {report['view']}"] if total["rejected"] or lake else []
     steps += [] if report["ok"] else [again]
     return f"{report['view']}: {came}; {report['message'].rstrip('.')}; next: {', then '.join(steps) or 'shardlake status'}"

@@ -23,8 +23,6 @@ def publish(
         shardlake publish --check || shardlake publish
         shardlake publish --pool shardlake-ecs
     """
-    from deployments.project import read_project
-    from deployments.publish import publish as match
     from shardlake.errors import SpecError
     from shardlake.settings import project_file, views_folder
     from shardlake.view.view_file import load_views
@@ -34,8 +32,13 @@ def publish(
         raise SpecError(
             f"there is no {project_file()}, which names the project and its work pools", hint="Write it, or name it with --project."
         )
+    from deployments.project import read_project  # what files say is known before Prefect's seconds of imports
+
     declared = read_project(project_file())
-    done = match(views, declared, declared.pool(pool), write=not (check or dry_run))
+    to_pool = declared.pool(pool)
+    from deployments.publish import publish as match
+
+    done = match(views, declared, to_pool, write=not (check or dry_run))
     if as_json:
         show_json(
             {"ok": not (check and done.changes), "changes": [c.as_json() for c in done.changes], "same": done.same, "calls": done.calls}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from shardlake import __version__
 from tests.world import ORDERS_TABLE, World, WorldMaker
 
 OF_A_VIEW = {
@@ -72,10 +73,24 @@ def test_a_shard_that_there_is_not_is_one_message_that_lists_those_there_are(sho
         assert "mysql-shards/shop has no shard 'shop_9'; there are: shop_00\n" in message(shop, *OF_A_VIEW[name], "--shard", "shop_9")
 
 
-def test_publish_without_a_project_says_what_is_missing(shop: World) -> None:
-    assert message(shop, "publish") == (
-        "SpecError there is no prefect.yaml, which names the project and its work pools. Write it, or name it with --project.\n"
-    )
+def test_publish_without_a_project_says_what_is_missing_before_prefect_is_loaded(shop: World) -> None:
+    lines = message(shop, "publish", PYTHONPROFILEIMPORTTIME="1").splitlines()
+    assert [line for line in lines if not line.startswith("import time:")] == [
+        "SpecError there is no prefect.yaml, which names the project and its work pools. Write it, or name it with --project."
+    ]
+    assert [line for line in lines if line.rpartition("|")[2].strip() == "prefect"] == []
+
+
+def test_the_version_is_asked_for_as_everywhere(shop: World) -> None:
+    done = shop.command("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"shardlake {__version__}\n", "")
+
+
+def test_a_run_of_which_no_shard_was_read_does_not_say_that_nothing_is_new(shop: World) -> None:
+    shop.on_all("DROP TABLE orders")
+    done = shop.command("run", "orders")
+    assert done.returncode == 1
+    assert "orders: no rows read; 0/1 shards merged; shop_00: (127.0.0.1:" in done.stdout
 
 
 def test_a_fault_of_ours_is_a_message_and_a_traceback_only_where_it_is_asked_for(shop: World) -> None:
