@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -105,7 +106,7 @@ class Story:
 
     def _step(self, title: str, *words: str, expect: int = 0) -> None:
         console.print(Rule(f"[bold]{title}", align="left"))
-        console.print(f"[dim]$ shardlake {' '.join(words)}[/]")
+        console.print(f"$ shardlake {shlex.join(words)}", style="dim", markup=False)
         program = Path(sys.executable).parent / "shardlake"
         options = ["--views", str(self.folder / "views"), "--connections", str(self.folder / "connections.yaml")]
         sys.stdout.flush()
