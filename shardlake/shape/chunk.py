@@ -28,7 +28,7 @@ from shardlake.shape.query import (
     json_columns,
     shape_query,
 )
-from shardlake.shape.twice import have_twice, pattern
+from shardlake.shape.twice import have_twice, in_few_orders, pattern, repeated
 from shardlake.shape.uncertain import uncertain
 from shardlake.view.view import View
 
@@ -100,10 +100,11 @@ def shape(view: View, table: pa.Table, kinds: dict[str, str], envelope: Envelope
 def _twice_inside(view: View, rows: pa.Table) -> list[int]:
     """The raw rows with an element that has a key of the view's twice."""
     paths = element_paths(view)
-    if not (twice := pattern(paths)):
-        return []
     elements = pl.Series(values=pl.from_arrow(rows.column(ELEMENT)))
-    places = elements.str.contains(twice).fill_null(False).arg_true()
+    if elements.dtype != pl.String or not (twice := pattern(paths, remembering=(remembering := in_few_orders(elements, paths)))):
+        return []
+    may = elements.str.contains(twice).fill_null(False)
+    places = (may if remembering else may | repeated(elements, paths)).arg_true()
     if not len(places):
         return []
     found = places.gather(have_twice(elements.gather(places), paths))

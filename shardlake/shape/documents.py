@@ -21,7 +21,7 @@ from shardlake.shape.json_limits import (
     why_malformed,
 )
 from shardlake.shape.query import MISLEADING, JsonColumn
-from shardlake.shape.twice import have_twice, pattern
+from shardlake.shape.twice import have_twice, in_few_orders, pattern, repeated
 from shardlake.view.source import JsonLimits
 
 _FREE = ("text", "json", "array", "bytes")
@@ -83,7 +83,8 @@ def look_at(table: pa.Table, documents: tuple[JsonColumn, ...], kinds: dict[str,
 def _verdicts(values: pl.Series, json: JsonColumn, limits: JsonLimits, careful: Careful) -> dict[int, Verdict]:
     """Of each document that is not fine as it is. One pattern finds them all, since a pass over the documents is what costs."""
     paths = (*json.texts, *json.documents)
-    twice = pattern(paths)
+    remembering = in_few_orders(values, paths)
+    twice = pattern(paths, remembering=remembering)
     hits = values.str.contains("|".join(filter(None, (SUSPICIOUS, MISLEADING if paths else None, twice)))).fill_null(False)
     rows = set()
     if bool(hits.any()):
@@ -97,6 +98,8 @@ def _verdicts(values: pl.Series, json: JsonColumn, limits: JsonLimits, careful: 
                 careful.encoded[json.name] = int(encoded)
         if twice and len(rest := places.filter(~suspicious & found.str.contains(twice))):
             rows |= set(rest.gather(have_twice(values.gather(rest), paths)).to_list())
+    if not remembering and len(rest := repeated(values, paths).arg_true()):
+        rows |= set(rest.gather(have_twice(values.gather(rest), paths)).to_list())
     if bool((values.str.len_bytes() > harmless(limits)).any()):
         rows |= set(_may_break(values, limits).fill_null(False).arg_true().to_list())
     verdicts = ((row, examine(values[row], limits, paths)) for row in sorted(rows))
