@@ -49,6 +49,7 @@ def test_it_says_what_jsonb_says_and_jsonb_has_the_same_spelling(postgres: Postg
     @settings(max_examples=200, deadline=None)
     @given(st.lists(DOCUMENTS, min_size=1, max_size=12))
     @example(['{"b": 1.10, "a": [1e2, 1e-7]}', '{"a": {"é": "\\u001f", "b": 1, "b": 2}}', "1e300", "-0.0"])
+    @example(["0E-2", '{"a": 110e-2}', "100e-4"])
     def check(documents: list[str]) -> None:
         mine = spelt(pa.chunked_array([documents])).to_pylist()
         theirs = [
