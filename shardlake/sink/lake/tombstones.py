@@ -19,6 +19,8 @@ _EMPTY = pl.DataFrame(schema={UNIT: pl.String, GONE_AT: pl.Int128, GONE_BY: pl.S
 
 def known(connection: Connection, view: str, sink: str, rows: pl.DataFrame, keys: Keys) -> pl.DataFrame:
     """Those units of rows that are gone: UNIT, as `unit_text` spells it, the version in millionths (NULL for NULL), the shard."""
+    if connection.execute("SELECT FROM shardlake.tombstones WHERE view = %s AND sink = %s LIMIT 1", (view, sink)).rowcount == 0:
+        return _EMPTY  # the ordinary case, in which no key needs to be spelt
     found = connection.execute(
         "SELECT DISTINCT ON (u.key) u.key, CASE WHEN d.version > '-Infinity' THEN round(d.version * 1000000)::text END, d.shard"
         " FROM unnest(%s::text[], %s::text[]) u(key, spelt)"
