@@ -17,7 +17,7 @@ def rejects(
 ) -> None:
     """Show the rows that could not be taken: where they are, the column, the value, the reason, and who rejected them.
 
-    A row stands here once: `every sink` is the warehouse and all tables of the lake. NULL is no value, '' an empty text. Mend them at the source (the next run takes them, and they leave this list), or mend the view and run `shardlake replay VIEW`.
+    A row stands here once: `every sink` is the warehouse and all tables of the lake. NULL is no value, '' an empty text. Correct them at the source (the next run takes them, and they leave this list), or correct the view and run `shardlake replay VIEW`.
 
     For example:
 
@@ -58,7 +58,7 @@ def rejects(
         console.print(f"{view}: {total:,} rejects{' on other shards' if total else ''}", markup=False, highlight=False)
     show_table(f"{view}: {total:,} rejects{more}", titles, rows, folds=("value", "reason"))
     if lines:
-        then = f"mend them at the source and run `shardlake run {view}`, or mend the view and run `shardlake replay {view}`"
+        then = f"correct them at the source and run `shardlake run {view}`, or correct the view and run `shardlake replay {view}`"
         console.print(f"next: {then}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -53,7 +53,7 @@ def run(
 def replay(
     view: Annotated[str, typer.Argument(help="The view, by name.", show_default=False)], shard: OnlyShards = None, as_json: AsJson = False
 ) -> None:
-    """Run raw again through shape, stage and merge, after the view was mended. The source is not read.
+    """Run raw again through shape, stage and merge, after you corrected the view. The source is not read.
 
     For example:
 
