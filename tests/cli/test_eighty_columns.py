@@ -43,7 +43,9 @@ def narrow(w: World, *words: str, code: int = 0) -> list[str]:
     print(done.stdout)
     assert done.returncode == code, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert [line for line in lines if cell_len(line.rstrip()) > 80 and not re.search(r"^note: |cannot be reached|SELECT|next: ", line)] == []
+    assert [
+        line for line in lines if cell_len(line.rstrip()) > 80 and not re.search(r"^note: |cannot be reached|SELECT|next: ", line)
+    ] == []
     return [" ".join(line.split()) for line in lines]
 
 
