@@ -194,6 +194,7 @@ def _raw_store(w: Guarded) -> None:
 def _target_narrower(w: Guarded) -> None:
     w.warehouse("CREATE SCHEMA analytics")
     w.warehouse("CREATE TABLE analytics.orders (id jsonb)")
+    w.warehouse("INSERT INTO analytics.orders VALUES ('7')")
 
 
 def _no_grant(w: Guarded) -> None:
