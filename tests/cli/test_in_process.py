@@ -43,7 +43,7 @@ def test_a_run_without_a_server_brings_the_rows_and_loads_nothing_of_prefect_or_
     first = shop.command("run", "orders", "--json", PYTHONPROFILEIMPORTTIME="1")
     assert (first.returncode, said(first.stderr)) == (0, "")
     assert counts(first.stdout) == [(shard, "merged", 1, 2, 1, 1, None) for shard in SHARDS]
-    assert shop.target("id, _shard") == [(1, "shop_00"), (1, "shop_01")]
+    assert shop.target("id, _shard", "_shard") == [(1, "shop_00"), (1, "shop_01")]
     again = shop.command("run", "orders", "--json", PYTHONPROFILEIMPORTTIME="1")
     assert counts(again.stdout) == [(shard, "nothing", 0, 0, 0, 0, None) for shard in SHARDS]
     for done in (first, again):
@@ -146,4 +146,4 @@ def test_a_fault_in_shardlake_itself_is_its_shards_failure_with_the_line_and_no_
     assert re.search(r"shop_00: RuntimeError in Shardlake itself \(shardlake/failpoints\.py, line \d+\)", done.stdout)
     assert shop.warehouse("SELECT state FROM shardlake.runs") == [("failed",)]
     shop.must_sync()
-    assert shop.target("id, _shard") == [(1, "shop_00"), (1, "shop_01")]
+    assert shop.target("id, _shard", "_shard") == [(1, "shop_00"), (1, "shop_01")]
