@@ -70,6 +70,7 @@ def swap(
     old, new = target(view), new_table(run_id)
     with locking(connection, view, old):
         if kept:
+            connection.execute(f"LOCK TABLE {old} IN SHARE ROW EXCLUSIVE MODE")  # what is taken over from it must not change meanwhile
             connection.execute(f"DELETE FROM {new} WHERE {_of(kept)}")  # of a shard that failed in its midst
         _require_windows(connection, view, run_id, [b for b in brought if b.partition not in kept])
         if kept:

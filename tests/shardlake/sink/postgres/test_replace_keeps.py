@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -222,6 +224,21 @@ def test_a_row_that_others_refer_to_and_that_is_gone_stops_the_switch_and_is_nam
     w.warehouse("DELETE FROM analytics.invoices")
     w.must_sync()
     assert w.target("_shard, id", "1, 2") == [("shop_00", 1), ("shop_01", 1)]
+
+
+def test_what_another_writes_to_a_kept_shards_rows_meanwhile_is_kept(world: WorldMaker) -> None:
+    w = countries(world)
+    w.must_sync()
+    w.on("shop_01", "DROP TABLE orders")
+    waits = "SELECT count(*) FROM pg_locks WHERE relation = 'analytics.orders'::regclass AND NOT granted"
+    with w.warehouse_server.connect(w.warehouse_database, autocommit=False) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("UPDATE analytics.orders SET status = 'by hand' WHERE _shard = 'shop_01'")
+        run = pool.submit(w.sync)
+        while w.warehouse(waits) == [(0,)] and not run.done():
+            time.sleep(0.05)
+        other.commit()
+        assert not run.result().ok
+    assert w.target("_shard, id, status", "1, 2")[-1] == ("shop_01", 1, "by hand")
 
 
 def test_a_shard_that_did_not_arrive_keeps_its_rows_in_a_table_that_stays(world: WorldMaker) -> None:
