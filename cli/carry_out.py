@@ -38,10 +38,12 @@ def carry_out(
             errors.print(f"{note}; the run goes on without it", markup=False, highlight=False, style="yellow", soft_wrap=True)
     from cli.in_process import Ended, ended_by_sigterm
     from cli.progress import shown
+    from shardlake.ending import heed_signals
     from shardlake.run.watch import watched
 
     names = ", ".join(view.name for view in views)
     try:
+        heed_signals()
         with ended_by_sigterm() if not flows else nullcontext(), shown(names, silent=silent) as watch, watched(watch):
             return flows() if flows else [report.as_json() for report in here()]
     except (KeyboardInterrupt, Ended) as end:

@@ -95,7 +95,11 @@ def show_reports(reports: list[dict[str, Any]], as_json: bool, *, again: str | N
 
 def reports_of(state: Any) -> list[dict[str, Any]]:
     """The reports in a flow's final state. Raises what ended a flow that has none."""
+    from flows.ending import ViewsFailed
+
     data = getattr(state.data, "result", state.data)
+    if isinstance(data, ViewsFailed) and data.reports:
+        return data.reports
     if isinstance(data, list):
         return data
     failure = state.result(raise_on_failure=False)

@@ -11,8 +11,10 @@ from prefect.utilities.callables import parameter_schema
 
 from shardlake.errors import SpecError
 
-HEARTBEAT = 30
-"""Seconds between a run's signs of life; automations notice the runs that give none any more."""
+ENVIRONMENT = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR": "reschedule"}
+"""Of every run: seconds between its signs of life, by which automations notice the runs that give none any more; and that a task which ECS
+stops has its run scheduled again. A process worker does not read the latter: what it stops is a crash.
+"""
 
 
 @cache
@@ -54,7 +56,7 @@ class Deployed:
         parameters: dict[str, Any], schedules: list[dict[str, Any]], job_variables: dict[str, Any], limit: dict[str, Any] | None,
     ) -> Self:  # fmt: skip
         """A deployment that is wanted. `limit` holds `limit` and `collision_strategy`."""
-        env = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT), **job_variables.get("env", {})}
+        env = {**ENVIRONMENT, **job_variables.get("env", {})}
         strategy = {"collision_strategy": limit["collision_strategy"]} if limit else None
         return cls(
             flow.name,

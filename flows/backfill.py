@@ -7,6 +7,7 @@ from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.ending import ends
 from flows.presentation import final_state, publish_report
 from flows.progress import Progress
 from flows.steps import Tasks
@@ -26,6 +27,7 @@ def _run_name() -> str:
 
 
 @flow(name="backfill", flow_run_name=_run_name, task_runner=SLICES, persist_result=False)
+@ends
 def backfill(
     view: str, start: str, end: str, shards: list[str] | None = None, step: str | None = None, parallel: int = PARALLEL
 ) -> State[Any]:

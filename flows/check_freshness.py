@@ -10,6 +10,7 @@ from prefect.events import emit_event
 from prefect.states import Completed, Failed
 
 from flows.alert import alert
+from flows.ending import ends
 from flows.late import leave_out_late
 from flows.presentation import outcome
 from flows.runner import RUNNER
@@ -21,6 +22,7 @@ from tasks.view_job import all_views
 
 
 @flow(name="check-freshness", task_runner=RUNNER, persist_result=False)
+@ends
 def check_freshness(views: list[str] | None = None, notify: list[str] | None = None) -> State[Any]:
     """Compare the ledger with what the views promise. Ends Failed while anything is late.
 

@@ -7,6 +7,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from flows.ending import ends
 from flows.presentation import outcome
 from flows.runner import RUNNER
 from shardlake.errors import ShardlakeError
@@ -16,6 +17,7 @@ from tasks.maintenance import compact, sweep
 
 
 @flow(name="compact-lake", task_runner=RUNNER, persist_result=False)
+@ends
 def compact_lake(views: list[str] | None = None) -> State[Any]:
     """Compact and sweep the lake of views, one after the other.
 

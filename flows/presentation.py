@@ -7,8 +7,9 @@ from prefect import runtime
 from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
+from flows.ending import failed
 from flows.progress import unharmed
 from shardlake.run.report import RunReport
 
@@ -44,8 +45,7 @@ def final_state(reports: list[RunReport]) -> State[Any]:
     if reports and all(r.left_out for r in reports):
         return Completed(name="Skipped", message=reports[0].headline(), data=data)
     message = reports[0].headline() if len(reports) == 1 else " | ".join(bad) or f"all {len(reports)} views merged"
-    state = Failed if bad else Completed
-    return state(message=message, data=data)
+    return failed(message, data) if bad else Completed(message=message, data=data)
 
 
 def run_name() -> str:

@@ -6,6 +6,7 @@ from uuid import uuid4
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
+from flows.ending import ends
 from flows.fan_out import fan_out
 from flows.late import superfluous
 from flows.presentation import final_state, publish_report, run_name
@@ -21,6 +22,7 @@ from tasks.view_job import view_job
 
 
 @flow(name="sync-view", flow_run_name=run_name, task_runner=RUNNER, persist_result=False, timeout_seconds=TIMEOUT)
+@ends
 def sync_view(view: str, shards: list[str] | None = None, full: bool = False) -> State[Any]:
     """Bring a view up to now: every shard's new rows, extracted, shaped, merged, and written to the lake.
 

@@ -5,6 +5,7 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from flows.ending import ends
 from flows.presentation import final_state, run_name
 from flows.runner import RUNNER, TIMEOUT
 from flows.sync_view import run_view
@@ -13,6 +14,7 @@ from shardlake.view.view_file import view_names
 
 
 @flow(name="sync-views", flow_run_name=run_name, task_runner=RUNNER, persist_result=False, timeout_seconds=TIMEOUT)
+@ends
 def sync_views(views: list[str] | None = None, shards: list[str] | None = None, full: bool = False) -> State[Any]:
     """Bring several views up to now, one after the other, each with all its shards at once.
 

@@ -1,12 +1,16 @@
 """Named places where a test can end the process or raise, to prove that a rerun heals.
 
 `SHARDLAKE_FAILPOINT=merge.committed=kill` ends the process there as `kill -9` does; `=kill@3` at the third passage;
-`=error` raises. Unset, a failpoint costs one dictionary look-up.
+`=error` raises; `=hold` stays there until the run is broken off, and `=hang` also then, and both say so on standard error. Unset, a failpoint costs one dictionary look-up.
 """
 
 import os
 import signal
+import sys
+import time
 from collections import Counter
+
+from shardlake import cancellation
 
 NAMES = (
     "window.opened", "extract.chunk", "extract.written", "extract.recorded", "stage.copied", "merge.started",
@@ -28,4 +32,9 @@ def failpoint(name: str) -> None:
         return
     if action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if action in ("hold", "hang"):
+        sys.stderr.write(f"at the failpoint {name}\n")
+        sys.stderr.flush()
+        while True:
+            cancellation.pause(0.1) if action == "hold" else time.sleep(60)
     raise RuntimeError(f"failpoint {name}")

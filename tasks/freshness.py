@@ -10,13 +10,14 @@ from shardlake.ledger.database import Warehouse
 from shardlake.ledger.status import ShardStatus
 from shardlake.run import freshness
 from tasks.retry import STAGE
-from tasks.view_job import all_views, view_job
+from tasks.view_job import all_views, step_of, view_job
 
 
 @task(name="check", task_run_name="check {name}", **{**STAGE, "retries": 1})
 def check(name: str, run_id: UUID) -> tuple[list[ShardStatus], list[Alarm]]:
     """One view's shards, and what is wrong with them."""
-    return freshness.alarms(view_job(name, run_id), all_views(run_id)[0])
+    with step_of(name, run_id) as job:
+        return freshness.alarms(job, all_views(run_id)[0])
 
 
 class Told:

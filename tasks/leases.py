@@ -12,6 +12,8 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.client.schemas.objects import ConcurrencyLeaseHolder
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
+from shardlake import cancellation
+
 LEASE = 60.0
 """Seconds that a slot is lent for, the server's least; who lives renews it."""
 _RECHECK = 60.0
@@ -22,10 +24,11 @@ def take(name: str, holder: UUID, patience: float) -> UUID | None:
     """A lease of one of the limit's slots, waited for up to `patience` seconds; None where there is no such limit.
 
     Not by `prefect.concurrency`: where the server's SQLite is busy it answers 503, and Prefect's client then pauses for two
-    seconds, at slots that are free; and it may wait half a minute for one that has come free. Raises what the API raises.
+    seconds, at slots that are free; and it may wait half a minute for one that has come free. Raises what the API raises, and RunEnded.
     """
     deadline, who = time.monotonic() + patience, ConcurrencyLeaseHolder(type="task_run", id=holder)
     while True:
+        cancellation.check()
         try:
             with get_client(httpx_settings={"event_hooks": {"response": [_at_once]}}, sync_client=True) as client:
                 found = client.increment_concurrency_slots_with_lease([name], 1, "concurrency", LEASE, who).json()
@@ -34,7 +37,7 @@ def take(name: str, holder: UUID, patience: float) -> UUID | None:
             busy = {423: 1.0, 503: 0.1}.get(error.response.status_code)  # all taken; the server's database is busy
             if busy is None or time.monotonic() > deadline:
                 raise
-        time.sleep(busy * random.uniform(0.5, 1.5))
+        cancellation.pause(busy * random.uniform(0.5, 1.5))
 
 
 def _at_once(response: httpx.Response) -> None:

@@ -9,7 +9,7 @@ import httpx
 from prefect.context import TaskRunContext
 from prefect.logging import get_logger
 
-from shardlake.errors import SourceUnavailable
+from shardlake.errors import RunEnded, SourceUnavailable
 from tasks.leases import release, renew, take, there
 
 PATIENCE = {False: 60.0, True: 1800.0}
@@ -50,6 +50,8 @@ def _taken(name: str, limit: int, holder: UUID, *, strict: bool) -> UUID | None:
     """A lease of a slot; None where the limit is missing or, not strictly, where the API does not give one."""
     try:
         return take(name, holder, PATIENCE[strict]) if there(name, limit if strict else None) else None
+    except RunEnded:
+        raise
     except Exception as error:  # noqa: BLE001 - the API fails in many ways, and a regular run goes on in all of them
         why = "all are taken" if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == 423 else type(error).__name__
         if strict:

@@ -1,7 +1,5 @@
 """Connections to the warehouse and the ledger: a pool for the process, and psycopg's errors as ours."""
 
-import os
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -39,7 +37,7 @@ class Warehouse:
         self.most_connections = spec.max_connections or of_machine().sessions
         self._pool = ConnectionPool(
             kwargs=self._options,
-            min_size=0, max_size=self.most_connections, open=False, check=ConnectionPool.check_connection,
+            min_size=0, max_size=self.most_connections, open=False, check=_checked,
             timeout=spec.connect_timeout.total_seconds(), reconnect_timeout=spec.connect_timeout.total_seconds(), num_workers=2,
         )  # fmt: skip
         self._free = BoundedSemaphore(self.most_connections)
@@ -114,12 +112,17 @@ class Warehouse:
         self._pool.close()
 
 
+def _checked(connection: Connection) -> None:
+    """Whether a session of the pool still answers, as psycopg asks it; a server that hangs does not hold a run that has ended."""
+    with cancellation.waiting(lambda: _break_off(connection)):
+        ConnectionPool.check_connection(connection)
+
+
 def _break_off(connection: Connection) -> None:
     """End a connection that another thread waits on: its statement at the server, and the socket, should that not answer."""
     with suppress(Exception):
         connection.cancel_safe(timeout=1)
-    with socket.socket(fileno=os.dup(connection.fileno())) as own:
-        own.shutdown(socket.SHUT_RDWR)
+    cancellation.shut(connection)
 
 
 @cache

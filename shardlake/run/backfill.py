@@ -7,12 +7,13 @@ a backfill has done stands in the ledger; the same command again goes on where i
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
 
+from shardlake import cancellation
 from shardlake.connection.kinds import Connection
 from shardlake.errors import (
     AccessRefused,
@@ -35,7 +36,7 @@ from shardlake.run.loop import run_slices
 from shardlake.run.readers import prepare, stop
 from shardlake.run.rejected import explain
 from shardlake.run.report import BackfillReport, LayoutReport, ShardReport
-from shardlake.run.run import wrote
+from shardlake.run.run import LAST_WORDS, wrote
 from shardlake.run.threads import Threads, persistent
 from shardlake.sink.door import Committed
 from shardlake.source.door import Reach
@@ -96,8 +97,9 @@ class Backfill:
             stop(self.job)
             self.report.error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__}: the backfill was broken off"
         try:
-            if self._known:
-                self._sum_up()
+            with cancellation.within(LAST_WORDS) if error else nullcontext():
+                if self._known:
+                    self._sum_up()
         except ShardlakeError as late:
             self.report.error = self.report.error or str(late)
         self.report.seconds = time.perf_counter() - self._started

@@ -129,8 +129,7 @@ class _Patience:
             self._seen, self._deadline = windows, now + BUSY_WAIT
         if now > self._deadline:
             raise busy
-        self._job.cancellation.check()
-        time.sleep(POLL)
+        self._job.cancellation.pause(POLL)
 
 
 def _lacking(job: Job, sink: Sink, run_id: UUID | None = None, *, full: bool = False) -> list[Pending]:

@@ -5,11 +5,13 @@
 
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 from threading import Lock
 from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
 
+from shardlake import cancellation
 from shardlake.errors import ShardlakeError, SpecError
 from shardlake.ledger import runs
 from shardlake.ledger.claims import Claims
@@ -26,6 +28,8 @@ from shardlake.sink.door import Committed
 
 CLAIM_WAIT = 60.0
 """Seconds that a run waits for another run of the same view and shard."""
+LAST_WORDS = 3.0
+"""Seconds that a run which is broken off has to say so in the ledger: a warehouse that hangs does not keep it."""
 
 
 def wrote(job: Job, report: LayoutReport, written: list[Committed]) -> None:
@@ -80,7 +84,7 @@ class Run:
             self.job.cancellation.afterwards(self.job.spool.close)
         self.report.seconds = time.perf_counter() - self._started
         try:
-            with self.job.ledger.connection() as connection:
+            with cancellation.within(LAST_WORDS) if error else nullcontext(), self.job.ledger.connection() as connection:
                 explain(connection, self.report)
                 shards = [shard.as_json() for shard in self.report.shards.values()]
                 runs.close_run(connection, self.id, self.report.view, shards, ok=self.report.ok, message=self.report.headline())

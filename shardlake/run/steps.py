@@ -151,6 +151,7 @@ def _read(job: Job, window: Window, found: Plan, attempt: int, contract: dict[st
             reading.require(f"{job.view.name}, {window.partition}, window {window.window_id}")
             return reading
         except WorkerDied:
+            job.cancellation.check()
             if smaller == 64:
                 raise
     raise AssertionError

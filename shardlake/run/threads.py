@@ -1,6 +1,5 @@
 """Steps on threads of this process, without Prefect."""
 
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -87,6 +86,6 @@ def persistent(step: Callable[[], T], job: Job) -> T:
             with job.cancellation.working():
                 return step()
         except Retryable:
-            time.sleep(pause)
+            job.cancellation.pause(pause)
     with job.cancellation.working():
         return step()

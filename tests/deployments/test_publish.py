@@ -15,6 +15,8 @@ from tests.prefect_api import PrefectApi
 
 CANARY = "canary-of-publish"
 
+EVERY_RUN = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR": "reschedule"}
+
 
 @pytest.fixture
 def it(prefect_api: PrefectApi, tmp_path: Path) -> Iterator[Project]:
@@ -74,7 +76,7 @@ def test_a_deployment_holds_what_the_view_says(it: Project) -> None:
     assert found["work_pool_name"] == POOL
     assert sorted(found["tags"]) == ["finance", "owner:demo@example.com", "project:shardlake", "shardlake", "view:orders"]
     assert "Owner: demo@example.com. Runs every 15m, 0 6 * * 1-5 Europe/Berlin." in found["description"]
-    assert found["job_variables"] == {"env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "SHARDLAKE_TIMEOUT": "1200"}}
+    assert found["job_variables"] == {"env": {**EVERY_RUN, "SHARDLAKE_TIMEOUT": "1200"}}
     assert (found["global_concurrency_limit"]["limit"], found["concurrency_options"]["collision_strategy"]) == (1, "ENQUEUE")
     schedules = {s["slug"]: s["schedule"] for s in found["schedules"]}
     assert schedules["0-6-x-x-1to5-europe-berlin"] == {"cron": "0 6 * * 1-5", "timezone": "Europe/Berlin", "day_or": True}
@@ -142,7 +144,7 @@ def test_what_crashes_raises_the_alarm_but_not_by_its_own_crash(it: Project) -> 
         {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.project:shardlake"},
         {"prefect.resource.role": "deployment", "prefect.resource.id": f"!prefect.deployment.{alarm}"},
     ]
-    assert it.deployment("check-freshness/check-freshness")["job_variables"] == {"env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}}
+    assert it.deployment("check-freshness/check-freshness")["job_variables"] == {"env": EVERY_RUN}
 
 
 @pytest.mark.parametrize(

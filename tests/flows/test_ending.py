@@ -8,10 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -27,11 +25,8 @@ from shardlake.run.threads import Threads
 from shardlake.source.sql import worker
 from tests.audit import unfinished
 from tests.prefect_api import PrefectApi
-from tests.world import ORDERS_TABLE, ROOT, World, WorldMaker, orders_view
-
-SOON = 60.0
-"""Seconds within which a run is to end; a window's own deadline is ten minutes."""
-ROWS = 3000
+from tests.stopping import SOON, and_the_next_run_is_whole, chunks, claims, hanging, paused_midway, until
+from tests.world import ORDERS_TABLE, ROOT, World, WorldMaker
 
 
 @pytest.fixture(scope="module")
@@ -46,69 +41,9 @@ def _no_readers_of_before() -> None:
     worker.stop()
 
 
-def hanging(world: WorldMaker, frail: MariaDB, shards: int = 5, rows: int = ROWS, **options: Any) -> World:
-    """Shards on the frail server, each of many small chunks: more of them than there are chains."""
-    names = [f"shop_{n:02d}" for n in range(shards)]
-    w = world(
-        names,
-        view=orders_view(source={"chunk": 1, "deadline": "10m"}, columns={"id": "bigint", "status": "text", "updated_at": "timestamp"}),
-    )
-    w.lake = options.get("lake", {})
-    w.view["warehouse"]["key"] = ["_shard", "id"]
-    for name in names:
-        database = w.database(name)
-        frail.execute(f"CREATE DATABASE {database}")
-        frail.execute(ORDERS_TABLE, database=database)
-        frail.execute(
-            f"INSERT INTO orders SELECT seq, 'new', 1, '2026-01-02', repeat('x', {3_000_000 // rows}) FROM seq_1_to_{rows}",
-            database=database,
-        )
-        frail.execute("ANALYZE TABLE orders", database=database)
-    w.connection_changes = {"shards": {n: f"mysql://root@{frail.host}:{frail.port}/{w.database(n)}" for n in names}, "max_connections": 8}
-    return w
-
-
-def until(what: Callable[[], object], seconds: float = SOON) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it never came to be"
-        time.sleep(0.01)
-
-
-def chunks(w: World) -> list[Path]:
-    return list(Path(w.lake.get("url", w.folder / "lake")).rglob("*.parquet"))
-
-
-@contextmanager
-def paused_midway(w: World, frail: MariaDB) -> Iterator[threading.Event]:
-    """Pause the server as soon as a chunk was read; the event says that it was. It goes on at the end."""
-    paused, over = threading.Event(), threading.Event()
-
-    def watch() -> None:
-        while not chunks(w) and not over.is_set():
-            time.sleep(0.005)
-        frail.pause()
-        paused.set()
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield paused
-    finally:
-        over.set()
-        watcher.join()
-        frail.resume()
-
-
 def readers() -> list[psutil.Process]:
     """The processes of this one that read."""
     return [c for p in psutil.Process().children() if "forkserver" in " ".join(p.cmdline()) for c in p.children(recursive=True)]
-
-
-def claims(w: World) -> list[Any]:
-    return w.warehouse(
-        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-    )
 
 
 def steps_under_way() -> list[str]:
@@ -122,12 +57,6 @@ def nothing_goes_on(w: World) -> None:
     assert {status for _, status in unfinished(w)} == {"open"}
     time.sleep(1)
     assert (chunks(w), w.warehouse("SELECT window_id, status FROM shardlake.windows ORDER BY 1")) == before
-
-
-def and_the_next_run_is_whole(w: World, rows: int = ROWS) -> None:
-    report = w.must_sync()
-    assert report.totals().merged == rows * len(w.shards)
-    assert w.target("count(*), count(DISTINCT (id, _shard))", "1") == [(rows * len(w.shards),) * 2]
 
 
 @pytest.mark.parametrize("thread", ["the main thread", "a thread of its own"])

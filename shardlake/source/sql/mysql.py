@@ -1,6 +1,7 @@
 """MySQL and MariaDB: catalogue, clock, and the SELECT that brings each type over exactly."""
 
 import codecs
+import socket
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pymysql
 from pymysql.cursors import DictCursor, SSCursor
 
+from shardlake import cancellation
 from shardlake.connection.address import Shard
 from shardlake.errors import ShardlakeError
 from shardlake.quoting import backtick
@@ -49,8 +51,11 @@ class MySQL:
                 host=shard.host, port=shard.port, user=shard.user, password=shard.password.encode(),
                 database=shard.database or None, charset="utf8mb4", autocommit=True,
                 connect_timeout=max(1, int(shard.connect_timeout)), read_timeout=max(1, int(shard.connect_timeout) * 2),
-                write_timeout=max(1, int(shard.connect_timeout)), **_tls(shard),
+                write_timeout=max(1, int(shard.connect_timeout)), defer_connect=True, **_tls(shard),
             )  # fmt: skip
+            # a shard that hangs does not hold a run that has ended, not even while it is greeted
+            cancellation.attach(lambda: connection._sock.shutdown(socket.SHUT_RDWR))  # type: ignore[attr-defined]
+            connection.connect()
             with connection.cursor() as cursor:
                 for statement in self.session(connection, shard):
                     cursor.execute(statement)

@@ -11,6 +11,7 @@ from psycopg import sql as pgsql
 from psycopg.adapt import Loader
 from psycopg.errors import CharacterNotInRepertoire, UntranslatableCharacter
 
+from shardlake import cancellation
 from shardlake.connection.address import Shard
 from shardlake.connection.postgres import SSLMODE, conninfo
 from shardlake.errors import ShardlakeError
@@ -40,6 +41,7 @@ class Postgres:
         """See Dialect."""
         try:
             connection = psycopg.connect(**conninfo(shard), client_encoding="UTF8", autocommit=True)
+            cancellation.attach(lambda: cancellation.shut(connection))  # a shard that hangs does not hold a run that has ended
             for statement in self.session(connection, shard):
                 connection.execute(statement)
             return connection

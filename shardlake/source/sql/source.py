@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import cast
 
+from shardlake import cancellation
 from shardlake.connection.address import Shard
 from shardlake.connection.kinds import Connection
 from shardlake.connection.shards import Shards
@@ -124,8 +125,12 @@ class SqlSource:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Hold one of the source's connections: never more than its max_connections at once in this process."""
-        with self._gate:
+        while not self._gate.acquire(timeout=0.2):
+            cancellation.check()
+        try:
             yield
+        finally:
+            self._gate.release()
 
 
 def resolve_shards(source: Shards, reference: str) -> tuple[Shard, ...]:

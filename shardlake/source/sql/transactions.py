@@ -5,6 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from shardlake import cancellation
 from shardlake.connection.address import Shard
 from shardlake.errors import SourceUnavailable
 from shardlake.source.sql.dialect import Clock, Dialect, Kind
@@ -37,7 +38,7 @@ def awaited(speaker: Dialect, connection: Any, shard: Shard, mark: Watermark | N
             if mark is None or mark.cursor is None:
                 raise SourceUnavailable(f"{held}: its rows may be older than any that are read", hint=_HINT)
             return replace(asked, held=held, notes=(*asked.notes, f"{held}: what is new waits for its end"))
-        time.sleep(0.2)
+        cancellation.pause(0.2)
         clock = speaker.clock(connection, shard)
     return asked
 
@@ -70,7 +71,7 @@ def settled(
             bound = clock.oldest or asked.bound
             held = replace(clock, now=asked.now, bound=bound, held=None if still_open else f"{shard.name}: {who}")
             return mark.cursor, held, (*clock.notes, f"{who}: what is new waits for its end")
-        time.sleep(0.2)
+        cancellation.pause(0.2)
         clock = speaker.clock(connection, shard)
     return greatest or (mark.cursor if mark and mark.cursor else LOWEST), Clock(asked.now, asked.now, clock.notes), clock.notes
 

@@ -1,5 +1,6 @@
 """The readers: processes that can be ended, since connectorx cannot be interrupted. Their pool is the process's own."""
 
+import atexit
 import ctypes
 import multiprocessing
 import os
@@ -9,8 +10,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as Deadline
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from threading import BoundedSemaphore, Lock
+from contextlib import contextmanager, suppress
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import wait
+from threading import BoundedSemaphore, Lock, Thread
 from typing import Any
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
@@ -34,6 +37,10 @@ class Readers:
     def __init__(self, count: int) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["shardlake.source.sql.read"])
+        with _sigterm_blocked():
+            forkserver.ensure_running()
+        atexit.unregister(_reap)
+        atexit.register(_reap)
         self.count = count
         self._turns = BoundedSemaphore(count)
         self._under_way: set[ProcessFuture[Any]] = set()
@@ -63,6 +70,7 @@ class Readers:
         while not self._turns.acquire(timeout=0.2):
             cancellation.check()
         try:
+            cancellation.check()
             with self._lock:
                 if self._stopped:
                     raise ReaderStopped("the readers were stopped", hint="The next run goes on from where this one was.")
@@ -133,6 +141,7 @@ def stop(*, idle: bool = False) -> None:
 
 def extract_in_worker(request: Request) -> Reading:
     """`extract` in a process of its own. Raises what it raises, SourceTimeout at the deadline, WorkerDied, and ReaderStopped."""
+    cancellation.check()  # before any reader is started
     deadline, readers = tables(request.view).deadline.total_seconds(), _provided()
     try:
         with readers.reading(extract, request, deadline=deadline) as future:
@@ -150,6 +159,7 @@ def extract_in_worker(request: Request) -> Reading:
             hint="Check the shard, or raise source.deadline.",
         ) from None
     except (ProcessExpired, BrokenProcessPool) as error:
+        cancellation.check()
         code = f" (exit code {error.exitcode})" if isinstance(error, ProcessExpired) else ""
         raise WorkerDied(
             f"{request.shard.name}: its reader died{code}, most likely for lack of memory",
@@ -157,11 +167,49 @@ def extract_in_worker(request: Request) -> Reading:
         ) from None
 
 
+@contextmanager
+def _sigterm_blocked() -> Iterator[None]:
+    """Within, a process that is started has SIGTERM blocked: where the whole group is told to end, the readers' parent leaves it to the run
+    to end them. Else their death would look like a lack of memory to it, and be made good by new ones.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _reap() -> None:
+    """At this process's end, end multiprocessing's helpers and wait for them. They belong to its group: where a container has no init, they
+    would stay behind as zombies, and Prefect, which waits for the group, would wait for them.
+    """
+    stop()
+    with suppress(Exception):  # private in every version of Python's, and no run may fail by it
+        server: Any = forkserver._forkserver
+        tracker: Any = resource_tracker._resource_tracker
+        os.kill(server._forkserver_pid, signal.SIGKILL)
+        server._stop()
+        tracker._stop()
+
+
 def _prepare() -> None:
-    """Die with the parent, and say nothing: a panic of connectorx prints cell data."""
+    """Be ended by the run alone, and with it; and say nothing: a panic of connectorx prints cell data."""
+    os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a handler of Python's would wait for connectorx to come back
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    Thread(target=_die_with_the_run, daemon=True).start()
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # and with the fork server, which is the parent that the kernel knows
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     tune_allocators()
+
+
+def _die_with_the_run() -> None:
+    """Wait for the end of the process that started the pool, however it ends: a pipe of which it alone has the other end. The fork
+    server does not end with it, since the readers themselves keep that alive. connectorx holds no GIL while it waits for a server.
+    """
+    run = multiprocessing.parent_process()
+    assert run is not None
+    wait([run.sentinel])
+    os.kill(os.getpid(), signal.SIGKILL)
