@@ -8,6 +8,7 @@ from typing import Any, Self
 from prefect.events.schemas.automations import AutomationCore
 
 from deployments.project import Project
+from flows.project_runs import JUDGED
 from shardlake.view.view import View
 from shardlake.view.view_set import expected_period
 
@@ -15,6 +16,8 @@ ARRIVED = "shardlake.view.arrived"
 """The event that a run emits when every shard of a view has arrived."""
 _ENDS = [f"prefect.flow-run.{name}" for name in ("Completed", "Skipped", "Failed", "TimedOut", "Cancelled", "Crashed")]
 """A run's ends, by the names of the states that Prefect and Shardlake end them in."""
+_ONCE = timedelta(minutes=30)
+"""Within as long a second crash of the same run orders no second look."""
 _UNBORN = "00000000-0000-0000-0000-000000000000"
 """The id of a deployment that is not there yet: what names it differs from what will be."""
 
@@ -60,8 +63,9 @@ def automations(views: Mapping[str, View], project: Project, ids: Mapping[str, s
     """Those that the project wants. `ids` are its deployments' by full name."""
     found = [_after(view, views, project, ids) for view in views.values() if view.after and not view.group]
     if "check_freshness" in project.names:
-        found.append(_crashes(project, ids.get("check-freshness/check-freshness", _UNBORN)))
-    return [*found, _zombies(project)]
+        check = ids.get("check-freshness/check-freshness", _UNBORN)
+        found += [_silent(project, check), _crashed(project, check), _check_is_gone(project, check)]
+    return found
 
 
 def _after(view: View, views: Mapping[str, View], project: Project, ids: Mapping[str, str]) -> Automation:
@@ -97,28 +101,54 @@ def _of_project(project: Project) -> dict[str, Any]:
     return {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.project:{project.name}"}
 
 
-def _zombies(project: Project) -> Automation:
+def _of_others(project: Project, check: str) -> list[dict[str, Any]]:
+    """The project's runs, but those of check-freshness."""
+    return [_of_project(project), {"prefect.resource.role": "deployment", "prefect.resource.id": f"!prefect.deployment.{check}"}]
+
+
+def _look(check: str) -> dict[str, Any]:
+    return {"type": "run-deployment", "source": "selected", "deployment_id": check, "parameters": None}
+
+
+def _silent(project: Project, check: str) -> Automation:
+    """The server cannot tell a run that is gone from one that it did not hear, being away itself: it has check-freshness listen."""
     return Automation.of(
         f"{project.name}: runs that fell silent",
-        "A run that gives no sign of life any more, as when its container was lost, is Crashed; the next run goes on from where it was.",
+        "Has check-freshness look at a run that gives no sign of life any more, as when its container was lost. It decides.",
         {
             "type": "event", "posture": "Proactive", "after": ["prefect.flow-run.heartbeat"], "expect": ["prefect.flow-run.heartbeat", *_ENDS],
-            "match": {"prefect.resource.id": "prefect.flow-run.*"}, "match_related": _of_project(project),
+            "match": {"prefect.resource.id": "prefect.flow-run.*"}, "match_related": _of_others(project, check),
             "for_each": ["prefect.resource.id"], "threshold": 1, "within": project.silence.total_seconds(),
         },
-        {"type": "change-flow-run-state", "state": "CRASHED", "message": "It gave no sign of life any more."},
+        _look(check),
     )  # fmt: skip
 
 
-def _crashes(project: Project, alarm: str) -> Automation:
+def _crashed(project: Project, check: str) -> Automation:
+    """Once a run: an engine that is ended says Crashed by force, also of a run of which others have said so a second before."""
     return Automation.of(
         f"{project.name}: runs that crashed",
-        "Looks at once what a run that crashed has left behind; what is late by it raises the alarm. Its own crashes are left to the next.",
+        "Has check-freshness begin a run again that crashed, at once. What check-freshness itself marked as crashed it has seen to.",
         {
             "type": "event", "posture": "Reactive", "expect": ["prefect.flow-run.Crashed"],
-            "match": {"prefect.resource.id": "prefect.flow-run.*"},
-            "match_related": [_of_project(project), {"prefect.resource.role": "deployment", "prefect.resource.id": f"!prefect.deployment.{alarm}"}],
-            "threshold": 1, "within": 0,
+            "match": {"prefect.resource.id": "prefect.flow-run.*", "prefect.state-message": f"!{JUDGED}*"},
+            "match_related": _of_others(project, check), "for_each": ["prefect.resource.id"],
+            "threshold": 1, "within": _ONCE.total_seconds(),
         },
-        {"type": "run-deployment", "source": "selected", "deployment_id": alarm, "parameters": None},
+        _look(check),
+    )  # fmt: skip
+
+
+def _check_is_gone(project: Project, check: str) -> Automation:
+    """Nobody else judges check-freshness: while it holds its one slot, no other check begins."""
+    return Automation.of(
+        f"{project.name}: check-freshness that does not begin, or fell silent",
+        "A run of check-freshness whose container does not come up, or is lost, is Crashed, so that the next one can begin.",
+        {
+            "type": "event", "posture": "Proactive", "after": ["prefect.flow-run.Pending", "prefect.flow-run.heartbeat"],
+            "expect": ["prefect.flow-run.Running", "prefect.flow-run.heartbeat", *_ENDS], "match": {"prefect.resource.id": "prefect.flow-run.*"},
+            "match_related": {"prefect.resource.role": "deployment", "prefect.resource.id": f"prefect.deployment.{check}"},
+            "for_each": ["prefect.resource.id"], "threshold": 1, "within": project.pending.total_seconds(),
+        },
+        {"type": "change-flow-run-state", "state": "CRASHED", "message": f"{JUDGED}it did not begin, or gave no sign of life any more"},
     )  # fmt: skip

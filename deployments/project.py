@@ -38,12 +38,13 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What prefect.yaml says. A run that gave no sign of life for `silence` has crashed."""
+    """What prefect.yaml says. A run that gave no sign of life for `silence` has crashed, and so has one that does not begin for `pending`."""
 
     name: str
     pools: tuple[Pool, ...]
     standing: tuple[dict[str, Any], ...]
     silence: timedelta = timedelta(minutes=3)
+    pending: timedelta = timedelta(minutes=15)
 
     @property
     def tags(self) -> list[str]:
@@ -54,6 +55,12 @@ class Project:
     def names(self) -> list[str]:
         """The standing deployments' names, as `after` in a view has them."""
         return _names(self.standing)
+
+    @property
+    def patience(self) -> dict[str, Any]:
+        """What `check-freshness` is given of silence and pending, where they are others than its own."""
+        given = {"silence": self.silence.total_seconds(), "pending": self.pending.total_seconds()}
+        return {name: value for name, value in given.items() if value != getattr(Project("", (), ()), name).total_seconds()}
 
     def pool(self, name: str | None) -> Pool:
         """The pool of that name, or the first. One that prefect.yaml does not know has no type yet: the server knows it."""
@@ -73,6 +80,7 @@ def read_project(file: Path) -> Project:
         tuple(Pool(p["name"], p["type"], file.parent / p["base_job_template"] if "base_job_template" in p else None) for p in pools),
         tuple(_declared(file, content)),
         timedelta(seconds=content["definitions"].get("silence", 180)),
+        timedelta(seconds=content["definitions"].get("pending", 900)),
     )
 
 

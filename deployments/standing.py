@@ -8,6 +8,9 @@ from deployments.project import Pool, Project
 from shardlake.errors import SpecError
 from shardlake.view.schedule import EPOCH
 
+CHECK = "flows.check_freshness.check_freshness"
+"""The flow that judges runs."""
+
 
 def standing(project: Project, pool: Pool) -> list[Deployed]:
     """The deployments that stand in prefect.yaml, on that pool. Raises SpecError."""
@@ -18,9 +21,11 @@ def _deployed(item: dict[str, Any], project: Project, pool: Pool) -> Deployed:
     name = str(item["name"])
     limit = item.get("concurrency_limit")
     limit = limit if isinstance(limit, dict) or limit is None else {"limit": limit}
+    patience = project.patience if item.get("entrypoint") == CHECK else {}
     return Deployed.of(
         flow_at(str(item.get("entrypoint"))), name, str(item.get("entrypoint")), pool.name,
-        description=item.get("description") or "", tags=[*project.tags, *item.get("tags", [])], parameters=item.get("parameters") or {},
+        description=item.get("description") or "", tags=[*project.tags, *item.get("tags", [])],
+        parameters={**patience, **(item.get("parameters") or {})},
         schedules=[_schedule(name, s) for s in item.get("schedules") or []],
         job_variables=item.get("work_pool", {}).get("job_variables") or {},
         limit={"collision_strategy": "ENQUEUE", **limit} if limit else None,

@@ -12,6 +12,7 @@ from prefect.states import Completed, Failed
 from flows.alert import alert
 from flows.ending import ends
 from flows.late import leave_out_late
+from flows.mend import mend
 from flows.presentation import outcome
 from flows.runner import RUNNER
 from shardlake.errors import ShardlakeError
@@ -23,12 +24,16 @@ from tasks.view_job import all_views
 
 @flow(name="check-freshness", task_runner=RUNNER, persist_result=False)
 @ends
-def check_freshness(views: list[str] | None = None, notify: list[str] | None = None) -> State[Any]:
-    """Compare the ledger with what the views promise. Ends Failed while anything is late.
+def check_freshness(
+    views: list[str] | None = None, notify: list[str] | None = None, silence: float = 180, pending: float = 900
+) -> State[Any]:
+    """Compare the ledger with what the views promise, and mend runs that are gone. Ends Failed while anything is late.
 
     Args:
         views: The views' names; all of the folder where it is left out.
         notify: Prefect notification blocks that hear of what is new, as in slack-webhook/data-team.
+        silence: Seconds without a sign of life after which a run is listened to, and has crashed if it gives none.
+        pending: Seconds after which a run that does not begin has crashed.
     """
     lines: list[ShardStatus] = []
     alarms: list[Alarm] = []
@@ -46,6 +51,7 @@ def check_freshness(views: list[str] | None = None, notify: list[str] | None = N
         else:
             lines, alarms = lines + result[0], alarms + result[1]
     alarms += [Alarm(name, "", "unknown", why) for name, why in unreadable.items()]
+    alarms += mend(known, run_id, silence, pending)
     ledgers = Told([n for n in known if n not in unasked], run_id)
     fresh, ended = ledgers.record(alarms, sorted(unasked | unreadable.keys()), whole=not views)
     _show(lines, alarms)

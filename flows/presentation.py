@@ -10,6 +10,7 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed
 
 from flows.ending import failed
+from flows.outage import await_server
 from flows.progress import unharmed
 from shardlake.run.report import RunReport
 
@@ -19,6 +20,7 @@ POLL = 0.5
 
 def publish_report(report: RunReport) -> None:
     """The run's table, shard by shard."""
+    await_server()
     rows = []
     for shard in report.shards.values():
         rows.append(
@@ -40,6 +42,7 @@ def publish_report(report: RunReport) -> None:
 
 def final_state(reports: list[RunReport]) -> State[Any]:
     """Completed where all went well, else Failed with what did not; the reports are its data."""
+    await_server()
     data = [report.as_json() for report in reports]
     bad = [f"{r.view}: {r.headline()}" for r in reports if not r.ok]
     if reports and all(r.left_out for r in reports):

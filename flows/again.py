@@ -1,0 +1,133 @@
+"""Runs that crashed, and that nothing has made up for: found, and begun again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.responses import DeploymentResponse
+
+from flows.project_runs import ProjectRuns
+
+RERUN = "rerun"
+"""The tag of a run that was begun in place of one that crashed. It is not begun again by itself."""
+RECENT = timedelta(days=1)
+"""How far back check-freshness looks for runs that crashed."""
+GOES_ON = ("flows.sync_view.", "flows.sync_views.", "flows.backfill.", "flows.compact_lake.")
+"""Flows that go on where they were, so that a run may be begun again unasked; a backfill too: what it has merged is not read again."""
+SLOT_LOST = "Deployment concurrency slot lost"
+"""How Prefect's message begins for a run that it cancels since the server forgot its slot at a restart, while its container came up."""
+Arrived = Callable[[list[str], datetime], bool]
+"""Whether runs that began since a time, wherever, have brought all of some views."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A run that crashed, and that no later run has made up for. `under_way`: one is, or is due."""
+
+    run: FlowRun
+    deployment: DeploymentResponse
+    under_way: bool
+
+    @property
+    def views(self) -> list[str]:
+        """The views that it was for."""
+        given = self.run.parameters
+        return [given["view"]] if given.get("view") else list(given.get("views") or [])
+
+    @property
+    def is_rerun(self) -> bool:
+        """Whether it was itself begun in place of one that crashed."""
+        return RERUN in self.run.tags
+
+    @property
+    def key(self) -> str:
+        """The idempotency key of the run in its place: there is one at most."""
+        return f"{RERUN}-{self.run.id}"
+
+    @property
+    def returns(self) -> bool:
+        """Whether it is begun again unasked: a scheduled run, one by an automation, a backfill; each once."""
+        by = self.run.created_by.type if self.run.created_by else None
+        unasked = self.run.auto_scheduled or by == "AUTOMATION" or _entrypoint(self.deployment).startswith("flows.backfill.")
+        return unasked and not self.is_rerun and _entrypoint(self.deployment).startswith(GOES_ON)
+
+
+def crashes(runs: ProjectRuns, arrived: Arrived, since: datetime) -> list[Crash]:
+    """The newest run of each deployment, for the same work, that crashed since a time and that nothing has made up for.
+
+    What makes up for it: a later run of the deployment for as much that has ended by itself, or the ledger, where others brought
+    the rows. Left out are runs for some shards of a view that fans out, which its own run begins again, and check-freshness.
+    """
+    lost = runs.where(end_time={"after_": since}, state={"type": {"any_": [StateType.CRASHED, StateType.CANCELLED]}})
+    lost = [run for run in lost if run.deployment_id and run.parent_task_run_id is None and _crashed(run)]
+    deployments = runs.deployments(run.deployment_id for run in lost if run.deployment_id)
+    found = []
+    for key, deployment in deployments.items():
+        if _entrypoint(deployment).startswith("flows.check_freshness."):
+            continue
+        mine = [run for run in lost if run.deployment_id == key]
+        after = min(_due(run) for run in mine)
+        others = runs.where(deployment_id={"any_": [key]}, expected_start_time={"after_": after - RECENT})
+        found += [Crash(run, deployment, _under_way(run, others)) for run in mine if not _made_up_for(run, others)]
+    return [crash for crash in found if not (_reads_views(crash) and arrived(crash.views, _due(crash.run)))]
+
+
+def begin_again(runs: ProjectRuns, crash: Crash) -> FlowRun:
+    """A run in the place of one that crashed: of the same deployment, with the same parameters. Again changes nothing."""
+    return runs.begin(crash.deployment.id, crash.run.parameters, key=crash.key, tag=RERUN)
+
+
+def _made_up_for(run: FlowRun, others: list[FlowRun]) -> bool:
+    """Whether another run, for as much, has ended that began after this one was due; or was lost as well, and later."""
+    for other in others:
+        if other.id == run.id or not _covers(other, run):
+            continue
+        if other.state_type in (StateType.COMPLETED, StateType.FAILED) and _begun(other) > _due(run):
+            return True
+        if _crashed(other) and (_begun(other), other.id) > (_begun(run), run.id):
+            return True
+    return False
+
+
+def _under_way(run: FlowRun, others: list[FlowRun]) -> bool:
+    return any(other.id != run.id and _covers(other, run) and _is_under_way(other) for other in others)
+
+
+def _is_under_way(run: FlowRun) -> bool:
+    """Whether a run goes on, or is due now."""
+    if run.state_type == StateType.SCHEDULED:
+        due = run.next_scheduled_start_time or run.expected_start_time
+        return run.start_time is not None or (due is not None and due <= datetime.now(UTC))
+    return run.state_type in (StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)
+
+
+def _crashed(run: FlowRun) -> bool:
+    why = (run.state.message if run.state else None) or ""
+    return run.state_type == StateType.CRASHED or (run.state_type == StateType.CANCELLED and why.startswith(SLOT_LOST))
+
+
+def _covers(other: FlowRun, run: FlowRun) -> bool:
+    """Whether another run of the deployment does all that this one would have."""
+    given = {name: value for name, value in run.parameters.items() if value not in (None, False)}
+    theirs = {name: value for name, value in other.parameters.items() if value not in (None, False)}
+    whole = {name: value for name, value in given.items() if name != "shards"}
+    return theirs in (given, whole, {**given, "full": True}, {**whole, "full": True})
+
+
+def _due(run: FlowRun) -> datetime:
+    """When a run was to begin."""
+    return run.expected_start_time or run.start_time or run.created or datetime.now(UTC)
+
+
+def _begun(run: FlowRun) -> datetime:
+    """When a run began; of one that did not, when it was to."""
+    return run.start_time or _due(run)
+
+
+def _reads_views(crash: Crash) -> bool:
+    return bool(crash.views) and _entrypoint(crash.deployment).startswith(("flows.sync_view.", "flows.sync_views."))
+
+
+def _entrypoint(deployment: DeploymentResponse) -> str:
+    return deployment.entrypoint or ""
