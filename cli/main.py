@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import backfill, check, discover, lake, plan, publish, rejects, run, status
+from cli import backfill, check, discover, lake, plan, publish, rejects, rerun, run, status
 from cli.prefect_api import quiet_prefect
 from cli.presentation import console, errors
 from shardlake import __version__
@@ -31,6 +31,7 @@ app.command("check")(check.check)
 app.command("discover")(discover.discover)
 app.command("status")(status.status)
 app.command("rejects")(rejects.rejects)
+app.command("rerun")(rerun.rerun)
 app.command("replay")(run.replay)
 app.command("publish")(publish.publish)
 app.command("backfill")(backfill.backfill)

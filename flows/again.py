@@ -7,12 +7,15 @@ from datetime import UTC, datetime, timedelta
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 
-from flows.project_runs import ProjectRuns
+from flows.project_runs import JUDGED, ProjectRuns
+from shardlake.errors import ShardlakeError
+from shardlake.ledger.runs import completed_since
+from shardlake.run.job import Job
 
 RERUN = "rerun"
 """The tag of a run that was begun in place of one that crashed. It is not begun again by itself."""
-RECENT = timedelta(days=1)
-"""How far back check-freshness looks for runs that crashed."""
+RECENT, LONG_AGO = timedelta(days=1), timedelta(days=7)
+"""How far back check-freshness looks for runs that crashed, and the command."""
 GOES_ON = ("flows.sync_view.", "flows.sync_views.", "flows.backfill.", "flows.compact_lake.")
 """Flows that go on where they were, so that a run may be begun again unasked; a backfill too: what it has merged is not read again."""
 SLOT_LOST = "Deployment concurrency slot lost"
@@ -23,11 +26,15 @@ Arrived = Callable[[list[str], datetime], bool]
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """A run that crashed, and that no later run has made up for. `under_way`: one is, or is due."""
+    """A run that crashed, and that no later run has made up for.
+
+    `under_way`: a later one goes on, or is due; `begun`: how often one was begun in its place.
+    """
 
     run: FlowRun
     deployment: DeploymentResponse
     under_way: bool
+    begun: int
 
     @property
     def views(self) -> list[str]:
@@ -36,41 +43,62 @@ class Crash:
         return [given["view"]] if given.get("view") else list(given.get("views") or [])
 
     @property
+    def message(self) -> str:
+        """Why it crashed, as far as Prefect knows."""
+        return ((self.run.state.message if self.run.state else None) or "").removeprefix(JUDGED)
+
+    @property
     def is_rerun(self) -> bool:
         """Whether it was itself begun in place of one that crashed."""
         return RERUN in self.run.tags
 
     @property
     def key(self) -> str:
-        """The idempotency key of the run in its place: there is one at most."""
-        return f"{RERUN}-{self.run.id}"
+        """The idempotency key of the next run in its place: of two who begin it at once, one does."""
+        return f"{_key(self.run)}{self.begun}"
 
     @property
     def returns(self) -> bool:
         """Whether it is begun again unasked: a scheduled run, one by an automation, a backfill; each once."""
         by = self.run.created_by.type if self.run.created_by else None
         unasked = self.run.auto_scheduled or by == "AUTOMATION" or _entrypoint(self.deployment).startswith("flows.backfill.")
-        return unasked and not self.is_rerun and _entrypoint(self.deployment).startswith(GOES_ON)
+        return unasked and not self.is_rerun and not self.begun and _entrypoint(self.deployment).startswith(GOES_ON)
 
 
-def crashes(runs: ProjectRuns, arrived: Arrived, since: datetime) -> list[Crash]:
-    """The newest run of each deployment, for the same work, that crashed since a time and that nothing has made up for.
+def found(runs: ProjectRuns, arrived: Arrived, back: timedelta = LONG_AGO) -> list[Crash]:
+    """The newest run of each deployment, for the same work, that crashed not longer ago and that nothing has made up for.
 
     What makes up for it: a later run of the deployment for as much that has ended by itself, or the ledger, where others brought
     the rows. Left out are runs for some shards of a view that fans out, which its own run begins again, and check-freshness.
     """
-    lost = runs.where(end_time={"after_": since}, state={"type": {"any_": [StateType.CRASHED, StateType.CANCELLED]}})
+    lost = runs.where(end_time={"after_": datetime.now(UTC) - back}, state={"type": {"any_": [StateType.CRASHED, StateType.CANCELLED]}})
     lost = [run for run in lost if run.deployment_id and run.parent_task_run_id is None and _crashed(run)]
     deployments = runs.deployments(run.deployment_id for run in lost if run.deployment_id)
-    found = []
+    crashes = []
     for key, deployment in deployments.items():
         if _entrypoint(deployment).startswith("flows.check_freshness."):
             continue
         mine = [run for run in lost if run.deployment_id == key]
         after = min(_due(run) for run in mine)
         others = runs.where(deployment_id={"any_": [key]}, expected_start_time={"after_": after - RECENT})
-        found += [Crash(run, deployment, _under_way(run, others)) for run in mine if not _made_up_for(run, others)]
-    return [crash for crash in found if not (_reads_views(crash) and arrived(crash.views, _due(crash.run)))]
+        crashes += [
+            Crash(run, deployment, _under_way(run, others), _times_begun(run, others)) for run in mine if not _made_up_for(run, others)
+        ]
+    return [crash for crash in crashes if not (_reads_views(crash) and arrived(crash.views, _due(crash.run)))]
+
+
+def by_ledger(job_of: Callable[[str], Job]) -> Arrived:
+    """What the ledger knows of runs that have arrived; a view that it cannot be asked about has not."""
+
+    def arrived(view: str, since: datetime) -> bool:
+        try:
+            job = job_of(view)
+            with job.ledger.connection() as connection:
+                return completed_since(connection, view, len(job.partitions), since)
+        except ShardlakeError:
+            return False
+
+    return lambda views, since: all(arrived(view, since) for view in views)
 
 
 def begin_again(runs: ProjectRuns, crash: Crash) -> FlowRun:
@@ -92,6 +120,14 @@ def _made_up_for(run: FlowRun, others: list[FlowRun]) -> bool:
 
 def _under_way(run: FlowRun, others: list[FlowRun]) -> bool:
     return any(other.id != run.id and _covers(other, run) and _is_under_way(other) for other in others)
+
+
+def _times_begun(run: FlowRun, others: list[FlowRun]) -> int:
+    return sum((other.idempotency_key or "").startswith(_key(run)) for other in others)
+
+
+def _key(run: FlowRun) -> str:
+    return f"{RERUN}-{run.id}-"
 
 
 def _is_under_way(run: FlowRun) -> bool:

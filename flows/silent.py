@@ -19,6 +19,8 @@ LISTENING = 2 * BEAT + timedelta(seconds=15)
 LONGEST = timedelta(minutes=10)
 """After as long it is left to the next check: the server comes and goes."""
 POLL = 5.0
+NEVER = "never started"
+"""How the message of a run begins that did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def crash_silent(runs: ProjectRuns, silence: timedelta, pending: timedelta) -> l
     stuck = [run for run in runs.where(state={"type": {"any_": ["PENDING"]}}) if _since(run) < now - pending]
     silent = set(_listened(lambda run, since: runs.heard(run, since), [run.id for run in [*running, *stuck]]))
     gone = f"no sign of life for more than {_short(silence)}, nor while the server listened for it"
-    never = f"never started: no container or process came up for it in {_short(pending)}"
+    never = f"{NEVER}: no container or process came up for it in {_short(pending)}"
     found = [Ended(run, never_started=False) for run in running if run.id in silent and runs.crash(run, gone)]
     return found + [Ended(run, never_started=True) for run in stuck if run.id in silent and runs.crash(run, never)]
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, ClassVar
 
-import psutil
 import pytest
 import yaml
 
 from tests.fleet import Fleet, fleet
-from tests.world import WINDOWS
 
 
 @pytest.fixture(scope="module")
@@ -95,25 +92,6 @@ def test_a_view_runs_after_another(it: Fleet) -> None:
     it.drop_view("refunds")
     gone = {(c["action"], c["kind"]) for c in it.publish()["changes"]}
     assert gone == {("remove", "deployment"), ("remove", "automation")}
-
-
-def test_a_worker_that_is_killed_in_mid_run(it: Fleet) -> None:
-    """Its run is Crashed when it has been silent, its slot is free again, and the next run has every row."""
-    before = rows(it)
-    with it.held("analytics.orders"):
-        run = it.start("sync-view/orders", full=True)
-        assert it.until(lambda: it.warehouse(f"SELECT 1 FROM {WINDOWS} WHERE state = 'read'"))
-        worker = psutil.Process(it.worker.pid)
-        family = [*worker.children(recursive=True), worker]
-        for process in family:
-            process.send_signal(signal.SIGKILL)
-    assert it.flow_run(run)["state_type"] == "RUNNING"
-    assert it.ended(run, 150) == ("Crashed", "It gave no sign of life any more.")
-    it.worker.start()
-    assert it.ended(it.start("sync-view/orders")) == ("Completed", "3/3 shards merged")
-    assert rows(it) == before
-    assert it.warehouse(f"SELECT count(*) FROM {WINDOWS} WHERE state IN ('open', 'read')") == [(0,)]
-    assert it.until(lambda: [r for r in it.runs("check-freshness/check-freshness") if r["state_type"] in ("COMPLETED", "FAILED")])
 
 
 def test_a_run_that_takes_too_long_is_ended_and_the_next_goes_on(it: Fleet) -> None:

@@ -136,15 +136,25 @@ def test_a_new_view_that_runs_after_another_is_shown_before_it_is_made(it: Proje
     assert it.publish("--check", code=1)["ok"] is False
 
 
-def test_what_crashes_raises_the_alarm_but_not_by_its_own_crash(it: Project) -> None:
+def test_what_crashes_or_falls_silent_is_looked_at_once_and_check_freshness_is_seen_to_by_the_server(it: Project) -> None:
     it.publish()
-    crashed = next(a for a in it.api.all("automations") if a["name"] == "shardlake: runs that crashed")
-    alarm = it.deployment("check-freshness/check-freshness")["id"]
-    assert crashed["trigger"]["match_related"] == [
+    found = {a["name"]: a for a in it.api.all("automations") if "project:shardlake" in a["tags"]}
+    check = it.deployment("check-freshness/check-freshness")
+    others = [
         {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.project:shardlake"},
-        {"prefect.resource.role": "deployment", "prefect.resource.id": f"!prefect.deployment.{alarm}"},
+        {"prefect.resource.role": "deployment", "prefect.resource.id": f"!prefect.deployment.{check['id']}"},
     ]
-    assert it.deployment("check-freshness/check-freshness")["job_variables"] == {"env": EVERY_RUN}
+    crashed, silent = found["shardlake: runs that crashed"], found["shardlake: runs that fell silent"]
+    gone = found["shardlake: check-freshness that does not begin, or fell silent"]
+    for automation in (crashed, silent):
+        assert automation["trigger"]["match_related"] == others
+        assert automation["trigger"]["for_each"] == ["prefect.resource.id"]
+        assert [(a["type"], a["deployment_id"]) for a in automation["actions"]] == [("run-deployment", check["id"])]
+    assert (silent["trigger"]["posture"], silent["trigger"]["within"]) == ("Proactive", 40)
+    assert (gone["trigger"]["posture"], gone["trigger"]["within"]) == ("Proactive", 900)
+    assert [(a["type"], a["state"]) for a in gone["actions"]] == [("change-flow-run-state", "CRASHED")]
+    assert check["parameters"] == {"silence": 40}
+    assert check["job_variables"] == {"env": EVERY_RUN}
 
 
 @pytest.mark.parametrize(
@@ -232,6 +242,7 @@ def test_a_view_that_is_wrong_keeps_everything_from_being_changed(it: Project) -
 
 
 def test_prefects_own_deploy_makes_the_standing_ones_as_publish_does(it: Project) -> None:
+    it.write_project({**it.project, "definitions": {**it.project["definitions"], "silence": 180}})
     it.publish()
     done = it.run("prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(it.folder / "prefect.yaml"))
     assert done.returncode == 0, done.stdout + done.stderr
