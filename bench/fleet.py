@@ -62,7 +62,7 @@ def main() -> int:
         fleet.views(arguments.views)
         lines += fleet.publishing()
         lines += fleet.overhead()
-        workers = [PrefectWorker(prefect, folder, environment, pool=POOL, name=f"worker-{n}", limit=2) for n in (1, 2)]
+        workers = [PrefectWorker(prefect, folder, environment, pool=POOL, name=f"worker-{n}") for n in (1, 2)]
         for worker in workers:
             stack.enter_context(worker)
         lines += fleet.starts()
@@ -192,7 +192,7 @@ class Fleet:
         late = sum(wait > 60 for wait in waits)
         never = [r for r in runs if not r["start_time"]]
         return [
-            f"{minutes:g} minutes, {len(self.names)} views every 5 or 10 minutes, two workers with two runs each: {len(runs)} runs were due.",
+            f"{minutes:g} minutes, {len(self.names)} views every 5 or 10 minutes, two workers, four runs at once: {len(runs)} runs were due.",
             "",
             "| | |", "|---|---|",
             *[f"| {name} | {count} |" for name, count in states.most_common()],

@@ -18,7 +18,7 @@ _ENDS = [f"prefect.flow-run.{name}" for name in ("Completed", "Skipped", "Failed
 """A run's ends, by the names of the states that Prefect and Shardlake end them in."""
 _ONCE = timedelta(minutes=30)
 """Within as long a second crash of the same run orders no second look."""
-_UNBORN = "00000000-0000-0000-0000-000000000000"
+UNBORN = "00000000-0000-0000-0000-000000000000"
 """The id of a deployment that is not there yet: what names it differs from what will be."""
 
 
@@ -30,9 +30,9 @@ class Automation:
     body: dict[str, Any]
 
     @classmethod
-    def of(cls, name: str, description: str, trigger: dict[str, Any], action: dict[str, Any]) -> Self:
+    def of(cls, name: str, description: str, trigger: dict[str, Any], *actions: dict[str, Any]) -> Self:
         """An automation that is wanted."""
-        return cls(name, _plain({"name": name, "description": description, "trigger": trigger, "actions": [action]}))
+        return cls(name, _plain({"name": name, "description": description, "trigger": trigger, "actions": list(actions)}))
 
     @classmethod
     def found(cls, answer: dict[str, Any]) -> Self:
@@ -63,7 +63,7 @@ def automations(views: Mapping[str, View], project: Project, ids: Mapping[str, s
     """Those that the project wants. `ids` are its deployments' by full name."""
     found = [_after(view, views, project, ids) for view in views.values() if view.after and not view.group]
     if "check_freshness" in project.names:
-        check = ids.get("check-freshness/check-freshness", _UNBORN)
+        check = ids.get("check-freshness/check-freshness", UNBORN)
         found += [_silent(project, check), _crashed(project, check), _check_is_gone(project, check)]
     return found
 
@@ -79,7 +79,7 @@ def _after(view: View, views: Mapping[str, View], project: Project, ids: Mapping
         f"{project.name}: {view.name} after {', '.join(view.after)}",
         f"Runs {view.name} when {', '.join(view.after)} have arrived.",
         trigger,
-        {"type": "run-deployment", "source": "selected", "deployment_id": ids.get(f"sync-view/{view.name}", _UNBORN), "parameters": None},
+        {"type": "run-deployment", "source": "selected", "deployment_id": ids.get(f"sync-view/{view.name}", UNBORN), "parameters": None},
     )
 
 
@@ -89,7 +89,7 @@ def _arrived(view: str) -> dict[str, Any]:
 
 def _completed(name: str, ids: Mapping[str, str]) -> dict[str, Any]:
     """A deployment of prefect.yaml, by its name; any flow run of it that completes."""
-    wanted = next((key for full, key in ids.items() if full.split("/")[1].replace("-", "_") == name), _UNBORN)
+    wanted = next((key for full, key in ids.items() if full.split("/")[1].replace("-", "_") == name), UNBORN)
     return {
         "type": "event", "posture": "Reactive", "expect": ["prefect.flow-run.Completed"], "match": {"prefect.resource.id": "prefect.flow-run.*"},
         "match_related": {"prefect.resource.role": "deployment", "prefect.resource.id": f"prefect.deployment.{wanted}"},

@@ -9,6 +9,7 @@ from typing import Any, Self
 from prefect import Flow
 from prefect.utilities.callables import parameter_schema
 
+from deployments.queues import queue_of
 from shardlake.errors import SpecError
 
 ENVIRONMENT = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR": "reschedule"}
@@ -54,8 +55,9 @@ class Deployed:
     def of(
         cls, flow: Flow[..., Any], name: str, entrypoint: str, pool: str, *, description: str, tags: list[str],
         parameters: dict[str, Any], schedules: list[dict[str, Any]], job_variables: dict[str, Any], limit: dict[str, Any] | None,
+        queue: str | None = None,
     ) -> Self:  # fmt: skip
-        """A deployment that is wanted. `limit` holds `limit` and `collision_strategy`."""
+        """A deployment that is wanted. `limit` holds `limit` and `collision_strategy`; without a `queue` it is the entrypoint's."""
         env = {**ENVIRONMENT, **job_variables.get("env", {})}
         strategy = {"collision_strategy": limit["collision_strategy"]} if limit else None
         return cls(
@@ -68,6 +70,7 @@ class Deployed:
                 "parameters": parameters,
                 "schedules": sorted((_plain(s) for s in schedules), key=lambda s: str(s["slug"])),
                 "work_pool_name": pool,
+                "work_queue_name": queue or queue_of(entrypoint),
                 "job_variables": {**job_variables, "env": env},
                 "concurrency_limit": limit["limit"] if limit else None,
                 "concurrency_options": strategy,
@@ -92,6 +95,7 @@ class Deployed:
                 "parameters": answer["parameters"],
                 "schedules": sorted((_plain(s) for s in answer["schedules"]), key=lambda s: str(s["slug"])),
                 "work_pool_name": answer["work_pool_name"],
+                "work_queue_name": answer["work_queue_name"],
                 "job_variables": answer["job_variables"],
                 "concurrency_limit": limit["limit"] if limit else None,
                 "concurrency_options": {"collision_strategy": options["collision_strategy"]} if options and limit else None,

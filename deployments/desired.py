@@ -6,6 +6,7 @@ from typing import Any
 
 from deployments.deployed import Deployed, flow_at
 from deployments.project import Pool, Project
+from deployments.queues import SHARDS
 from deployments.standing import standing
 from shardlake.view.operation import short
 from shardlake.view.schedule import Every, Schedule
@@ -42,7 +43,7 @@ def _shards(view: View, project: Project, pool: Pool) -> Deployed:
     return Deployed.of(
         flow_at(ONE_VIEW), name, ONE_VIEW, pool.name,
         description=f"Some of the shards of {view.name}, on behalf of its run.", tags=[*project.tags, *_tags(view)],
-        parameters={"view": view.name}, schedules=[], job_variables=_job(pool, name, [view]), limit=None,
+        parameters={"view": view.name}, schedules=[], job_variables=_job(pool, name, [view]), limit=None, queue=SHARDS,
     )  # fmt: skip
 
 

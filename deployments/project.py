@@ -2,22 +2,25 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from deployments.queues import STANDARD, Queue, read_queues
+from deployments.telling import Telling, read_telling
 from shardlake.errors import SpecError
 from shardlake.spec_file import read_yaml
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A work pool, and the file of its base job template; None for its type's own."""
+    """A work pool with its queues, and the file of its base job template; None for its type's own."""
 
     name: str
     type: str
     file: Path | None = None
+    queues: tuple[Queue, ...] = STANDARD
 
     @property
     def template(self) -> dict[str, Any] | None:
@@ -45,6 +48,7 @@ class Project:
     standing: tuple[dict[str, Any], ...]
     silence: timedelta = timedelta(minutes=3)
     pending: timedelta = timedelta(minutes=15)
+    telling: Telling = field(default_factory=Telling)
 
     @property
     def tags(self) -> list[str]:
@@ -75,13 +79,20 @@ def read_project(file: Path) -> Project:
     pools = content.get("definitions", {}).get("work_pools", [])
     if not pools:
         raise SpecError(f"{file}: definitions.work_pools: is missing; name one pool at least")
+    definitions = content["definitions"]
     return Project(
         content["name"],
-        tuple(Pool(p["name"], p["type"], file.parent / p["base_job_template"] if "base_job_template" in p else None) for p in pools),
+        tuple(_pool(file, pool) for pool in pools),
         tuple(_declared(file, content)),
-        timedelta(seconds=content["definitions"].get("silence", 180)),
-        timedelta(seconds=content["definitions"].get("pending", 900)),
+        timedelta(seconds=definitions.get("silence", 180)),
+        timedelta(seconds=definitions.get("pending", 900)),
+        read_telling(file, definitions),
     )
+
+
+def _pool(file: Path, given: dict[str, Any]) -> Pool:
+    template = file.parent / given["base_job_template"] if "base_job_template" in given else None
+    return Pool(given["name"], given["type"], template, read_queues(file, given))
 
 
 def standing_names(file: Path) -> list[str]:

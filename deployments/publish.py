@@ -1,14 +1,15 @@
 """publish: make what a Prefect server has of the project match the views, and say what differs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from deployments.automations import automations
+from deployments.automations import Automation, automations
 from deployments.desired import desired
 from deployments.limits import source_limits
 from deployments.project import Pool, Project
 from deployments.server import PublishRefused, Server
+from deployments.watchdogs import told_blocks, watchdogs
 from shardlake.errors import SpecError
 from shardlake.view.view import View
 from shardlake.view.view_set import contradictions
@@ -38,20 +39,22 @@ class Published:
 
 
 def publish(views: Mapping[str, View], project: Project, pool: Pool, *, write: bool = True) -> Published:
-    """Make deployments, automations, the work pool and the sources' limits as the views want them; without `write`, only look.
+    """Make deployments, automations, the work pool, its queues and the sources' limits as the views want them; without `write`, only look.
 
-    Raises SpecError where views contradict each other, PublishRefused where the server does not answer, or a deployment of
-    somebody else bears a name of ours.
+    Raises SpecError where views contradict each other, PublishRefused where the server does not answer, a deployment of
+    somebody else bears a name of ours, or a block that is to be told is not there.
     """
     if wrong := contradictions(views, project.names):
         name, why = next(iter(wrong.items()))
         raise SpecError(f"{name}: {why}")
     done = Published()
     with Server.reached(project.tags) as server:
+        blocks = told_blocks(server, project)
         pool = _pool(server, pool, done, write)
+        _queues(server, pool, done, write)
         _limits(server, source_limits(views.values()), done, write)
         ids = _deployments(server, views, project, pool, done, write)
-        _automations(server, views, project, ids, done, write)
+        _automations(server, [*automations(views, project, ids), *watchdogs(project, pool, ids, blocks)], done, write)
         done.calls = server.calls
     return done
 
@@ -65,14 +68,34 @@ def _pool(server: Server, pool: Pool, done: Published, write: bool) -> Pool:
         raise PublishRefused(
             f"there is no work pool {pool.name!r} yet", hint="Make it from the stack's outputs, as docs/how-to/run-on-ecs.md says."
         )
-    differs = found is not None and pool.template is not None and found["base_job_template"] != pool.template
+    wanted = {"base_job_template": pool.template, "concurrency_limit": None}
+    differs = tuple(
+        key for key, value in wanted.items() if found and found[key] != value and (value is not None or key == "concurrency_limit")
+    )
+    if found is not None:
+        pool = replace(pool, type=found["type"])
     if found is not None and not differs:
         done.same += 1
-        return replace(pool, type=found["type"])
-    done.changes.append(Change("change" if found else "create", "work pool", pool.name, ("base_job_template",) if found else ()))
+        return pool
+    done.changes.append(Change("change" if found else "create", "work pool", pool.name, differs))
     if write:
         server.write_pool(pool, new=found is None)
     return pool
+
+
+def _queues(server: Server, pool: Pool, done: Published, write: bool) -> None:
+    """The pool's queues. A priority that is given to one may move others, so that all are written, the first of them first."""
+    found = server.queues(pool.name)
+    moved = any(queue.name not in found or found[queue.name].priority != queue.priority for queue in pool.queues)
+    for queue in pool.queues:
+        was = found.get(queue.name)
+        if was == queue:
+            done.same += 1
+        else:
+            fields = tuple(f for f in ("priority", "concurrency_limit") if was and getattr(was, f) != getattr(queue, f))
+            done.changes.append(Change("change" if was else "create", "work queue", f"{pool.name}/{queue.name}", fields))
+        if write and (moved or was != queue):
+            server.write_queue(pool.name, queue, new=was is None)
 
 
 def _limits(server: Server, limits: Mapping[str, int], done: Published, write: bool) -> None:
@@ -115,10 +138,10 @@ def _deployments(
 
 
 def _automations(
-    server: Server, views: Mapping[str, View], project: Project, ids: Mapping[str, str], done: Published, write: bool
+    server: Server, automations: Iterable[Automation], done: Published, write: bool
 ) -> None:  # fmt: skip
     there = server.automations()
-    wanted = {a.name: a for a in automations(views, project, ids)}
+    wanted = {a.name: a for a in automations}
     for name, automation in sorted(wanted.items()):
         key, was = there.get(name, (None, None))
         if was == automation:

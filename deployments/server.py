@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self, cast
 
@@ -14,6 +15,7 @@ from prefect.workers.utilities import get_default_base_job_template_for_infrastr
 from deployments.automations import Automation
 from deployments.deployed import Deployed
 from deployments.project import Pool
+from deployments.queues import Queue
 from shardlake.errors import ShardlakeError
 
 PAGE = 200
@@ -22,6 +24,14 @@ PAGE = 200
 
 class PublishRefused(ShardlakeError):
     """The Prefect server cannot be reached, refused a change, or has what is somebody else's under a name of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block document: its id, and what its type can do, such as `notify`."""
+
+    key: str
+    capabilities: tuple[str, ...]
 
 
 class Server:
@@ -112,12 +122,41 @@ class Server:
         return found[0] if found else None
 
     def write_pool(self, pool: Pool, *, new: bool) -> None:
-        """Create a work pool, or give it its template."""
-        template = pool.template or asyncio.run(get_default_base_job_template_for_infrastructure_type(pool.type)) or {}
+        """Create a work pool, or give it its template; limits are its queues'."""
         if new:
+            template = pool.template or asyncio.run(get_default_base_job_template_for_infrastructure_type(pool.type)) or {}
             self._call("POST", "/work_pools/", json={"name": pool.name, "type": pool.type, "base_job_template": template})
         else:
-            self._call("PATCH", f"/work_pools/{pool.name}", json={"base_job_template": template})
+            template = {"base_job_template": pool.template} if pool.template is not None else {}
+            self._call("PATCH", f"/work_pools/{pool.name}", json={"concurrency_limit": None, **template})
+
+    def queues(self, pool: str) -> dict[str, Queue]:
+        """A work pool's queues by name; none where there is no such pool yet."""
+        if self.pool(pool) is None:
+            return {}
+        return {
+            a["name"]: Queue(a["name"], a["priority"], a["concurrency_limit"]) for a in self._pages(f"/work_pools/{pool}/queues/filter")
+        }
+
+    def write_queue(self, pool: str, queue: Queue, *, new: bool) -> None:
+        """Create or change a work queue. One that somebody paused stays paused."""
+        body = {"priority": queue.priority, "concurrency_limit": queue.concurrency_limit}
+        if new:
+            self._call("POST", f"/work_pools/{pool}/queues", json={"name": queue.name, **body})
+        else:
+            self._call("PATCH", f"/work_pools/{pool}/queues/{queue.name}", json=body)
+
+    def blocks(self, names: Iterable[str]) -> dict[str, Block]:
+        """Of the blocks that are named as in slack-webhook/data-team those that are there. What is secret in them is not asked for."""
+        wanted = set(names)
+        if not wanted:
+            return {}
+        types, called = {name.split("/")[0] for name in wanted}, {name.split("/")[1] for name in wanted}
+        answers = self._pages(
+            "/block_documents/filter", block_types={"slug": {"any_": sorted(types)}}, block_documents={"name": {"any_": sorted(called)}}
+        )
+        there = {f"{a['block_type']['slug']}/{a['name']}": Block(a["id"], tuple(a["block_schema"]["capabilities"])) for a in answers}
+        return {name: block for name, block in there.items() if name in wanted}
 
     def limits(self, names: Iterable[str]) -> dict[str, int]:
         """Global concurrency limits by name."""

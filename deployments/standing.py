@@ -5,6 +5,7 @@ from typing import Any
 
 from deployments.deployed import Deployed, flow_at
 from deployments.project import Pool, Project
+from deployments.queues import CHECK
 from shardlake.errors import SpecError
 from shardlake.view.schedule import EPOCH
 
@@ -21,14 +22,15 @@ def _deployed(item: dict[str, Any], project: Project, pool: Pool) -> Deployed:
     name = str(item["name"])
     limit = item.get("concurrency_limit")
     limit = limit if isinstance(limit, dict) or limit is None else {"limit": limit}
-    patience = project.patience if item.get("entrypoint") == CHECK else {}
+    entrypoint, work_pool = str(item.get("entrypoint")), item.get("work_pool", {})
+    of_check = {**project.telling.parameters, **project.patience} if entrypoint == CHECK else {}
     return Deployed.of(
-        flow_at(str(item.get("entrypoint"))), name, str(item.get("entrypoint")), pool.name,
+        flow_at(entrypoint), name, entrypoint, pool.name,
         description=item.get("description") or "", tags=[*project.tags, *item.get("tags", [])],
-        parameters={**patience, **(item.get("parameters") or {})},
+        parameters={**(item.get("parameters") or {}), **of_check},
         schedules=[_schedule(name, s) for s in item.get("schedules") or []],
-        job_variables=item.get("work_pool", {}).get("job_variables") or {},
-        limit={"collision_strategy": "ENQUEUE", **limit} if limit else None,
+        job_variables=work_pool.get("job_variables") or {},
+        limit={"collision_strategy": "ENQUEUE", **limit} if limit else None, queue=work_pool.get("work_queue_name"),
     )  # fmt: skip
 
 

@@ -22,11 +22,9 @@ class PrefectWorker(Server):
     host = HOST
     seconds_to_start = 120
 
-    def __init__(
-        self, prefect: PrefectServer, folder: Path, environment: Mapping[str, str], *, pool: str, name: str = "worker", limit: int = 4
-    ) -> None:
-        """At most `limit` runs at once; queues are asked every 2 seconds."""
-        self.prefect, self.given, self.pool, self.name, self.limit = prefect, dict(environment), pool, name, limit
+    def __init__(self, prefect: PrefectServer, folder: Path, environment: Mapping[str, str], *, pool: str, name: str = "worker") -> None:
+        """It takes what the pool's queues give; they are asked every 2 seconds."""
+        self.prefect, self.given, self.pool, self.name = prefect, dict(environment), pool, name
         self.port = prefect.port
         self.home = folder.absolute() / name
         self.home.mkdir(parents=True, exist_ok=True)
@@ -37,7 +35,7 @@ class PrefectWorker(Server):
 
     def command(self) -> list[str]:
         prefect = [sys.executable, "-m", "prefect"]
-        return [*prefect, "worker", "start", "--pool", self.pool, "--type", "process", "--name", self.name, "--limit", str(self.limit)]
+        return [*prefect, "worker", "start", "--pool", self.pool, "--type", "process", "--name", self.name]
 
     def ping(self) -> None:
         """Raise while the server does not know it as online."""

@@ -5,7 +5,9 @@ from typing import Any
 import prefect.blocks.notifications  # noqa: F401 - makes the block types known to Block.load
 from prefect.blocks.abstract import NotificationBlock
 from prefect.blocks.core import Block
+from prefect.client.schemas.objects import FlowRun, State
 
+from shardlake.errors import ShardlakeError
 from shardlake.ledger.alarms import Alarm
 
 
@@ -16,6 +18,16 @@ def alert(blocks: list[str], fresh: list[Alarm], ended: list[Alarm]) -> list[str
     lines = [f"- {a.view}: {a.message}" for a in fresh] + [f"- {a.view}: over: {a.message}" for a in ended]
     subject = f"Shardlake: {len(fresh)} new alarms" if fresh else f"Shardlake: {len(ended)} alarms are over"
     return [problem for name in blocks if (problem := _tell(name, subject, "\n".join(lines)))]
+
+
+def alert_of_failure(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - a hook is given these by name
+    """Tell that a check broke off by an error, before it could tell anything. A hook of the flow's."""
+    error = getattr(state.data, "result", state.data)
+    if not isinstance(error, BaseException):  # what is late has been told, and stands in the state's message
+        return
+    why = str(error) if isinstance(error, ShardlakeError) else type(error).__name__
+    for name in flow_run.parameters.get("notify") or []:
+        _tell(name, "Shardlake: the check of freshness broke off", f"{flow_run.name}: {why}. Nobody knows whether views are late.")
 
 
 def _tell(name: str, subject: str, body: str) -> str | None:

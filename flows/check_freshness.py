@@ -9,8 +9,9 @@ from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.states import Completed, Failed
 
-from flows.alert import alert
+from flows.alert import alert, alert_of_failure
 from flows.ending import ends
+from flows.heartbeat import beat
 from flows.late import leave_out_late
 from flows.mend import mend
 from flows.presentation import outcome
@@ -22,16 +23,21 @@ from tasks.freshness import Told, check
 from tasks.view_job import all_views
 
 
-@flow(name="check-freshness", task_runner=RUNNER, persist_result=False)
+@flow(name="check-freshness", task_runner=RUNNER, persist_result=False, on_failure=[alert_of_failure])
 @ends
 def check_freshness(
-    views: list[str] | None = None, notify: list[str] | None = None, silence: float = 180, pending: float = 900
+    views: list[str] | None = None,
+    notify: list[str] | None = None,
+    heartbeat: str | None = None,
+    silence: float = 180,
+    pending: float = 900,
 ) -> State[Any]:
     """Compare the ledger with what the views promise, and mend runs that are gone. Ends Failed while anything is late.
 
     Args:
         views: The views' names; all of the folder where it is left out.
         notify: Prefect notification blocks that hear of what is new, as in slack-webhook/data-team.
+        heartbeat: A Prefect webhook block that is called when all has been looked at and told, as in webhook/healthchecks.
         silence: Seconds without a sign of life after which a run is listened to, and has crashed if it gives none.
         pending: Seconds after which a run that does not begin has crashed.
     """
@@ -63,6 +69,7 @@ def check_freshness(
     untold = alert(notify or [], fresh, ended)
     if not untold:
         ledgers.told(fresh, ended)
+        untold = beat(heartbeat)
     if alarms or untold:
         return Failed(message="; ".join([*(f"{a.view}: {a.message}" for a in alarms[:20]), *untold]))
     return Completed(message=f"all {len(lines)} shards of {len(known)} views are fresh" + (f"; {left} late runs left out" if left else ""))

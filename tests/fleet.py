@@ -98,10 +98,13 @@ class Project:
 class Fleet(Project):
     """A project whose runs a worker takes, on the demo's servers."""
 
-    def __init__(self, folder: Path, prefect: PrefectServer, servers: DemoServers, environment: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, prefect: PrefectServer, servers: DemoServers, environment: dict[str, str], worker: dict[str, str] | None = None
+    ) -> None:
+        """`worker` is what the worker's environment has beside ours."""
         super().__init__(folder, prefect, environment)
         self.servers = servers
-        self.worker = PrefectWorker(prefect, folder, environment, pool=POOL)
+        self.worker = PrefectWorker(prefect, folder, environment | (worker or {}), pool=POOL)
 
     def start(self, deployment: str, **parameters: Any) -> str:
         """`prefect deployment run`; the flow run's id."""
@@ -156,12 +159,14 @@ class Fleet(Project):
 
 
 @contextmanager
-def fleet(folder: Path, database: str | None = None) -> Iterator[Fleet]:
-    """A fleet whose Prefect server is on SQLite, or on a Postgres database that is given by its URL."""
+def fleet(
+    folder: Path, database: str | None = None, *, settings: dict[str, str] | None = None, worker: dict[str, str] | None = None
+) -> Iterator[Fleet]:
+    """A fleet whose Prefect server is on SQLite, or on a Postgres database that is given by its URL; with settings of server and worker."""
     with ExitStack() as stack:
         servers = stack.enter_context(demo_servers(folder, "postgres"))
-        prefect = stack.enter_context(PrefectServer(folder, database=database))
-        made = Fleet(folder, prefect, servers, prepare(servers, folder))
+        prefect = stack.enter_context(PrefectServer(folder, database=database, settings=settings))
+        made = Fleet(folder, prefect, servers, prepare(servers, folder), worker)
         made.view()
         made.publish()
         stack.enter_context(made.worker)

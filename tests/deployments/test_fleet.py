@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any, ClassVar
 
 import pytest
 import yaml
 
 from tests.fleet import Fleet, fleet
+from tests.listener import Listener
 
 
 @pytest.fixture(scope="module")
@@ -139,25 +137,15 @@ def test_each_shard_as_a_run_of_its_own(it: Fleet) -> None:
     assert {r["parent_task_run_id"] is not None for r in shards} == {True}
 
 
-class Heard(BaseHTTPRequestHandler):
-    """A webhook that remembers what it is told."""
-
-    said: ClassVar[list[str]] = []
-
-    def do_POST(self) -> None:
-        self.said.append(self.rfile.read(int(self.headers["content-length"])).decode())
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing."""
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    with Listener().listening() as made:
+        yield made
 
 
-def test_silence_is_an_alarm(it: Fleet) -> None:
+def test_silence_is_an_alarm(it: Fleet, listener: Listener) -> None:
     """The worker is stopped: no run begins, and check-freshness, run by hand, says so, tells the webhook once, and then that it is over."""
-    server = HTTPServer(("127.0.0.1", 0), Heard)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    block = f"from prefect.blocks.notifications import CustomWebhookNotificationBlock as B; B(name='x', url='http://127.0.0.1:{server.server_port}/', json_data={{'text': '{{{{body}}}}'}}).save('team')"
+    block = f"from prefect.blocks.notifications import CustomWebhookNotificationBlock as B; B(name='x', url='{listener.url}/', json_data={{'text': '{{{{body}}}}'}}).save('team')"
     made = it.run("python", "-c", block)
     assert made.returncode == 0, made.stderr
     it.view(freshness="1m")
@@ -178,8 +166,8 @@ def test_silence_is_an_alarm(it: Fleet) -> None:
     for done in (first, second):
         assert done.stdout.startswith("FAILED orders: shop_00 is staler than 1m; "), done.stdout + done.stderr
         assert "orders: the run that was due at " in done.stdout
-    assert len(Heard.said) == 1
-    assert "orders: shop_02 is staler than 1m" in Heard.said[0]
+    assert len(listener.said("/")) == 1
+    assert "orders: shop_02 is staler than 1m" in listener.said("/")[0]
     it.view()
     it.publish()
     for run in it.api.all("flow_runs", flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}}):
@@ -188,11 +176,10 @@ def test_silence_is_an_alarm(it: Fleet) -> None:
     assert it.ended(it.start("sync-view/orders"))[0] == "Completed"
     over = it.run("python", "-c", check)
     assert over.stdout.startswith("COMPLETED all 3 shards of 1 views are fresh"), over.stdout
-    assert len(Heard.said) == 2
-    assert "orders: over: shop_02 is staler than 1m" in Heard.said[1]
+    assert len(listener.said("/")) == 2
+    assert "orders: over: shop_02 is staler than 1m" in listener.said("/")[1]
     raised = [e["payload"]["kind"] for e in it.api.events() if e["event"] == "shardlake.alarm.raised"]
     assert sorted(raised) == ["late", "late", "late", "not started"]
-    server.shutdown()
 
 
 def test_no_secret_is_in_anything_that_was_deployed(it: Fleet) -> None:
