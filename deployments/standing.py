@@ -9,9 +9,6 @@ from deployments.queues import CHECK
 from shardlake.errors import SpecError
 from shardlake.view.schedule import EPOCH
 
-CHECK = "flows.check_freshness.check_freshness"
-"""The flow that judges runs."""
-
 
 def standing(project: Project, pool: Pool) -> list[Deployed]:
     """The deployments that stand in prefect.yaml, on that pool. Raises SpecError."""
