@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 from shardlake.errors import RunEnded
 
-PATIENCE = 10.0
+PATIENCE = 7.0
 """Seconds that a run which is broken off waits for its steps. What they wait for is gone by then, but a chunk is shaped to its end."""
 
 

@@ -9,7 +9,7 @@ from threading import Thread, Timer
 
 from shardlake.cancellation import break_off_all
 
-LAST_RESORT = 15.0
+LAST_RESORT = 12.0
 """Seconds between a signal, or a run's timeout, and the hard end of the process. It is less than the 20 to 30 that whoever stops it waits
 before SIGKILL, and more than a broken-off run takes (1 to 5), unless a call hangs that nothing can break off: Prefect's API, S3.
 """

@@ -1,0 +1,202 @@
+"""Tasks that are stopped as ECS stops them, in each step: gone in time, no reader left, claims free; and the run comes back by itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+
+from embedded.machine import Machine
+from embedded.mariadb import MariaDB, obtain_mariadb
+from tests.prefect_api import PrefectApi
+from tests.stopping import (
+    IN_TIME,
+    Task,
+    and_the_next_run_is_whole,
+    can_have_namespaces,
+    chunks,
+    claims,
+    ecs_task,
+    flow_run,
+    hanging,
+    on_the_shards,
+    paused_midway,
+    state_of,
+    until,
+)
+from tests.world import World, WorldMaker
+
+pytestmark = pytest.mark.skipif(not can_have_namespaces, reason="a PID namespace is root's to make")
+LAYOUTS = [{"table": "orders", "partition_by": []}]
+
+
+@pytest.fixture(scope="module")
+def frail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+    """A MariaDB of this module's own, to be paused."""
+    with obtain_mariadb(tmp_path_factory.mktemp("frail"), machine=Machine(environ={"PATH": os.environ["PATH"]})) as server:
+        yield server
+
+
+def held(task: Task, name: str) -> None:
+    """Wait until the task has come to a failpoint."""
+    until(lambda: f"at the failpoint {name}" in task.output)
+
+
+@contextmanager
+def merge_locked(w: World) -> Iterator[None]:
+    """Within, the target is locked: merges wait."""
+    with w.warehouse_server.connect(w.warehouse_database, autocommit=False) as session:
+        session.execute("LOCK TABLE analytics.orders IN EXCLUSIVE MODE")
+        yield
+
+
+def waiting_for_the_lock(w: World) -> bool:
+    return bool(w.warehouse("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'analytics.orders'::regclass"))
+
+
+def nobody_is_left(w: World, server: MariaDB) -> None:
+    """No claim is held, and nobody is on a shard."""
+    assert claims(w) == []
+    until(lambda: on_the_shards(server, w) == [], 10)
+
+
+def test_a_task_that_is_stopped_while_its_shards_hang_is_gone_in_time_and_its_run_comes_back(
+    world: WorldMaker, prefect_api: PrefectApi, frail: MariaDB
+) -> None:
+    w = hanging(world, frail)
+    run = flow_run(prefect_api, view="orders")
+    with paused_midway(w, frail) as paused, ecs_task(w, prefect_api, run) as task:
+        until(paused.is_set)
+        read = chunks(w)
+        assert task.stop() < IN_TIME
+        assert task.code == 0, task.output  # an exit other than 0 would let the observer of ECS's events mark the run Crashed
+        assert claims(w) == []
+        assert chunks(w) == read
+    assert state_of(prefect_api, run) == ("AwaitingRetry", "")
+    with ecs_task(w, prefect_api, run) as task:
+        task.gone(300)
+    assert prefect_api.get(f"flow_runs/{run}")["run_count"] == 2
+    assert state_of(prefect_api, run) == ("Completed", "5/5 shards merged")
+    nobody_is_left(w, frail)
+    and_the_next_run_is_whole(w)
+
+
+def test_a_task_without_an_init_leaves_no_zombies_that_it_would_be_waited_for(
+    world: WorldMaker, prefect_api: PrefectApi, frail: MariaDB
+) -> None:
+    w = hanging(world, frail, shards=2)
+    run = flow_run(prefect_api, view="orders")
+    with paused_midway(w, frail) as paused, ecs_task(w, prefect_api, run, init=False) as task:
+        until(paused.is_set)
+        assert task.stop() < IN_TIME
+    assert state_of(prefect_api, run) == ("AwaitingRetry", "")
+    nobody_is_left(w, frail)
+    and_the_next_run_is_whole(w)
+
+
+@pytest.mark.parametrize("step", ["stage.copied", "merge.before_commit", "lake.put"])
+def test_a_task_that_is_stopped_at_work_is_gone_in_time_and_the_next_run_is_exact(
+    world: WorldMaker, prefect_api: PrefectApi, frail: MariaDB, step: str
+) -> None:
+    w = hanging(world, frail, shards=2, rows=200)
+    if step == "lake.put":
+        w.view["lake"] = {"connection": "athena-lake/main", "layouts": LAYOUTS}
+    run = flow_run(prefect_api, view="orders")
+    with ecs_task(w, prefect_api, run, SHARDLAKE_FAILPOINT=f"{step}=hold") as task:
+        held(task, step)
+        assert task.stop() < IN_TIME
+    assert state_of(prefect_api, run) == ("AwaitingRetry", "")
+    nobody_is_left(w, frail)
+    and_the_next_run_is_whole(w, 200)
+
+
+def test_a_task_in_which_something_hangs_that_cannot_be_broken_off_is_gone_in_time_all_the_same(
+    world: WorldMaker, prefect_api: PrefectApi, frail: MariaDB
+) -> None:
+    w = hanging(world, frail, shards=1, rows=200)
+    run = flow_run(prefect_api, view="orders")
+    with ecs_task(w, prefect_api, run, SHARDLAKE_FAILPOINT="merge.before_commit=hang") as task:
+        held(task, "merge.before_commit")
+        assert 12 < task.stop() < IN_TIME
+        assert "something hangs that could not be broken off" in task.output
+    assert state_of(prefect_api, run) == ("AwaitingRetry", "")
+    nobody_is_left(w, frail)
+    and_the_next_run_is_whole(w, 200)
+
+
+def test_a_run_that_is_cancelled_is_gone_in_time_and_not_begun_again(world: WorldMaker, prefect_api: PrefectApi, frail: MariaDB) -> None:
+    w = hanging(world, frail)
+    run = flow_run(prefect_api, view="orders")
+    with paused_midway(w, frail) as paused, ecs_task(w, prefect_api, run) as task:
+        until(paused.is_set)
+        prefect_api.post(f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": False})
+        assert task.gone() < IN_TIME
+        assert claims(w) == []
+    assert state_of(prefect_api, run)[0] == "Cancelled"
+    nobody_is_left(w, frail)
+    and_the_next_run_is_whole(w)
+
+
+def test_a_run_that_meets_its_timeout_is_gone_in_time(world: WorldMaker, prefect_api: PrefectApi, frail: MariaDB) -> None:
+    w = hanging(world, frail)
+    run = flow_run(prefect_api, view="orders")
+    with paused_midway(w, frail) as paused, ecs_task(w, prefect_api, run, SHARDLAKE_TIMEOUT="20") as task:
+        until(paused.is_set)
+        until(lambda: state_of(prefect_api, run)[0] == "TimedOut")
+        assert task.gone() < IN_TIME
+        assert claims(w) == []
+    assert state_of(prefect_api, run) == ("TimedOut", "Flow run exceeded timeout of 20.0 second(s)")
+    nobody_is_left(w, frail)
+    and_the_next_run_is_whole(w)
+
+
+@pytest.mark.parametrize("server", ["goes on", "hangs"])
+def test_the_readers_of_an_engine_that_is_killed_end_with_it(
+    world: WorldMaker, prefect_api: PrefectApi, frail: MariaDB, server: str
+) -> None:
+    w = hanging(world, frail, rows=40_000, shards=2)
+    run = flow_run(prefect_api, view="orders")
+    hangs: Callable[[], AbstractContextManager[object]] = lambda: paused_midway(w, frail)  # noqa: E731
+    with ecs_task(w, prefect_api, run) as task:
+        if server == "hangs":
+            with hangs() as paused:
+                until(paused.is_set)  # type: ignore[attr-defined]
+                killed(task)
+        else:
+            until(lambda: len(chunks(w)) > 1)
+            killed(task)
+        read = chunks(w)
+        task.gone()
+    assert chunks(w) == read
+    assert state_of(prefect_api, run)[0] == "Crashed"
+    nobody_is_left(w, frail)
+
+
+def killed(task: Task) -> None:
+    """SIGKILL to the engine; all that it started is gone at once."""
+    engine = task.engine
+    below = engine.children(recursive=True)
+    assert [p for p in below if "forkserver" in " ".join(p.cmdline())]
+    began = time.monotonic()
+    engine.send_signal(signal.SIGKILL)
+    until(lambda: not [p for p in below if p.is_running() and p.status() != "zombie"], 10)
+    assert time.monotonic() - began < 5
+
+
+def test_a_run_that_is_always_stopped_is_given_up(world: WorldMaker, prefect_api: PrefectApi, frail: MariaDB) -> None:
+    w = hanging(world, frail, shards=1, rows=200)
+    run = flow_run(prefect_api, view="orders")
+    for _ in range(5):
+        for state in ("RUNNING", "SCHEDULED", "PENDING"):
+            prefect_api.post(f"flow_runs/{run}/set_state", {"state": {"type": state}, "force": True})
+    with ecs_task(w, prefect_api, run) as task:
+        task.gone(300)
+    assert state_of(prefect_api, run) == ("Failed", "it was stopped 5 times, whatever stops it, and is not begun again")
+    logs = [log["message"] for log in prefect_api.all("logs", logs={"flow_run_id": {"any_": [run]}})]
+    assert [line for line in logs if "Traceback" in line or "TypeError" in line] == []
+    assert sum("whatever stops it" in line for line in logs) == 1
+    w.must_sync()
