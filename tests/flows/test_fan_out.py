@@ -1,0 +1,64 @@
+"""A view whose shards are runs of their own, begun again and cancelled: no shard is read twice, and no run is left behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.prefect_api import PrefectApi
+from tests.stopping import IN_TIME, can_have_namespaces, ecs_task, flow_run, state_of, until
+from tests.world import ORDERS_TABLE, World, WorldMaker, orders_view
+
+
+@pytest.fixture
+def w(world: WorldMaker, prefect_api: PrefectApi) -> World:
+    """Three shards, each a run of its own that no worker takes."""
+    made = world(["shop_00", "shop_01", "shop_02"], view=orders_view(run={"fan_out": "deployments"}))
+    made.on_all(ORDERS_TABLE)
+    flow = prefect_api.post("flows/", {"name": "sync-view"})["id"]
+    body = {"name": "orders.shards", "flow_id": flow, "entrypoint": "flows.sync_view.sync_view", "enforce_parameter_schema": False}
+    prefect_api.post("deployments/", body)
+    return made
+
+
+def children(api: PrefectApi) -> dict[str, list[str]]:
+    """The runs of each shard by their states, in the order in which they were begun."""
+    found = api.all("flow_runs", deployments={"name": {"any_": ["orders.shards"]}})
+    by_shard: dict[str, list[str]] = {}
+    for run in sorted(found, key=lambda r: str(r["created"])):
+        by_shard.setdefault(run["parameters"]["shards"][0], []).append(run["state_name"])
+    return by_shard
+
+
+def ends(api: PrefectApi, shard: str, state: str) -> None:
+    """The run of a shard that waits comes to an end."""
+    found = api.all("flow_runs", deployments={"name": {"any_": ["orders.shards"]}}, flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}})
+    [run] = [r["id"] for r in found if r["parameters"]["shards"] == [shard]]
+    for step in ("PENDING", "RUNNING", state):
+        api.post(f"flow_runs/{run}/set_state", {"state": {"type": step}, "force": True})
+
+
+@pytest.mark.skipif(not can_have_namespaces, reason="a PID namespace is root's to make")
+def test_a_fan_out_that_is_begun_again_finds_what_it_began_and_one_that_is_cancelled_leaves_nothing(
+    w: World, prefect_api: PrefectApi
+) -> None:
+    def are(**states: Any) -> None:
+        wanted = {shard: found if isinstance(found, list) else [found] for shard, found in states.items()}
+        until(lambda: children(prefect_api) == wanted)
+
+    run = flow_run(prefect_api, view="orders")
+    with ecs_task(w, prefect_api, run) as task:
+        are(shop_00="Scheduled", shop_01="Scheduled", shop_02="Scheduled")
+        assert task.stop() < IN_TIME
+    assert state_of(prefect_api, run)[0] == "AwaitingRetry"
+    are(shop_00="Scheduled", shop_01="Scheduled", shop_02="Scheduled")
+    ends(prefect_api, "shop_00", "COMPLETED")
+    ends(prefect_api, "shop_01", "FAILED")
+    with ecs_task(w, prefect_api, run) as task:
+        are(shop_00="Completed", shop_01=["Failed", "Scheduled"], shop_02="Scheduled")
+        until(lambda: state_of(prefect_api, run)[0] == "Retrying")
+        prefect_api.post(f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
+        assert task.gone() < IN_TIME
+    assert state_of(prefect_api, run)[0] == "Cancelled"
+    are(shop_00="Completed", shop_01=["Failed", "Cancelled"], shop_02="Cancelled")
