@@ -107,6 +107,12 @@ def on_the_shards(server: MariaDB, w: World) -> list[tuple[Any, ...]]:
     return found
 
 
+def nobody_is_left(w: World, server: MariaDB) -> None:
+    """No claim is held, and nobody is on a shard."""
+    assert claims(w) == []
+    until(lambda: on_the_shards(server, w) == [], 10)
+
+
 def and_the_next_run_is_whole(w: World, rows: int = 3000) -> None:
     """The next run reads all that there is, each row once."""
     report = w.must_sync()

@@ -39,6 +39,7 @@ def ends(api: PrefectApi, shard: str, state: str) -> None:
         api.post(f"flow_runs/{run}/set_state", {"state": {"type": step}, "force": True})
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not can_have_namespaces, reason="a PID namespace is root's to make")
 def test_a_fan_out_that_is_begun_again_finds_what_it_began_and_one_that_is_cancelled_leaves_nothing(
     w: World, prefect_api: PrefectApi

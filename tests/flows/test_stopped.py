@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,15 +22,14 @@ from tests.stopping import (
     ecs_task,
     flow_run,
     hanging,
-    on_the_shards,
+    nobody_is_left,
     paused_midway,
     state_of,
     until,
 )
-from tests.world import World, WorldMaker
+from tests.world import WorldMaker
 
-pytestmark = pytest.mark.skipif(not can_have_namespaces, reason="a PID namespace is root's to make")
-LAYOUTS = [{"table": "orders", "partition_by": []}]
+pytestmark = [pytest.mark.skipif(not can_have_namespaces, reason="a PID namespace is root's to make"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -39,29 +37,6 @@ def frail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
     """A MariaDB of this module's own, to be paused."""
     with obtain_mariadb(tmp_path_factory.mktemp("frail"), machine=Machine(environ={"PATH": os.environ["PATH"]})) as server:
         yield server
-
-
-def held(task: Task, name: str) -> None:
-    """Wait until the task has come to a failpoint."""
-    until(lambda: f"at the failpoint {name}" in task.output)
-
-
-@contextmanager
-def merge_locked(w: World) -> Iterator[None]:
-    """Within, the target is locked: merges wait."""
-    with w.warehouse_server.connect(w.warehouse_database, autocommit=False) as session:
-        session.execute("LOCK TABLE analytics.orders IN EXCLUSIVE MODE")
-        yield
-
-
-def waiting_for_the_lock(w: World) -> bool:
-    return bool(w.warehouse("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'analytics.orders'::regclass"))
-
-
-def nobody_is_left(w: World, server: MariaDB) -> None:
-    """No claim is held, and nobody is on a shard."""
-    assert claims(w) == []
-    until(lambda: on_the_shards(server, w) == [], 10)
 
 
 def test_a_task_that_is_stopped_while_its_shards_hang_is_gone_in_time_and_its_run_comes_back(
@@ -83,49 +58,6 @@ def test_a_task_that_is_stopped_while_its_shards_hang_is_gone_in_time_and_its_ru
     assert state_of(prefect_api, run) == ("Completed", "5/5 shards merged")
     nobody_is_left(w, frail)
     and_the_next_run_is_whole(w)
-
-
-def test_a_task_without_an_init_leaves_no_zombies_that_it_would_be_waited_for(
-    world: WorldMaker, prefect_api: PrefectApi, frail: MariaDB
-) -> None:
-    w = hanging(world, frail, shards=2)
-    run = flow_run(prefect_api, view="orders")
-    with paused_midway(w, frail) as paused, ecs_task(w, prefect_api, run, init=False) as task:
-        until(paused.is_set)
-        assert task.stop() < IN_TIME
-    assert state_of(prefect_api, run) == ("AwaitingRetry", "")
-    nobody_is_left(w, frail)
-    and_the_next_run_is_whole(w)
-
-
-@pytest.mark.parametrize("step", ["stage.copied", "merge.before_commit", "lake.put"])
-def test_a_task_that_is_stopped_at_work_is_gone_in_time_and_the_next_run_is_exact(
-    world: WorldMaker, prefect_api: PrefectApi, frail: MariaDB, step: str
-) -> None:
-    w = hanging(world, frail, shards=2, rows=200)
-    if step == "lake.put":
-        w.view["lake"] = {"connection": "athena-lake/main", "layouts": LAYOUTS}
-    run = flow_run(prefect_api, view="orders")
-    with ecs_task(w, prefect_api, run, SHARDLAKE_FAILPOINT=f"{step}=hold") as task:
-        held(task, step)
-        assert task.stop() < IN_TIME
-    assert state_of(prefect_api, run) == ("AwaitingRetry", "")
-    nobody_is_left(w, frail)
-    and_the_next_run_is_whole(w, 200)
-
-
-def test_a_task_in_which_something_hangs_that_cannot_be_broken_off_is_gone_in_time_all_the_same(
-    world: WorldMaker, prefect_api: PrefectApi, frail: MariaDB
-) -> None:
-    w = hanging(world, frail, shards=1, rows=200)
-    run = flow_run(prefect_api, view="orders")
-    with ecs_task(w, prefect_api, run, SHARDLAKE_FAILPOINT="merge.before_commit=hang") as task:
-        held(task, "merge.before_commit")
-        assert 12 < task.stop() < IN_TIME
-        assert "something hangs that could not be broken off" in task.output
-    assert state_of(prefect_api, run) == ("AwaitingRetry", "")
-    nobody_is_left(w, frail)
-    and_the_next_run_is_whole(w, 200)
 
 
 def test_a_run_that_is_cancelled_is_gone_in_time_and_not_begun_again(world: WorldMaker, prefect_api: PrefectApi, frail: MariaDB) -> None:
@@ -160,11 +92,10 @@ def test_the_readers_of_an_engine_that_is_killed_end_with_it(
 ) -> None:
     w = hanging(world, frail, rows=40_000, shards=2)
     run = flow_run(prefect_api, view="orders")
-    hangs: Callable[[], AbstractContextManager[object]] = lambda: paused_midway(w, frail)  # noqa: E731
     with ecs_task(w, prefect_api, run) as task:
         if server == "hangs":
-            with hangs() as paused:
-                until(paused.is_set)  # type: ignore[attr-defined]
+            with paused_midway(w, frail) as paused:
+                until(paused.is_set)
                 killed(task)
         else:
             until(lambda: len(chunks(w)) > 1)
