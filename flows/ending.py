@@ -8,11 +8,11 @@ from typing import Any, ParamSpec
 
 from prefect import runtime
 from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
 from prefect.exceptions import FailedRun
 from prefect.logging import get_logger
 from prefect.states import Failed
 
-from flows.runner import TIMEOUT
 from shardlake.ending import LAST_RESORT, end_within, heed_signals
 from shardlake.errors import ShardlakeError
 
@@ -47,8 +47,9 @@ def ends(function: Callable[P, State[Any]]) -> Callable[P, State[Any]]:
             return failed(f"it was stopped {count - 1} times, whatever stops it, and is not begun again")
         if os.environ.get("PREFECT__FLOW_RUN_ID") == str(runtime.flow_run.id):
             heed_signals()
-            if TIMEOUT:
-                end_within(TIMEOUT + LAST_RESORT)
+            context = FlowRunContext.get()
+            if context and context.flow and context.flow.timeout_seconds:
+                end_within(context.flow.timeout_seconds + LAST_RESORT)
         return function(*args, **kwargs)
 
     return begun

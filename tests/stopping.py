@@ -21,7 +21,7 @@ from embedded.mariadb import MariaDB
 from tests.prefect_api import PrefectApi
 from tests.world import ORDERS_TABLE, ROOT, World, WorldMaker, orders_view
 
-SOON = 150.0
+SOON = 300.0
 """Seconds that a test waits for what is to come."""
 IN_TIME = 20.0
 """Seconds within which the process of a run is to be gone that was told to end."""

@@ -28,7 +28,7 @@ from shardlake.sink.door import Committed
 
 CLAIM_WAIT = 60.0
 """Seconds that a run waits for another run of the same view and shard."""
-LAST_WORDS = 3.0
+LAST_WORDS = 4.0
 """Seconds that a run which is broken off has to say so in the ledger: a warehouse that hangs does not keep it."""
 
 
@@ -79,9 +79,6 @@ class Run:
             self.job.cancellation.cancel()
             stop(self.job)
             self.report.error = str(error) if isinstance(error, ShardlakeError) else f"{type(error).__name__}: the run was broken off"
-        self.job.cancellation.afterwards(self._claims.close)  # no step goes on without its claim
-        if self.job.spool:
-            self.job.cancellation.afterwards(self.job.spool.close)
         self.report.seconds = time.perf_counter() - self._started
         try:
             with cancellation.within(LAST_WORDS) if error else nullcontext(), self.job.ledger.connection() as connection:
@@ -90,6 +87,10 @@ class Run:
                 runs.close_run(connection, self.id, self.report.view, shards, ok=self.report.ok, message=self.report.headline())
         except ShardlakeError as late:
             self.report.error = self.report.error or str(late)
+        finally:
+            if self.job.spool:
+                self.job.cancellation.afterwards(self.job.spool.close)
+            self.job.cancellation.afterwards(self._claims.close)  # last: no step goes on without its claim
 
     @property
     def replaces(self) -> bool:
