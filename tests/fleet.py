@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import psutil
 import yaml
 
 from demo.servers import DemoServers, demo_servers
@@ -113,16 +114,24 @@ class Fleet(Project):
         assert done.returncode == 0, done.stdout + done.stderr
         return next(line.split(":", 1)[1].strip() for line in done.stdout.splitlines() if "UUID" in line)
 
-    def due(self, full_name: str, when: datetime) -> str:
+    def due(self, full_name: str, when: datetime, **parameters: Any) -> str:
         """A run that was due at a time; its id."""
         state = {"type": "SCHEDULED", "state_details": {"scheduled_time": when.isoformat()}}
-        made = self.api.post(f"deployments/{self.deployment(full_name)['id']}/create_flow_run", {"state": state})
+        body = {"state": state, "parameters": parameters}
+        made = self.api.post(f"deployments/{self.deployment(full_name)['id']}/create_flow_run", body)
         return str(made["id"])
 
     def as_if_scheduled(self) -> None:
-        """Make the runs that wait such as the server's scheduler makes; its API makes none. On SQLite alone."""
+        """Make the runs that have not ended such as the server's scheduler makes; its API makes none. On SQLite alone."""
         with closing(sqlite3.connect(Path(str(self.prefect.home)) / "prefect.db", timeout=30)) as connection, connection:
-            connection.execute("UPDATE flow_run SET auto_scheduled = 1 WHERE state_type = 'SCHEDULED'")
+            connection.execute("UPDATE flow_run SET auto_scheduled = 1 WHERE end_time IS NULL")
+
+    def process(self, run_id: str) -> psutil.Process:
+        """The process of a run that is under way on this machine."""
+        found = self.until(lambda: [p for p in psutil.process_iter() if _flow_run(p) == run_id.replace("-", "")])
+        assert found, f"no process of the run {run_id}"
+        process: psutil.Process = found[0]
+        return process
 
     def runs(self, full_name: str) -> list[dict[str, Any]]:
         """A deployment's runs, in the order in which they were to start."""
@@ -156,6 +165,14 @@ class Fleet(Project):
         with self.servers.warehouse.connect(database="warehouse") as connection, connection.transaction():
             connection.execute(f"LOCK TABLE {table} IN SHARE MODE")
             yield
+
+
+def _flow_run(process: psutil.Process) -> str | None:
+    """The run that a process of Prefect's engine is for."""
+    with suppress(psutil.Error):
+        if "prefect.engine" in process.cmdline():
+            return process.environ().get("PREFECT__FLOW_RUN_ID", "").replace("-", "")
+    return None
 
 
 @contextmanager

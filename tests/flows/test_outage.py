@@ -1,0 +1,25 @@
+"""A Prefect server that forgot a run's slot, as it does at a restart, is no reason for the run to end."""
+
+from __future__ import annotations
+
+import time
+from uuid import uuid4
+
+import prefect.flow_engine
+import pytest
+from prefect._internal.concurrency.cancellation import CancelledError
+from prefect.concurrency._leases import maintain_concurrency_lease
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.outage import kept_slot
+from tests.prefect_api import PrefectApi
+
+
+def test_a_slot_that_the_server_forgot_ends_no_run_as_it_would_by_prefects_own_way(prefect_api: PrefectApi) -> None:
+    forgotten = uuid4()
+    with temporary_settings({PREFECT_API_URL: prefect_api.server.api_url}):
+        with kept_slot(forgotten, 1, raise_on_lease_renewal_failure=True):  # five renewals a second, all refused
+            time.sleep(2)
+        with pytest.raises(CancelledError), maintain_concurrency_lease(forgotten, 60, raise_on_lease_renewal_failure=True):
+            time.sleep(60)
+    assert vars(prefect.flow_engine)["maintain_concurrency_lease"] is kept_slot
