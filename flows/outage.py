@@ -1,5 +1,6 @@
 """A Prefect server that is away is no reason for a run to end: what would end it by Prefect's own ways, its slot and its last word."""
 
+import contextvars
 import threading
 import time
 from collections.abc import Iterator
@@ -32,7 +33,8 @@ def kept_slot(
     a view do not read the same, since each partition is claimed in the ledger.
     """
     ended = threading.Event()
-    threading.Thread(target=_renew, args=(lease_id, lease_duration, ended), daemon=True, name=f"slot {lease_id}").start()
+    context = contextvars.copy_context()  # which server it is, where that is not said by the environment
+    threading.Thread(target=context.run, args=(_renew, lease_id, lease_duration, ended), daemon=True, name=f"slot {lease_id}").start()
     try:
         yield
     finally:

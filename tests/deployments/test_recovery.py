@@ -48,7 +48,7 @@ def due(it: Fleet, view: str) -> str:
 
 def has_read(it: Fleet, view: str) -> bool:
     """Whether a run has read what it now waits to merge."""
-    return bool(it.warehouse(f"SELECT 1 FROM {WINDOWS} w WHERE state = 'read' AND feed = '{view}'"))
+    return bool(it.warehouse(f"SELECT 1 FROM {WINDOWS} WHERE state = 'read' AND feed = '{view}'"))
 
 
 def beats(it: Fleet, run: str) -> bool:
