@@ -56,8 +56,9 @@ def rerun(
         return
     rows = [[line["deployment"], line["crashed_at"][:16].replace("T", " "), line["message"], _done(line)] for line in lines]
     show_table("", ["deployment", "crashed (UTC)", "why", "again"], rows, folds=("why", "again"))
-    said = f"{len(lost) - sum(c.under_way for c in lost)} would be begun again" if dry_run else f"{len(begun)} begun again"
-    console.print(f"{len(lost)} runs crashed, and nothing has made up for them; {said}", highlight=False)
+    waits = len(lost) - sum(crash.under_way for crash in lost)
+    said = f"{waits} would be begun again" if dry_run else f"{len(begun)} begun again"
+    console.print(f"{len(lost)} crashed and not made up for by a later run; {said}", highlight=False)
 
 
 def _line(crash: "Crash", begun: str | None) -> dict[str, Any]:

@@ -16,6 +16,8 @@ RERUN = "rerun"
 """The tag of a run that was begun in place of one that crashed. It is not begun again by itself."""
 RECENT, LONG_AGO = timedelta(days=1), timedelta(days=7)
 """How far back check-freshness looks for runs that crashed, and the command."""
+JUST_NOW = timedelta(hours=1)
+"""How far back either looks for runs that lost their slot: among those that were cancelled, of which there may be many."""
 GOES_ON = ("flows.sync_view.", "flows.sync_views.", "flows.backfill.", "flows.compact_lake.")
 """Flows that go on where they were, so that a run may be begun again unasked; a backfill too: what it has merged is not read again."""
 SLOT_LOST = "Deployment concurrency slot lost"
@@ -71,7 +73,9 @@ def found(runs: ProjectRuns, arrived: Arrived, back: timedelta = LONG_AGO) -> li
     What makes up for it: a later run of the deployment for as much that has ended by itself, or the ledger, where others brought
     the rows. Left out are runs for some shards of a view that fans out, which its own run begins again, and check-freshness.
     """
-    lost = runs.where(end_time={"after_": datetime.now(UTC) - back}, state={"type": {"any_": [StateType.CRASHED, StateType.CANCELLED]}})
+    now = datetime.now(UTC)
+    lost = runs.where(end_time={"after_": now - back}, state={"type": {"any_": [StateType.CRASHED]}})
+    lost += runs.where(end_time={"after_": now - JUST_NOW}, state={"type": {"any_": [StateType.CANCELLED]}})
     lost = [run for run in lost if run.deployment_id and run.parent_task_run_id is None and _crashed(run)]
     deployments = runs.deployments(run.deployment_id for run in lost if run.deployment_id)
     crashes = []

@@ -88,6 +88,8 @@ def test_a_scheduled_run_that_is_killed_comes_back_once_and_then_by_the_command(
         assert it.flow_run(again)["parameters"] == {"view": "orders", "full": True}
         assert it.until(lambda: checks(it) and not {"SCHEDULED", "PENDING", "RUNNING"} & set(checks(it)), 150), checks(it)
         assert checks(it) == ["COMPLETED"]
+        again_crashed = {"type": "CRASHED", "message": "Execution was aborted by a termination signal."}
+        it.api.post(f"flow_runs/{run}/set_state", {"state": again_crashed, "force": True})  # as an engine does that is ended late
 
         assert it.until(lambda: state(it, again) == "RUNNING", 150), it.flow_run(again)["state"]
         it.process(again).kill()
@@ -96,10 +98,11 @@ def test_a_scheduled_run_that_is_killed_comes_back_once_and_then_by_the_command(
         assert it.until(lambda: it.warehouse(alarm), 150)
         assert "crashed, as did the one before it: Process exited with status code: -9" in it.warehouse(alarm)[0][0]
         assert "`shardlake rerun --crashed orders`" in it.warehouse(alarm)[0][0]
+        assert len(checks(it)) == 2, "one for each run that crashed"
     assert [r["id"] for r in reruns(it, "orders")] == [again]
 
     shown = it.run("shardlake", "rerun", "--crashed", "--dry-run", COLUMNS="80")
-    assert "1 runs crashed, and nothing has made up for them; 1 would be begun again" in shown.stdout, shown.stdout + shown.stderr
+    assert "1 crashed and not made up for by a later run; 1 would be begun again" in shown.stdout, shown.stdout + shown.stderr
     assert max(map(len, shown.stdout.splitlines())) <= 80, shown.stdout
     assert rerun(it, "refunds") == []
     assert [r["id"] for r in reruns(it, "orders")] == [again]
