@@ -142,14 +142,14 @@ class Fleet(Project):
         found: dict[str, Any] = self.api.get(f"flow_runs/{run_id}")
         return found
 
-    def until(self, what: Callable[[], Any], seconds: float = 90) -> Any:
+    def until(self, what: Callable[[], Any], seconds: float = 300) -> Any:
         """Wait for something to be so; what it was when time was up."""
         deadline = time.monotonic() + seconds
         while not (found := what()) and time.monotonic() < deadline:
             time.sleep(0.3)
         return found
 
-    def ended(self, run_id: str, seconds: float = 90) -> tuple[str, str]:
+    def ended(self, run_id: str, seconds: float = 300) -> tuple[str, str]:
         """Name and message of the state in which a run ends."""
         final = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
         assert self.until(lambda: self.flow_run(run_id)["state_type"] in final, seconds), self.flow_run(run_id)["state"]
