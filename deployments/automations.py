@@ -14,8 +14,8 @@ from shardlake.view.view_set import expected_period
 
 ARRIVED = "shardlake.view.arrived"
 """The event that a run emits when every shard of a view has arrived."""
-_ENDS = [f"prefect.flow-run.{name}" for name in ("Completed", "Skipped", "Failed", "TimedOut", "Cancelled", "Crashed")]
-"""A run's ends, by the names of the states that Prefect and Shardlake end them in."""
+_ENDS = [f"prefect.flow-run.{n}" for n in ("Completed", "Skipped", "Failed", "TimedOut", "Cancelled", "Crashed", "AwaitingRetry")]
+"""A run's ends, by the names of the states that Prefect and Shardlake end them in; one that awaits a retry has left its process."""
 _ONCE = timedelta(minutes=30)
 """Within as long a second crash of the same run orders no second look."""
 UNBORN = "00000000-0000-0000-0000-000000000000"
