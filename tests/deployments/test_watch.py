@@ -51,27 +51,32 @@ def beats(listener: Listener) -> int:
     return len(listener.said(f"/beat/{CANARY}"))
 
 
+def begin(it: Fleet, deployment: str, **parameters: Any) -> str:
+    """Have a deployment run now; the flow run's id."""
+    asked = {"state": {"type": "SCHEDULED"}, "parameters": parameters}
+    return str(it.api.post(f"deployments/{it.deployment(deployment)['id']}/create_flow_run", asked)["id"])
+
+
 def test_a_check_begins_and_tells_while_runs_that_hang_fill_their_queue(it: Fleet, listener: Listener) -> None:
     it.view("refunds")
     it.view(freshness="1m")
     it.publish()
-    assert it.ended(it.start("sync-view/orders"), 150)[0] == "Completed"
+    assert it.ended(begin(it, "sync-view/orders"), 150)[0] == "Completed"
     it.warehouse("UPDATE shardlake.positions SET complete_to = now() - interval '10 minutes'")
     it.warehouse(
         "INSERT INTO shardlake.watched VALUES ('orders', now() - interval '1 hour') ON CONFLICT (view) DO UPDATE SET since = excluded.since"
     )
     with it.held("analytics.orders"):
-        hangs = it.start("sync-view/orders", full=True)
+        hangs = begin(it, "sync-view/orders", full=True)
         assert it.until(lambda: it.flow_run(hangs)["state_type"] == "RUNNING")
-        waits = it.start("sync-view/refunds")
-        name, message = it.ended(it.start(CHECK), 150)
+        waits = begin(it, "sync-view/refunds")
+        name, message = it.ended(begin(it, CHECK), 150)
         assert (it.flow_run(hangs)["state_type"], it.flow_run(waits)["state_type"]) == ("RUNNING", "SCHEDULED")
+        it.api.delete(f"flow_runs/{waits}")
     assert (name, "orders: shop_00 is staler than 1m" in message) == ("Failed", True), message
     assert len(told(listener)) == 1
     assert "orders: shop_00 is staler than 1m" in told(listener)[0]
     assert beats(listener) == 1
-    assert it.ended(hangs, 150)[0] == "Completed"
-    assert it.ended(waits, 150)[0] == "Completed"
 
 
 def test_a_check_that_breaks_off_by_an_error_tells_it_and_gives_no_sign_of_life(it: Fleet, listener: Listener) -> None:
