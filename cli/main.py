@@ -13,6 +13,7 @@ from cli.presentation import console, errors
 from shardlake import __version__
 from shardlake.errors import ShardlakeError, shown
 from shardlake.quiet import hush_at_exit, hush_drivers
+from shardlake.version import running_version
 
 app = typer.Typer(
     name="shardlake",
@@ -43,7 +44,8 @@ app.command("sweep")(lake.sweep)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        console.print(f"shardlake {__version__}", highlight=False)
+        build = running_version()
+        console.print(f"shardlake {__version__}" + (f" ({build})" if build != __version__ else ""), highlight=False)
         raise typer.Exit
 
 

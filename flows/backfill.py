@@ -7,6 +7,7 @@ from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.begins import begins
 from flows.ending import ends
 from flows.presentation import final_state, publish_report
 from flows.progress import Progress
@@ -46,6 +47,7 @@ def backfill(
     """
     report, run_id = RunReport(view, uuid4(), {}), uuid4()
     try:
+        begins(view, run_id)
         with Backfill(view_job(view, run_id), start, end, shards=shards, step=step, parallel=parallel) as run:
             report = run.report
             with Progress(view, len(run.parts), f"Slices of the backfill of {view} that have come to their end") as progress:

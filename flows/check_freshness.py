@@ -10,6 +10,7 @@ from prefect.events import emit_event
 from prefect.states import Completed, Failed
 
 from flows.alert import alert, alert_of_failure
+from flows.begins import begins
 from flows.ending import ends
 from flows.heartbeat import beat
 from flows.late import leave_out_late
@@ -45,6 +46,7 @@ def check_freshness(
     alarms: list[Alarm] = []
     unasked: set[str] = set()
     run_id = uuid4()
+    begins(None, run_id)
     known, unreadable = all_views(run_id)
     if views:
         known, unreadable = {n: v for n, v in known.items() if n in views}, {n: why for n, why in unreadable.items() if n in views}

@@ -7,6 +7,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from flows.begins import begins
 from flows.ending import ends
 from flows.presentation import outcome
 from flows.runner import RUNNER
@@ -25,6 +26,7 @@ def compact_lake(views: list[str] | None = None) -> State[Any]:
         views: The views' names; all of the folder where it is left out.
     """
     run_id, bad = uuid4(), []
+    begins(None, run_id)
     for view in views or view_names(views_folder()):
         for task in (compact, sweep):
             _, error = outcome(task.submit(view, run_id))

@@ -6,6 +6,7 @@ from uuid import uuid4
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
+from flows.begins import begins
 from flows.ending import ends
 from flows.fan_out import fan_out
 from flows.late import superfluous
@@ -38,6 +39,7 @@ def run_view(view: str, shards: list[str] | None, full: bool) -> RunReport:
     """The stages of one view, within a flow. A view that cannot begin, or is broken off, says so in its report."""
     report = RunReport(view, uuid4(), {})
     try:
+        begins(view, report.run_id)
         job = view_job(view, report.run_id)
         if not shards and superfluous(job):
             report.left_out = True

@@ -82,8 +82,8 @@ def test_publish_without_a_project_says_what_is_missing_before_prefect_is_loaded
 
 
 def test_the_version_is_asked_for_as_everywhere(shop: World) -> None:
-    done = shop.command("--version")
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"shardlake {__version__}\n", "")
+    done = shop.command("--version", SHARDLAKE_VERSION="1a2b3c4")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"shardlake {__version__} (1a2b3c4)\n", "")
 
 
 def test_a_run_of_which_no_shard_was_read_does_not_say_that_nothing_is_new(shop: World) -> None:
