@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -23,7 +24,7 @@ from shardlake.errors import SpecError
 from shardlake.ledger.database import Warehouse
 from shardlake.quoting import ansi
 from shardlake.spec import Duration, PlainText, Reference, Spec
-from shardlake.spec_file import explain
+from shardlake.spec_file import explain, read_yaml
 
 Connection = psycopg.Connection[Any]
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,49}\.[A-Za-z_][A-Za-z0-9_]{0,49}", re.ASCII)
@@ -33,11 +34,11 @@ _LOCAL = ("localhost", "127.0.0.1", "::1")
 class Refresh(Spec):
     """What is to be refreshed, and how gently. `token` is a reference to the secret; the secret itself is never a part of it."""
 
-    warehouse: Reference
     users: PlainText
     provider: str
     token: str
-    table: str
+    table: str = "analytics.users"
+    warehouse: Reference = "postgres-warehouse/main"
     fresh_for: Duration = timedelta(days=1)
     per_second: Annotated[float, Field(gt=0, le=1000)] = 10.0
     at_once: Annotated[int, Field(ge=1, le=64)] = 8
@@ -77,12 +78,12 @@ class Refresh(Spec):
         return value
 
 
-def read_refresh(**given: Any) -> Refresh:
-    """The parameters of a refresh. Raises SpecError that names what is wrong, and never shows a token."""
+def read_refresh(file: Path) -> Refresh:
+    """What a file says of a refresh. Raises SpecError that names what is wrong, and never shows a token."""
     try:
-        return Refresh.model_validate(given)
+        return Refresh.model_validate(read_yaml(file))
     except ValidationError as error:
-        raise explain(error, "refresh_users") from None
+        raise explain(error, str(file)) from None
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -10,11 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import yaml
 
+from examples.refresh_users import refresh
 from examples.refresh_users.flow import refresh_users
 from tests.prefect_api import PrefectApi
 from tests.world import World, WorldMaker
@@ -91,10 +95,18 @@ def w(world: WorldMaker, monkeypatch: pytest.MonkeyPatch) -> World:
     return w
 
 
+def settings(w: World, fake: FakeProvider, **options: Any) -> Path:
+    """The example's file, as it stands beside prefect.yaml."""
+    given = {"users": "SELECT customer FROM analytics.orders", "provider": fake.url, "token": "${PROVIDER_TOKEN}", "per_second": 500.0}
+    file = w.folder / "refresh_users.yaml"
+    file.write_text(yaml.safe_dump(given | options))
+    return file
+
+
 def run(prefect_api: PrefectApi, w: World, fake: FakeProvider, **options: Any) -> Any:
-    given = {"users": "SELECT customer FROM analytics.orders", "provider": fake.url, "per_second": 500.0, **options}
-    with prefect_api.here(w):
-        return refresh_users(**given, return_state=True)
+    file = settings(w, fake, **options)
+    with prefect_api.here(w), patch.dict("os.environ", {"SHARDLAKE_PROJECT": str(file.with_name("prefect.yaml"))}):
+        return refresh_users(return_state=True)
 
 
 def test_every_user_arrives_once_and_a_rerun_asks_only_for_those_that_are_not_fresh(
@@ -135,6 +147,20 @@ def test_a_provider_that_throttles_is_left_alone_for_as_long_as_it_says(
     assert len(provider.asked) == 21
 
 
+def test_the_file_to_copy_says_what_holds_where_its_keys_are_left_out(tmp_path: Path) -> None:
+    given = Path(refresh.__file__).with_name("refresh_users.yaml")
+    whole = tmp_path / "whole.yaml"
+    whole.write_text(re.sub(r"^# (?=[a-z_]+: )", "", given.read_text(), flags=re.MULTILINE))
+    assert refresh.read_refresh(whole) == refresh.read_refresh(given)
+    assert set(yaml.safe_load(whole.read_text())) == set(refresh.Refresh.model_fields)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, prefect_api: PrefectApi, w: World) -> None:
+    with prefect_api.here(w), patch.dict("os.environ", {"SHARDLAKE_PROJECT": str(tmp_path / "elsewhere" / "prefect.yaml")}):
+        state = refresh_users(return_state=True)
+    assert (state.type.value, "refresh_users.yaml: No such file" in state.message) == ("FAILED", True), state.message
+
+
 def test_requests_keep_to_the_rate_and_to_how_many_may_be_under_way(w: World, prefect_api: PrefectApi, provider: FakeProvider) -> None:
     provider.seconds = 0.3
     assert run(prefect_api, w, provider, at_once=3).message == "20 of 20 users refreshed"
@@ -171,23 +197,19 @@ def test_users_that_fail_are_named_with_the_reason_and_asked_for_again_by_the_ne
 
 
 def test_what_has_come_stays_where_a_run_is_broken_off(w: World, prefect_api: PrefectApi, provider: FakeProvider) -> None:
-    from examples.refresh_users.refresh import read_refresh, refresh
     from shardlake.connection.postgres import PostgresWarehouse
     from shardlake.errors import AccessRefused
     from shardlake.ledger.database import open_warehouse
 
     provider.trouble = {"9": 401}
-    spec = read_refresh(
-        warehouse="postgres-warehouse/main", users="SELECT customer FROM analytics.orders", provider=provider.url, token="${PROVIDER_TOKEN}",
-        table="analytics.users", per_second=500, at_once=1, batch=5,
-    )  # fmt: skip
+    spec = refresh.read_refresh(settings(w, provider, at_once=1, batch=5))
     connection = w.connect("postgres-warehouse/main")
     assert isinstance(connection, PostgresWarehouse)
     with pytest.raises(AccessRefused, match="the provider refused the token"):
-        refresh(open_warehouse(connection), spec)
+        refresh.refresh(open_warehouse(connection), spec)
     assert w.warehouse("SELECT count(*) FROM analytics.users") == [(15,)]  # '9' sorts last of the texts
     provider.trouble, provider.asked = {}, []
-    assert refresh(open_warehouse(connection), spec).headline() == "5 of 5 users refreshed"
+    assert refresh.refresh(open_warehouse(connection), spec).headline() == "5 of 5 users refreshed"
 
 
 def test_a_provider_that_cannot_be_reached_or_refuses_the_token_fails_the_run_and_no_token_shows(
@@ -202,8 +224,8 @@ def test_a_provider_that_cannot_be_reached_or_refuses_the_token_fails_the_run_an
     assert (gone.type.value, gone.message) == ("FAILED", "0 of 1 users refreshed; 1 failed: 1 (cannot be reached (ConnectError), 5 times)")
     kept = prefect_api.everything()
     assert "the provider refused the token" in kept
-    assert "${PROVIDER_TOKEN}" in kept
-    assert TOKEN not in kept
+    for hidden in (TOKEN, "${PROVIDER_TOKEN}", provider.url, "SELECT customer"):
+        assert hidden not in kept
 
 
 @pytest.mark.parametrize(
