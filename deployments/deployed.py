@@ -76,6 +76,7 @@ class Deployed:
                 "concurrency_options": strategy,
                 "parameter_openapi_schema": _schema(entrypoint),
                 "enforce_parameter_schema": True,
+                "version": None,
             },
             frozenset(s["slug"] for s in schedules if not s.get("active", True)),
         )
@@ -101,6 +102,7 @@ class Deployed:
                 "concurrency_options": {"collision_strategy": options["collision_strategy"]} if options and limit else None,
                 "parameter_openapi_schema": answer["parameter_openapi_schema"],
                 "enforce_parameter_schema": answer["enforce_parameter_schema"],
+                "version": answer["version"],
             },
             frozenset(s["slug"] for s in answer["schedules"] if not s["active"]),
         )

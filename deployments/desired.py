@@ -7,6 +7,7 @@ from typing import Any
 from deployments.deployed import Deployed, flow_at
 from deployments.project import Pool, Project
 from deployments.queues import SHARDS
+from deployments.release import fixed
 from deployments.standing import standing
 from shardlake.view.operation import short
 from shardlake.view.schedule import Every, Schedule
@@ -21,7 +22,7 @@ def desired(views: Mapping[str, View], project: Project, pool: Pool) -> list[Dep
     found = [_view(view, project, pool) for view in views.values()]
     found += [_shards(view, project, pool) for view in views.values() if view.run.fan_out == "deployments"]
     found += [_group(name, [views[v] for v in names], project, pool) for name, names in groups(views).items()]
-    return [*found, *standing(project, pool)]
+    return [*(fixed(deployed) for deployed in found), *standing(project, pool)]
 
 
 def shards_deployment(view: str) -> str:

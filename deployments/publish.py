@@ -5,9 +5,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deployments.automations import Automation, automations
+from deployments.canary import There, about, left_alone, move_pool, stays, views_about
+from deployments.deployed import Deployed
 from deployments.desired import desired
 from deployments.limits import source_limits
 from deployments.project import Pool, Project
+from deployments.release import ALL, Release, Wish, release
 from deployments.server import PublishRefused, Server
 from deployments.watchdogs import told_blocks, watchdogs
 from shardlake.errors import SpecError
@@ -36,13 +39,16 @@ class Published:
     changes: list[Change] = field(default_factory=list)
     same: int = 0
     calls: int = 0
+    kept: list[str] = field(default_factory=list)
+    release: Release | None = None
 
 
-def publish(views: Mapping[str, View], project: Project, pool: Pool, *, write: bool = True) -> Published:
+def publish(views: Mapping[str, View], project: Project, pool: Pool, *, write: bool = True, wish: Wish = ALL) -> Published:
     """Make deployments, automations, the work pool, its queues and the sources' limits as the views want them; without `write`, only look.
 
-    Raises SpecError where views contradict each other, PublishRefused where the server does not answer, a deployment of
-    somebody else bears a name of ours, or a block that is to be told is not there.
+    A wish for one view is about its deployments alone. Raises SpecError where views contradict each other, PublishRefused where
+    the server does not answer, a deployment of somebody else bears a name of ours, deployments would move to a pool that
+    nobody named, a block that is to be told is not there, or the image is not one of these views.
     """
     if wrong := contradictions(views, project.names):
         name, why = next(iter(wrong.items()))
@@ -50,24 +56,40 @@ def publish(views: Mapping[str, View], project: Project, pool: Pool, *, write: b
     done = Published()
     with Server.reached(project.tags) as server:
         blocks = told_blocks(server, project)
-        pool = _pool(server, pool, done, write)
-        _queues(server, pool, done, write)
-        _limits(server, source_limits(views.values()), done, write)
-        ids = _deployments(server, views, project, pool, done, write)
-        _automations(server, [*automations(views, project, ids), *watchdogs(project, pool, ids, blocks)], done, write)
+        there, found = server.deployments(), server.pool(pool.name)
+        names = about(wish, views, there)
+        alone = left_alone(wish, there, names)
+        stays(there, pool, wish, alone)
+        _must_be_there(pool, found, wish)
+        template = pool.template or (found or {}).get("base_job_template")
+        done.release = release(pool.name, template, wish, views_about(wish, views, alone))
+        pool = _pool(pool, found, server, done, write) if names is None else replace(pool, type=found["type"] if found else "")
+        if wish.ends_canaries and template and move_pool(server, pool, template, str(done.release.image), write=write):
+            done.changes.append(Change("change", "work pool", pool.name, ("image",)))
+        if names is None:
+            done.kept = sorted(alone)
+            _queues(server, pool, found is not None or write, done, write)
+            _limits(server, source_limits(views.values()), done, write)
+        wanted = {d.full_name: done.release.of(d) for d in desired(views, project, pool) if names is None or d.full_name in names}
+        ids = _deployments(server, project, {k: v for k, v in wanted.items() if k not in alone}, there, alone, done, write)
+        if names is None:
+            _automations(server, [*automations(views, project, ids), *watchdogs(project, pool, ids, blocks)], done, write)
         done.calls = server.calls
     return done
 
 
-def _pool(server: Server, pool: Pool, done: Published, write: bool) -> Pool:
-    """The work pool, made or kept to its template; its type is the server's where there is one."""
-    found = server.pool(pool.name)
-    if found is None and not pool.type:
+def _must_be_there(pool: Pool, found: dict[str, Any] | None, wish: Wish) -> None:
+    """Raise PublishRefused for a work pool that is not on the server and cannot be made, or is needed as it is."""
+    if found is None and (wish.view or not pool.type):
         raise PublishRefused(f"there is no work pool {pool.name!r}", hint="Create it, or declare it in prefect.yaml.")
     if found is None and pool.is_ecs and pool.file is None:
         raise PublishRefused(
             f"there is no work pool {pool.name!r} yet", hint="Make it from the stack's outputs, as docs/how-to/run-on-ecs.md says."
         )
+
+
+def _pool(pool: Pool, found: dict[str, Any] | None, server: Server, done: Published, write: bool) -> Pool:
+    """The work pool, made or kept to its template; its type is the server's where there is one."""
     wanted = {"base_job_template": pool.template, "concurrency_limit": None}
     differs = tuple(
         key for key, value in wanted.items() if found and found[key] != value and (value is not None or key == "concurrency_limit")
@@ -83,9 +105,9 @@ def _pool(server: Server, pool: Pool, done: Published, write: bool) -> Pool:
     return pool
 
 
-def _queues(server: Server, pool: Pool, done: Published, write: bool) -> None:
+def _queues(server: Server, pool: Pool, there: bool, done: Published, write: bool) -> None:
     """The pool's queues. A priority that is given to one may move others, so that all are written, the first of them first."""
-    found = server.queues(pool.name)
+    found = server.queues(pool.name) if there else {}
     moved = any(queue.name not in found or found[queue.name].priority != queue.priority for queue in pool.queues)
     for queue in pool.queues:
         was = found.get(queue.name)
@@ -110,17 +132,15 @@ def _limits(server: Server, limits: Mapping[str, int], done: Published, write: b
 
 
 def _deployments(
-    server: Server, views: Mapping[str, View], project: Project, pool: Pool, done: Published, write: bool
+    server: Server, project: Project, wanted: Mapping[str, Deployed], there: There, alone: set[str], done: Published, write: bool
 ) -> dict[str, str]:  # fmt: skip
-    """The deployments; returns their ids by full name, as far as they are there."""
-    there = server.deployments()
-    wanted = {d.full_name: d for d in desired(views, project, pool)}
+    """The deployments, but those that are left alone; returns their ids by full name, as far as they are there."""
     if taken := server.strangers(d for name, d in wanted.items() if name not in there):
         raise PublishRefused(
             f"there is a deployment {taken[0]} already, which is not of the project {project.name}",
             hint=f"Remove it, or give it the tags {' and '.join(project.tags)} if it is.",
         )
-    ids = {name: key for name, (key, _) in there.items() if name in wanted}
+    ids = {name: key for name, (key, _) in there.items() if name in wanted or name in alone}
     for name, deployed in sorted(wanted.items()):
         was = there[name][1] if name in there else None
         fields = deployed.differs(was) if was else []
@@ -130,7 +150,7 @@ def _deployments(
         done.changes.append(Change("change" if was else "create", "deployment", name, tuple(fields)))
         if write:
             ids[name] = server.write(deployed, was)
-    for name in sorted(set(there) - set(wanted)):
+    for name in sorted(set(there) - set(wanted) - alone):
         done.changes.append(Change("remove", "deployment", name))
         if write:
             server.remove(there[name][0])

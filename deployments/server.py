@@ -130,10 +130,12 @@ class Server:
             template = {"base_job_template": pool.template} if pool.template is not None else {}
             self._call("PATCH", f"/work_pools/{pool.name}", json={"concurrency_limit": None, **template})
 
+    def write_template(self, pool: str, template: dict[str, Any]) -> None:
+        """Give a work pool another template."""
+        self._call("PATCH", f"/work_pools/{pool}", json={"base_job_template": template})
+
     def queues(self, pool: str) -> dict[str, Queue]:
-        """A work pool's queues by name; none where there is no such pool yet."""
-        if self.pool(pool) is None:
-            return {}
+        """A work pool's queues by name."""
         return {
             a["name"]: Queue(a["name"], a["priority"], a["concurrency_limit"]) for a in self._pages(f"/work_pools/{pool}/queues/filter")
         }

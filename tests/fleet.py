@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from unittest.mock import patch
 
 import psutil
@@ -24,6 +24,9 @@ from embedded.prefect_worker import PrefectWorker
 from tests.prefect_api import PrefectApi
 from tests.world import ROOT
 
+if TYPE_CHECKING:
+    from deployments.publish import Published
+
 POOL = "shardlake-local"
 
 
@@ -35,7 +38,12 @@ class Project:
     def __init__(self, folder: Path, prefect: PrefectServer, environment: dict[str, str]) -> None:
         self.folder, self.prefect = folder, prefect
         self.api = PrefectApi(prefect)
-        self.environment = {**prefect.client_environment(), **environment, "SHARDLAKE_PROJECT": str(folder / "prefect.yaml")}
+        self.environment = {
+            **prefect.client_environment(),
+            **environment,
+            "SHARDLAKE_PROJECT": str(folder / "prefect.yaml"),
+            "SHARDLAKE_VERSION": "test",
+        }
         project: dict[str, Any] = yaml.safe_load((ROOT / "prefect.yaml").read_text())
         project["definitions"]["silence"] = 40
         project["definitions"]["work_pools"] = project["definitions"]["work_pools"][:1]
@@ -78,22 +86,57 @@ class Project:
         return found
 
     def _publish_here(self) -> dict[str, Any]:
+        done = self.publish_as()
+        return {"ok": True, "changes": [c.as_json() for c in done.changes], "same": done.same, "calls": done.calls}
+
+    def publish_as(self, pool: str | None = None, *, write: bool = True, **wish: Any) -> Published:
+        """Publish in this process, with what the command's options say as `wish`."""
         from prefect.settings import PREFECT_API_URL, temporary_settings
 
         from deployments.project import read_project
         from deployments.publish import publish
+        from deployments.release import Wish
         from shardlake.view.view_file import load_views
 
         own = {name: value for name, value in self.environment.items() if not name.startswith("PREFECT_")}
         with patch.dict("os.environ", own), temporary_settings({PREFECT_API_URL: self.prefect.api_url}):
             project = read_project(self.folder / "prefect.yaml")
-            done = publish(load_views(self.folder / "views"), project, project.pool(None))
-        return {"ok": True, "changes": [c.as_json() for c in done.changes], "same": done.same, "calls": done.calls}
+            return publish(load_views(self.folder / "views"), project, project.pool(pool), write=write, wish=Wish(**wish))
+
+    def until(self, what: Callable[[], Any], seconds: float = 300) -> Any:
+        """Wait for something to be so; what it was when time was up."""
+        deadline = time.monotonic() + seconds
+        while not (found := what()) and time.monotonic() < deadline:
+            time.sleep(0.3)
+        return found
 
     def deployment(self, full_name: str) -> dict[str, Any]:
         flow, name = full_name.split("/")
         found: dict[str, Any] = self.api.get(f"deployments/name/{flow}/{name}")
         return found
+
+
+P = TypeVar("P", bound=Project)
+
+
+@contextmanager
+def on_server(api: PrefectApi, folder: Path, environment: dict[str, str], kind: type[P]) -> Iterator[P]:
+    """A project with one view that publishes to the session's server; nothing of it is left there. Its databases are nowhere."""
+    connections = {
+        "postgres-shards/shop": {"url": "postgresql://reader@db.example/shop_{00..03}", "password": "${CANARY}", "max_connections": 3},
+        "postgres-warehouse/main": {"url": "postgresql://loader@w.example/analytics", "password": "${CANARY}"},
+        "athena-lake/main": {"url": "s3://lake-bucket/shardlake"},
+    }
+    (folder / "connections.yaml").write_text(yaml.safe_dump(connections))
+    files = {"SHARDLAKE_VIEWS": str(folder / "views"), "SHARDLAKE_CONNECTIONS": str(folder / "connections.yaml")}
+    assert isinstance(api.server, PrefectServer)
+    made = kind(folder, api.server, files | environment)
+    made.view(schedule="every 15m")
+    yield made
+    for what in ("deployments", "automations"):
+        for left in api.all(what):
+            if "project:shardlake" in left["tags"]:
+                api.delete(f"{what}/{left['id']}")
 
 
 class Fleet(Project):
@@ -140,13 +183,6 @@ class Fleet(Project):
 
     def flow_run(self, run_id: str) -> dict[str, Any]:
         found: dict[str, Any] = self.api.get(f"flow_runs/{run_id}")
-        return found
-
-    def until(self, what: Callable[[], Any], seconds: float = 300) -> Any:
-        """Wait for something to be so; what it was when time was up."""
-        deadline = time.monotonic() + seconds
-        while not (found := what()) and time.monotonic() < deadline:
-            time.sleep(0.3)
         return found
 
     def ended(self, run_id: str, seconds: float = 300) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -42,6 +43,9 @@ def test_an_ad_hoc_run_by_prefects_own_command(it: Fleet) -> None:
         return [line for line in logs if line.startswith("window.merged view=orders shard=shop_")]
 
     assert it.until(lambda: len(lines()) == 3, 20)
+    ours = [line["message"] for line in it.api.all("logs", logs={"flow_run_id": {"any_": [run]}}, sort="TIMESTAMP_ASC")]
+    first = next(line for line in ours if re.match(r"[a-z]+\.[a-z]+ ", line))
+    assert re.fullmatch(r"run\.begins view=orders run=[0-9a-f-]{36} version=test", first)
     merged = lines()
     assert all(" window=" in line and " run=" in line and " read=" in line for line in merged)
 
@@ -54,7 +58,7 @@ def test_an_ad_hoc_run_by_prefects_own_command(it: Fleet) -> None:
 def test_a_schedule_fires(it: Fleet) -> None:
     it.view(schedule="every 1m")
     assert it.publish()["changes"] == [
-        {"action": "change", "kind": "deployment", "name": "sync-view/orders", "fields": ["description", "schedules"]}
+        {"action": "change", "kind": "deployment", "name": "sync-view/orders", "fields": ["description", "schedules", "job_variables"]}
     ]
     done = it.until(lambda: [r for r in it.runs("sync-view/orders") if r["auto_scheduled"] and r["state_type"] == "COMPLETED"], 100)
     it.view()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from embedded.prefect_server import PrefectServer
-from tests.fleet import POOL, Project
+from tests.fleet import POOL, Project, on_server
 from tests.prefect_api import PrefectApi
 
 CANARY = "canary-of-publish"
@@ -21,33 +21,15 @@ EVERY_RUN = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "PREFECT_FLOW_RUN_EXECUT
 @pytest.fixture
 def it(prefect_api: PrefectApi, tmp_path: Path) -> Iterator[Project]:
     """A project that publishes to the session's server; nothing of it is left there."""
-    connections = {
-        "postgres-shards/shop": {"url": "postgresql://reader@db.example/shop_{00..03}", "password": "${CANARY}", "max_connections": 3},
-        "postgres-warehouse/main": {"url": "postgresql://loader@w.example/analytics", "password": "${CANARY}"},
-        "athena-lake/main": {"url": "s3://lake-bucket/shardlake"},
-    }
-    (tmp_path / "connections.yaml").write_text(yaml.safe_dump(connections))
-    files = {"SHARDLAKE_VIEWS": str(tmp_path / "views"), "SHARDLAKE_CONNECTIONS": str(tmp_path / "connections.yaml"), "CANARY": CANARY}
-    assert isinstance(prefect_api.server, PrefectServer)
-    made = Project(tmp_path, prefect_api.server, files)
-    made.view(schedule="every 15m")
-    yield made
-    made.write_project({**made.project, "deployments": []})
-    for home in (tmp_path / "views").iterdir():
-        (home / "view.yaml").unlink(missing_ok=True)
-    made.view("last")
-    made.publish()
-    for what in ("deployments", "automations"):
-        for left in prefect_api.all(what):
-            if "project:shardlake" in left["tags"]:
-                prefect_api.delete(f"{what}/{left['id']}")
+    with on_server(prefect_api, tmp_path, {"CANARY": CANARY}, Project) as made:
+        yield made
 
 
 def changes(found: dict[str, Any], kind: str = "deployment") -> set[tuple[str, str, tuple[str, ...]]]:
     return {(c["action"], c["name"], tuple(c["fields"])) for c in found["changes"] if c["kind"] == kind}
 
 
-STANDING = {("create", f"{name}/{name}", ()) for name in ("sync-views", "backfill", "refresh-users", "check-freshness", "compact-lake")}
+STANDING = {("create", f"{name}/{name}", ()) for name in ("sync-views", "backfill", "check-freshness", "compact-lake")}
 
 
 def test_the_first_time_all_is_made_and_the_second_time_nothing(it: Project) -> None:
@@ -59,7 +41,7 @@ def test_the_first_time_all_is_made_and_the_second_time_nothing(it: Project) -> 
     assert changes(made, "limit") <= {("create", "shardlake-postgres-shards-shop", ())}
     again = it.publish("--check")
     assert (again["ok"], again["changes"]) == (True, [])
-    assert again["calls"] <= 7
+    assert again["calls"] <= 6
 
 
 def test_a_deployment_holds_what_the_view_says(it: Project) -> None:
@@ -76,7 +58,10 @@ def test_a_deployment_holds_what_the_view_says(it: Project) -> None:
     assert found["work_pool_name"] == POOL
     assert sorted(found["tags"]) == ["finance", "owner:demo@example.com", "project:shardlake", "shardlake", "view:orders"]
     assert "Owner: demo@example.com. Runs every 15m, 0 6 * * 1-5 Europe/Berlin." in found["description"]
+    published = found["job_variables"]["env"].pop("SHARDLAKE_DEFINITIONS")
+    assert re.fullmatch(r"orders=[0-9a-f]{12}", published)
     assert found["job_variables"] == {"env": {**EVERY_RUN, "SHARDLAKE_TIMEOUT": "1200"}}
+    assert found["version"] == "test"
     assert (found["global_concurrency_limit"]["limit"], found["concurrency_options"]["collision_strategy"]) == (1, "ENQUEUE")
     schedules = {s["slug"]: s["schedule"] for s in found["schedules"]}
     assert schedules["0-6-x-x-1to5-europe-berlin"] == {"cron": "0 6 * * 1-5", "timezone": "Europe/Berlin", "day_or": True}
@@ -93,7 +78,10 @@ def test_what_changed_is_changed_and_what_went_is_removed(it: Project) -> None:
     it.view(schedule="every 30m", description="Changed.")
     it.drop_view("customers")
     found = it.publish()
-    assert changes(found) == {("change", "sync-view/orders", ("description", "schedules")), ("remove", "sync-view/customers", ())}
+    assert changes(found) == {
+        ("change", "sync-view/orders", ("description", "schedules", "job_variables")),
+        ("remove", "sync-view/customers", ()),
+    }
     after = it.deployment("sync-view/orders")
     assert (after["id"], [s["slug"] for s in after["schedules"]]) == (before, ["every-30m"])
     assert it.publish("--check")["changes"] == []
@@ -130,9 +118,9 @@ def test_a_paused_schedule_stays_paused_when_it_is_changed_and_an_automation_tha
 
 
 def test_a_new_view_that_runs_after_another_is_shown_before_it_is_made(it: Project) -> None:
-    it.view("next", after=["orders", "refresh_users"])
+    it.view("next", after=["orders", "compact_lake"])
     found = it.publish("--dry-run")
-    assert ("create", "shardlake: next after orders, refresh_users", ()) in changes(found, "automation")
+    assert ("create", "shardlake: next after orders, compact_lake", ()) in changes(found, "automation")
     assert it.publish("--check", code=1)["ok"] is False
 
 
@@ -198,14 +186,14 @@ def test_views_of_a_group_share_a_run_in_their_order(it: Project) -> None:
 def test_the_order_between_views_is_an_automation(it: Project) -> None:
     it.view("daily", schedule="every 1d")
     it.view("both", after=["orders", "daily"])
-    it.view("one", after=["refresh_users"])
+    it.view("one", after=["compact_lake"])
     it.publish()
     found = {a["name"]: a for a in it.api.all("automations") if "project:shardlake" in a["tags"]}
-    both, one = found["shardlake: both after orders, daily"], found["shardlake: one after refresh_users"]
+    both, one = found["shardlake: both after orders, daily"], found["shardlake: one after compact_lake"]
     assert (both["trigger"]["type"], both["trigger"]["require"], both["trigger"]["within"]) == ("compound", "all", 86400)
     assert {t["match"]["prefect.resource.id"] for t in both["trigger"]["triggers"]} == {"shardlake.view.orders", "shardlake.view.daily"}
     assert both["actions"][0]["deployment_id"] == it.deployment("sync-view/both")["id"]
-    watched = it.deployment("refresh-users/refresh-users")["id"]
+    watched = it.deployment("compact-lake/compact-lake")["id"]
     assert one["trigger"]["match_related"]["prefect.resource.id"] == f"prefect.deployment.{watched}"
     assert {"shardlake: runs that crashed", "shardlake: runs that fell silent"} <= set(found)
     assert it.publish("--check")["changes"] == []
@@ -241,12 +229,12 @@ def test_a_view_that_is_wrong_keeps_everything_from_being_changed(it: Project) -
     assert it.api.all("deployments", deployments={"tags": {"all_": ["project:shardlake"]}}) == []
 
 
-def test_prefects_own_deploy_makes_the_standing_ones_as_publish_does(it: Project) -> None:
+def test_prefects_own_deploy_makes_the_standing_ones_as_publish_does_but_for_their_version(it: Project) -> None:
     it.write_project({**it.project, "definitions": {**it.project["definitions"], "silence": 180}})
     it.publish()
     done = it.run("prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(it.folder / "prefect.yaml"))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert it.publish("--check")["changes"] == []
+    assert changes(it.publish("--check", code=1)) == {("change", name, ("version",)) for _, name, _ in STANDING}
 
 
 def test_a_server_that_is_not_there_and_a_pool_that_nobody_knows_are_said_plainly(it: Project) -> None:

@@ -1,0 +1,74 @@
+"""One view alone: which deployments a wish is about, which it leaves as they are, and that a fleet stays on its pool."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from deployments.deployed import Deployed
+from deployments.project import Pool
+from deployments.release import CANARY, Wish, image_of_pool, with_image
+from deployments.server import PublishRefused, Server
+from shardlake.errors import SpecError
+from shardlake.view.view import View
+from shardlake.view.view_set import groups
+
+There = Mapping[str, tuple[str, Deployed]]
+"""A project's deployments on the server by full name, with their ids."""
+
+
+def about(wish: Wish, views: Mapping[str, View], there: There) -> set[str] | None:
+    """The deployments that a wish is about, by full name; None for all. Raises SpecError for a view that nobody knows."""
+    name = wish.view
+    if name is None:
+        return None
+    if name in groups(views):
+        return {f"sync-views/{name}", *(f"sync-view/{member}" for member in groups(views)[name])}
+    if name in views and (group := views[name].group):
+        raise SpecError(f"{name} runs in the group {group}, with its other views", hint=f"Say --view {group}.")
+    found = {f"sync-view/{name}", f"sync-view/{name}.shards"}
+    if name not in views and not found & there.keys():
+        raise SpecError(f"there is no view {name!r}", hint="Check --view, and --views.")
+    return found
+
+
+def views_about(wish: Wish, views: Mapping[str, View], left_alone: set[str]) -> list[str]:
+    """The views that an image must hold for a wish."""
+    if wish.view:
+        return groups(views).get(wish.view) or [name for name in (wish.view,) if name in views]
+    gone = {name.partition("/")[2] for name in left_alone if name.startswith("sync-view/")}
+    return [name for name in views if name not in gone]
+
+
+def left_alone(wish: Wish, there: There, names: set[str] | None) -> set[str]:
+    """The deployments that a wish leaves as they are: all but those it is about, and canaries where it names neither them nor an image."""
+    if names is not None:
+        return set(there) - names
+    return set() if wish.ends_canaries else {name for name, (_, deployed) in there.items() if CANARY in deployed.fields["tags"]}
+
+
+def stays(there: There, pool: Pool, wish: Wish, alone: set[str]) -> None:
+    """Raise PublishRefused where deployments would move to another pool, and nobody has named it on the command line."""
+    others: dict[str, list[str]] = {}
+    for name, (_, deployed) in sorted(there.items()):
+        on = deployed.fields["work_pool_name"]
+        if name not in alone and on != pool.name:
+            others.setdefault(str(on), []).append(name)
+    if others and not wish.pool_named:
+        was = max(others, key=lambda on: len(others[on]))
+        raise PublishRefused(
+            f"this would move {sum(map(len, others.values()))} deployments ({', '.join(others[was][:3])}, …) from the work pool {was} to {pool.name}",
+            hint=f"Say --pool {was} to leave them there, or --pool {pool.name} to move them; SHARDLAKE_POOL moves nothing.",
+        )
+
+
+def move_pool(server: Server, pool: Pool, template: Mapping[str, Any], image: str, *, write: bool) -> bool:
+    """Have a pool give its runs another image; returns whether it gave them another before. Raises PublishRefused."""
+    if image_of_pool(template) == image:
+        return False
+    if pool.file is not None:
+        raise PublishRefused(
+            f"the work pool {pool.name} is kept to {pool.file}, which names another image",
+            hint="Change it there and publish without --image; or say --view for one view alone.",
+        )
+    if write:
+        server.write_template(pool.name, with_image(template, image))
+    return True
