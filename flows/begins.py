@@ -4,8 +4,8 @@ import os
 from typing import Any
 from uuid import UUID
 
-from prefect import runtime
 from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
 
 from shardlake.errors import ShardlakeError
@@ -59,11 +59,13 @@ def _own() -> set[str]:
 
     The server holds every run against the schema, but for those that ask it not to.
     """
-    if not (named := runtime.deployment.id):
+    context = FlowRunContext.get()
+    deployment = context.flow_run.deployment_id if context and context.flow_run else None
+    if deployment is None:
         return set()
     try:
         with get_client(sync_client=True) as client:
-            schema = client.read_deployment(UUID(named)).parameter_openapi_schema or {}
+            schema = client.read_deployment(deployment).parameter_openapi_schema or {}
     except Exception:  # noqa: BLE001 - a server that does not answer is no reason to break a run off; it checked the run when it was made
         return set()
     fields: dict[str, Any] = schema.get("properties", {})

@@ -57,8 +57,10 @@ def of_view(name: str) -> bool:
 
 
 def definition_here(view: str) -> str | None:
-    """The definition of a view in the folder of views; None where it is not there."""
+    """The definition of a view in the folder of views; None where it is not there, or cannot be read."""
     home = views_folder() / view
-    if not (home / "view.yaml").is_file():
+    try:
+        files = [(path.name, path.read_bytes()) for path in home.iterdir() if of_view(path.name) and path.is_file()]
+    except OSError:
         return None
-    return definition((path.name, path.read_bytes()) for path in home.iterdir() if of_view(path.name) and path.is_file())
+    return definition(files) if any(name == "view.yaml" for name, _ in files) else None

@@ -89,17 +89,23 @@ class Project:
         done = self.publish_as()
         return {"ok": True, "changes": [c.as_json() for c in done.changes], "same": done.same, "calls": done.calls}
 
-    def publish_as(self, pool: str | None = None, *, write: bool = True, **wish: Any) -> Published:
-        """Publish in this process, with what the command's options say as `wish`."""
+    @contextmanager
+    def here(self, more: dict[str, str] | None = None) -> Iterator[None]:
+        """Within, this process has the project's environment and Prefect's address, as a command's own has."""
         from prefect.settings import PREFECT_API_URL, temporary_settings
 
+        own = {name: value for name, value in self.environment.items() if not name.startswith("PREFECT_")}
+        with patch.dict("os.environ", own | (more or {})), temporary_settings({PREFECT_API_URL: self.prefect.api_url}):
+            yield
+
+    def publish_as(self, pool: str | None = None, *, write: bool = True, **wish: Any) -> Published:
+        """Publish in this process, with what the command's options say as `wish`."""
         from deployments.project import read_project
         from deployments.publish import publish
         from deployments.release import Wish
         from shardlake.view.view_file import load_views
 
-        own = {name: value for name, value in self.environment.items() if not name.startswith("PREFECT_")}
-        with patch.dict("os.environ", own), temporary_settings({PREFECT_API_URL: self.prefect.api_url}):
+        with self.here():
             project = read_project(self.folder / "prefect.yaml")
             return publish(load_views(self.folder / "views"), project, project.pool(pool), write=write, wish=Wish(**wish))
 

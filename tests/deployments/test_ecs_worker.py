@@ -289,3 +289,15 @@ def test_sizes_and_families_are_each_deployments_own(pool: Pool, aws: Aws) -> No
     assert (second["family"], second["cpu"], second["memory"]) == (f"{aws.family}-items", "2048", "4096")
     assert second["containerDefinitions"][0]["memory"] == 4096
     assert second["ephemeralStorage"] == {"sizeInGiB": 100}
+
+
+def test_a_deployment_with_an_image_of_its_own_runs_it_and_its_runs_are_told(pool: Pool, aws: Aws) -> None:
+    canary = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shardlake@sha256:{'ab' * 32}"
+    pool.create()
+    pool.run(pool.deploy(**variables(aws, image=canary, env={"SHARDLAKE_IMAGE": canary, "SHARDLAKE_DEFINITIONS": "orders=12a6b5be9fe3"})))
+    [definition] = aws.asked("RegisterTaskDefinition")
+    assert definition["containerDefinitions"][0]["image"] == canary
+    [request] = aws.asked("RunTask")
+    environment = {item["name"]: item["value"] for item in request["overrides"]["containerOverrides"][0]["environment"]}
+    assert (environment["SHARDLAKE_IMAGE"], environment["SHARDLAKE_DEFINITIONS"]) == (canary, "orders=12a6b5be9fe3")
+    assert environment["PREFECT_HOME"] == "/scratch/prefect"  # the template's own are there still
