@@ -108,7 +108,7 @@ def _job(pool: Pool, name: str, views: list[View]) -> dict[str, Any]:
         env["SHARDLAKE_TIMEOUT"] = str(int(sum(timeouts, timedelta()).total_seconds()))
     found: dict[str, Any] = {"env": env} if env else {}
     if pool.is_ecs:
-        found["family"] = f"shardlake-{name.replace('.', '-')}"
+        found["family"] = name.replace(".", "-")  # the pool's template puts the stack's name before it
         cpu, memory = [v.run.cpu for v in views if v.run.cpu], [v.run.memory_mib for v in views if v.run.memory_mib]
         found |= {"cpu": max(cpu)} if cpu else {}
         found |= {"memory": max(memory)} if memory else {}

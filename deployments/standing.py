@@ -26,7 +26,7 @@ def _deployed(item: dict[str, Any], project: Project, pool: Pool) -> Deployed:
         description=item.get("description") or "", tags=[*project.tags, *item.get("tags", [])],
         parameters={**(item.get("parameters") or {}), **of_check},
         schedules=[_schedule(name, s) for s in item.get("schedules") or []],
-        job_variables=work_pool.get("job_variables") or {},
+        job_variables=({"family": name} if pool.is_ecs else {}) | (work_pool.get("job_variables") or {}),
         limit={"collision_strategy": "ENQUEUE", **limit} if limit else None, queue=work_pool.get("work_queue_name"),
     )  # fmt: skip
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -47,8 +50,12 @@ class Aws:
 
     outputs: dict[str, str]
     ecs: Any
-    family: str
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def family(self) -> str:
+        """The family of the view's deployment, as it is registered."""
+        return f"{self.outputs['StackName']}_orders"
 
     def asked(self, operation: str) -> list[dict[str, Any]]:
         """The requests of an operation, as they left the worker."""
@@ -86,12 +93,37 @@ def aws(aws_emulator: str, monkeypatch: pytest.MonkeyPatch) -> Aws:
     ecs.register_container_instance(cluster=cluster, instanceIdentityDocument=json.dumps(generate_instance_identity_document(instance)))
     outputs = {
         "ImageUri": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shardlake:1a2b3c4", "ClusterArn": cluster, "VpcId": vpc,
-        "SubnetIds": ",".join(subnets), "SecurityGroupId": group, "ExecutionRoleArn": role_arn("execution"),
+        "StackName": name, "SubnetIds": ",".join(subnets), "SecurityGroupIds": group, "ExecutionRoleArn": role_arn("execution"),
         "TaskRoleArn": role_arn("task"), "LogGroupName": "/shardlake/shardlake", "Region": REGION,
         "ShopPasswordSecretArn": secret_arn("shop-password"), "WarehousePasswordSecretArn": secret_arn("warehouse-password"),
         "PrefectApiKeySecretArn": secret_arn("prefect-api-key"),
     }  # fmt: skip
-    return Aws(outputs, ecs, f"{name}-sync-view-orders")
+    return Aws(outputs, ecs)
+
+
+def as_aws_answers(definition: dict[str, Any]) -> dict[str, Any]:
+    """A registered definition as the real DescribeTaskDefinition answers: with what AWS fills in by itself, and in its own order.
+
+    moto leaves most of it out. The fields are those of AWS's reference of the API and of answers that people have published.
+    """
+    filled = copy.deepcopy(definition)
+    filled.setdefault("enableFaultInjection", False)
+    filled.setdefault("placementConstraints", [])
+    filled["compatibilities"] = ["EC2", "FARGATE", "MANAGED_INSTANCES"]
+    filled["requiresAttributes"] = [{"name": "ecs.capability.execution-role-ecr-pull"}, {"name": "ecs.capability.task-eni"}]
+    filled["registeredAt"] = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    filled["registeredBy"] = f"arn:aws:sts::{ACCOUNT}:assumed-role/worker/1a2b3c"
+    filled["volumes"] = [{"host": {}, **volume} for volume in filled["volumes"]]
+    for container in filled["containerDefinitions"]:
+        empty: dict[str, Any] = {"cpu": 0, "essential": True}
+        for name in ("portMappings", "environment", "environmentFiles", "volumesFrom", "systemControls", "ulimits", "dnsServers", "links"):
+            empty[name] = []
+        container.update({**empty, **container})
+        container["secrets"] = container["secrets"][::-1]
+        container["mountPoints"] = [{"readOnly": False, **mount} for mount in container["mountPoints"]]
+        container["linuxParameters"] = {"capabilities": {}, "devices": [], "tmpfs": [], **container["linuxParameters"]}
+        container["logConfiguration"] = {"secretOptions": [], **container["logConfiguration"]}
+    return dict(reversed(filled.items()))
 
 
 class Pool:
@@ -100,9 +132,10 @@ class Pool:
     def __init__(self, api: PrefectApi, aws: Aws) -> None:
         self.api, self.aws, self.name = api, aws, f"shardlake-ecs-{uuid4().hex[:8]}"
 
-    def create(self, pool_type: str = "ecs", **outputs: str) -> None:
-        """Create the pool, or give it the template with other outputs."""
+    def create(self, pool_type: str = "ecs", without: str = "", **outputs: str) -> None:
+        """Create the pool, or give it the template with other outputs, or one whose task definition lacks a field."""
         template = fill(load(pool_type), self.aws.outputs | outputs)
+        template["job_configuration"]["task_definition"].pop(without, None)
         asyncio.run(self._create(pool_type, template))
 
     async def _create(self, pool_type: str, template: dict[str, Any]) -> None:
@@ -145,7 +178,10 @@ def pool(prefect_api: PrefectApi, aws: Aws, tmp_path: Any, monkeypatch: pytest.M
 
     def recording(client: Any, operation: str, body: dict[str, Any]) -> Any:
         aws.requests.append((operation, json.loads(json.dumps(body, default=str))))
-        return original(client, operation, body)
+        answer = original(client, operation, body)
+        if operation == "DescribeTaskDefinition":
+            answer["taskDefinition"] = as_aws_answers(answer["taskDefinition"])
+        return answer
 
     monkeypatch.setattr(BaseClient, "_make_api_call", recording)
     settings: dict[Any, Any] = {
@@ -158,14 +194,14 @@ def pool(prefect_api: PrefectApi, aws: Aws, tmp_path: Any, monkeypatch: pytest.M
         yield Pool(prefect_api, aws)
 
 
-def variables(aws: Aws, **changes: Any) -> dict[str, Any]:
+def variables(**changes: Any) -> dict[str, Any]:
     """The job variables that publishing gives a view's deployment."""
-    return {"cpu": 512, "memory": 1024, "family": aws.family, "env": {"TZ": "UTC"}} | changes
+    return {"cpu": 512, "memory": 1024, "family": "orders", "env": {"TZ": "UTC"}} | changes
 
 
 def test_the_worker_registers_and_runs_what_the_template_says(pool: Pool, aws: Aws, prefect_api: PrefectApi) -> None:
     pool.create()
-    pool.run(pool.deploy(**variables(aws)))
+    pool.run(pool.deploy(**variables()))
 
     [definition] = aws.asked("RegisterTaskDefinition")
     [container] = definition.pop("containerDefinitions")
@@ -177,6 +213,7 @@ def test_the_worker_registers_and_runs_what_the_template_says(pool: Pool, aws: A
         "requiresCompatibilities": ["FARGATE"],
         "runtimePlatform": {"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"},
         "ephemeralStorage": {"sizeInGiB": 21},
+        "enableFaultInjection": False,
         "executionRoleArn": role_arn("execution"),
         "taskRoleArn": role_arn("task"),
         "volumes": [{"name": "scratch"}],
@@ -216,7 +253,7 @@ def test_the_worker_registers_and_runs_what_the_template_says(pool: Pool, aws: A
     assert request["networkConfiguration"] == {
         "awsvpcConfiguration": {
             "subnets": aws.outputs["SubnetIds"].split(","),
-            "securityGroups": [aws.outputs["SecurityGroupId"]],
+            "securityGroups": [aws.outputs["SecurityGroupIds"]],
             "assignPublicIp": "DISABLED",
         }
     }
@@ -225,6 +262,7 @@ def test_the_worker_registers_and_runs_what_the_template_says(pool: Pool, aws: A
     environment = {item["name"]: item["value"] for item in override["environment"]}
     assert environment["PREFECT_API_URL"] == prefect_api.server.api_url
     assert environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
+    assert environment["PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR"] == "reschedule"
     assert environment["PREFECT_HOME"] == "/scratch/prefect"
     assert environment["TZ"] == "UTC"
     [task] = aws.ecs.list_tasks(cluster=aws.outputs["ClusterArn"])["taskArns"]
@@ -235,7 +273,7 @@ def test_the_worker_registers_and_runs_what_the_template_says(pool: Pool, aws: A
 def test_no_secret_and_no_setting_of_the_workers_own_reaches_a_run(pool: Pool, aws: Aws) -> None:
     pool.create()
     with temporary_settings({PREFECT_API_AUTH_STRING: "admin:the-workers-auth-string"}):
-        pool.run(pool.deploy(**variables(aws)))
+        pool.run(pool.deploy(**variables()))
     said = json.dumps(aws.requests)
     for secret in (WORKERS_KEY, "the-workers-own-database", "the-workers-auth-string", "prefect-home"):
         assert secret not in said
@@ -243,6 +281,7 @@ def test_no_secret_and_no_setting_of_the_workers_own_reaches_a_run(pool: Pool, a
     names = {item["name"] for item in request["overrides"]["containerOverrides"][0]["environment"]}
     assert {n for n in names if n.startswith("PREFECT_") and not n.startswith("PREFECT__")} <= {
         "PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_HOME", "PREFECT_FLOWS_HEARTBEAT_FREQUENCY",
+        "PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR",
         "PREFECT_SERVER_ANALYTICS_ENABLED", "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "PREFECT_SERVER_EPHEMERAL_ENABLED",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW",
     }, names  # fmt: skip
@@ -251,7 +290,7 @@ def test_no_secret_and_no_setting_of_the_workers_own_reaches_a_run(pool: Pool, a
 def test_without_a_secret_for_the_key_the_workers_key_is_not_handed_on_either(pool: Pool, aws: Aws) -> None:
     del aws.outputs["PrefectApiKeySecretArn"]
     pool.create()
-    pool.run(pool.deploy(**variables(aws)))
+    pool.run(pool.deploy(**variables()))
     assert WORKERS_KEY not in json.dumps(aws.requests)
     [definition] = aws.asked("RegisterTaskDefinition")
     assert [s["name"] for s in definition["containerDefinitions"][0]["secrets"]] == ["SHOP_PASSWORD", "WAREHOUSE_PASSWORD"]
@@ -261,13 +300,13 @@ def test_a_worker_without_a_key_submits_all_the_same(pool: Pool, aws: Aws) -> No
     """prefect-aws takes the key out of the environment and fails where it is not there; the template always has it."""
     pool.create()
     with temporary_settings(restore_defaults={PREFECT_API_KEY}):
-        pool.run(pool.deploy(**variables(aws)))
+        pool.run(pool.deploy(**variables()))
     assert len(aws.asked("RunTask")) == 1
 
 
 def test_a_second_run_takes_the_latest_revision_and_a_new_image_makes_another(pool: Pool, aws: Aws) -> None:
     pool.create()
-    deployment = pool.deploy(**variables(aws))
+    deployment = pool.deploy(**variables())
     pool.run(deployment)
     pool.run(deployment)
     assert len(aws.asked("RegisterTaskDefinition")) == 1
@@ -280,13 +319,45 @@ def test_a_second_run_takes_the_latest_revision_and_a_new_image_makes_another(po
     assert latest["containerDefinitions"][0]["image"].endswith("shardlake:5d6e7f8")
 
 
+def test_a_field_that_aws_fills_in_and_the_template_lacks_registers_with_every_run(pool: Pool, aws: Aws) -> None:
+    """Broken on purpose: what the test above would show if the template lost a field."""
+    from prefect_aws.workers.ecs_worker import ECSWorker
+
+    pool.create(without="enableFaultInjection")
+    deployment = pool.deploy(**variables())
+    pool.run(deployment)
+    pool.run(deployment)
+    assert len(aws.asked("RegisterTaskDefinition")) == 2
+
+    ours = aws.asked("RegisterTaskDefinition")[0] | {"enableFaultInjection": False}
+    theirs = as_aws_answers(ours)
+
+    def equal(definition: dict[str, Any]) -> bool:
+        return ECSWorker._task_definitions_equal(None, definition, theirs, logging.getLogger(__name__))  # type: ignore[arg-type]
+
+    assert equal(ours)
+    [container] = ours["containerDefinitions"]
+    assert [field for field in ours if equal({k: v for k, v in ours.items() if k != field})] == []
+    told = [f for f in container if equal(ours | {"containerDefinitions": [{k: v for k, v in container.items() if k != f}]})]
+    assert told == ["essential"], "which prefect-aws fills in before it compares"
+
+
+def test_two_stacks_of_one_account_do_not_meet(pool: Pool, aws: Aws) -> None:
+    pool.create()
+    pool.run(pool.deploy(**variables()))
+    pool.create(StackName=f"{aws.outputs['StackName']}-too", ImageUri="another/image:1")
+    pool.run(pool.deploy(**variables()))
+    stack = aws.outputs["StackName"]
+    assert [d["family"] for d in aws.asked("RegisterTaskDefinition")] == [f"{stack}_orders", f"{stack}-too_orders"]
+
+
 def test_sizes_and_families_are_each_deployments_own(pool: Pool, aws: Aws) -> None:
     pool.create()
-    pool.run(pool.deploy(**variables(aws)))
-    pool.run(pool.deploy(**variables(aws, cpu=2048, memory=4096, family=f"{aws.family}-items", ephemeral_storage=100)))
+    pool.run(pool.deploy(**variables()))
+    pool.run(pool.deploy(**variables(cpu=2048, memory=4096, family="items", ephemeral_storage=100)))
     first, second = aws.asked("RegisterTaskDefinition")
     assert (first["family"], first["cpu"], first["memory"]) == (aws.family, "512", "1024")
-    assert (second["family"], second["cpu"], second["memory"]) == (f"{aws.family}-items", "2048", "4096")
+    assert (second["family"], second["cpu"], second["memory"]) == (f"{aws.outputs['StackName']}_items", "2048", "4096")
     assert second["containerDefinitions"][0]["memory"] == 4096
     assert second["ephemeralStorage"] == {"sizeInGiB": 100}
 
