@@ -9,6 +9,7 @@ ARG FINAL=${BASE}
 
 FROM ${BASE} AS builder
 # strip is for the builder alone: wheels come with 170 MB of symbols, connectorx and polars with most of them.
+# hadolint ignore=DL3008 # the base's Debian has one version of it, and it stays behind
 RUN command -v strip >/dev/null || { apt-get -qq update && apt-get -qq install -y --no-install-recommends binutils >/dev/null; }
 WORKDIR /build
 COPY requirements.lock requirements.runtime.lock ./
@@ -23,12 +24,14 @@ RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.crt set -eu; \
     python3 -m venv --without-pip /opt/shardlake; \
     /build/tools/bin/pip --python /opt/shardlake/bin/python install -qq --no-compile --only-binary :all: --no-deps --require-hashes -r requirements.runtime.lock
 # What only a compiler, a test or a symbolic debugger reads. Nothing here speaks Arrow Flight.
-RUN set -eu; cd /opt/shardlake/lib/python3*/site-packages; \
-    rm -rf pyarrow/include pyarrow/src pyarrow/tests pyarrow/*.pyx pyarrow/*.pxi pyarrow/*.pxd pyarrow/includes; \
-    rm -rf pyarrow/_flight.*.so pyarrow/libarrow_flight.so* pyarrow/libarrow_python_flight.so*; \
-    find . -type d -name tests -path '*/tests' -not -path './prefect/*' -prune -exec rm -rf {} +; \
-    find . -name '*.pyi' -delete; \
-    find . -type f -name '*.so*' -exec strip --strip-unneeded {} +
+RUN set -eu; for site in /opt/shardlake/lib/python3*/site-packages; do \
+        for it in include src tests includes '*.pyx' '*.pxi' '*.pxd' '_flight.*.so' 'libarrow_flight.so*' 'libarrow_python_flight.so*'; do \
+            find "$site/pyarrow" -maxdepth 1 -name "$it" -exec rm -rf {} +; \
+        done; \
+        find "$site" -type d -name tests -not -path "$site/prefect/*" -prune -exec rm -rf {} +; \
+        find "$site" -name '*.pyi' -delete; \
+        find "$site" -type f -name '*.so*' -exec strip --strip-unneeded {} +; \
+    done
 COPY pyproject.toml README.md LICENSE ./
 COPY shardlake shardlake
 COPY blocks blocks
@@ -42,6 +45,12 @@ RUN set -eu; export PIP_NO_INDEX=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_V
     /build/tools/bin/pip wheel -qq --no-deps --no-build-isolation --wheel-dir wheels .; \
     /build/tools/bin/pip --python /opt/shardlake/bin/python install -qq --no-deps --no-compile wheels/*.whl; \
     /opt/shardlake/bin/python -m compileall -qq -j 0 --invalidation-mode unchecked-hash /opt/shardlake/lib || true
+# Authorities that databases are verified by, such as RDS's, as /app/ca/bundle.pem where CA_BUNDLE says where they are had.
+ARG CA_BUNDLE=""
+ARG CA_BUNDLE_SHA256=""
+RUN --mount=type=secret,id=ca.crt set -eu; \
+    if [ -s /run/secrets/ca.crt ]; then export SSL_CERT_FILE=/run/secrets/ca.crt; fi; \
+    /opt/shardlake/bin/python -m deployments.ca_bundle "${CA_BUNDLE}" /build/ca/bundle.pem "${CA_BUNDLE_SHA256}"
 
 FROM ${FINAL}
 # Whatever could install or build something goes from the base as well.
@@ -54,10 +63,12 @@ RUN set -eu; \
     done; \
     rm -rf /usr/local/bin/pip* /usr/share/python-wheels /var/cache/apt /var/lib/apt/lists /root/.cache
 COPY --from=builder /opt/shardlake /opt/shardlake
+COPY --from=builder /build/ca /app/ca
 WORKDIR /app
 COPY views views
 COPY prefect.yaml prefect.yaml
 COPY deployments/connections.yaml deployments/connections.yaml
+ARG VERSION=unknown
 # All that is written goes to /scratch: spooled rows, Prefect's home, the readers' sockets. The root can be read-only.
 ENV PATH=/opt/shardlake/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
@@ -70,10 +81,10 @@ ENV PATH=/opt/shardlake/bin:/usr/local/bin:/usr/bin:/bin \
     PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER=json \
     SHARDLAKE_VIEWS=/app/views \
     SHARDLAKE_CONNECTIONS=/app/deployments/connections.yaml \
-    SHARDLAKE_PROJECT=/app/prefect.yaml
+    SHARDLAKE_PROJECT=/app/prefect.yaml \
+    SHARDLAKE_VERSION=${VERSION}
 VOLUME ["/scratch"]
 USER 10001:10001
-ARG VERSION=unknown
 LABEL org.opencontainers.image.title="shardlake" \
       org.opencontainers.image.description="Keeps a Postgres warehouse and an Athena lake in step with sharded databases, and accounts for every row." \
       org.opencontainers.image.licenses="Apache-2.0" \

@@ -1,7 +1,11 @@
-"""compose.yaml as a file: no Docker engine is asked. What it starts and how it is reached, kept up and kept secret."""
+"""compose.yaml as a file: no Docker engine is asked. What it starts and how it is reached, kept up, kept small and kept secret.
+
+What its services run when they make their data is run here, on a real MariaDB and a real Postgres.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -9,9 +13,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psycopg
+import pymysql
 import pytest
 import yaml
 
+from embedded.mariadb import obtain_mariadb
+from embedded.postgres import obtain_postgres
 from shardlake.connection.connection_file import connection_names, load_connection
 from tests.world import ROOT
 
@@ -20,7 +28,8 @@ COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 ENDS = {"lake-bucket", "shardlake"}
 """Services that do their work and end; the others stay and say how they are."""
-SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY|ROOT_USER")
+SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY")
+ODD = 'it\'s a \\ "password"'
 
 
 def test_every_service_that_stays_has_a_health_check_and_comes_back() -> None:
@@ -37,6 +46,16 @@ def test_services_wait_for_others_by_a_condition_that_those_can_meet() -> None:
         for other, how in service.get("depends_on", {}).items():
             wanted = "service_completed_successfully" if other in ENDS else "service_healthy"
             assert how == {"condition": wanted}, f"{name} on {other}"
+
+
+def test_every_service_has_a_bound_on_memory_and_time_to_stop() -> None:
+    assert [name for name, service in SERVICES.items() if not service.get("mem_limit")] == []
+    quick = {"lake", "lake-bucket"}  # MinIO writes nothing back when it is stopped
+    assert {name for name, service in SERVICES.items() if not service.get("stop_grace_period")} == quick
+
+
+def test_no_limit_of_the_worker_keeps_alarms_waiting_behind_views() -> None:
+    assert not {"--limit", "--work-queue"} & set(SERVICES["worker"]["command"])
 
 
 def test_every_image_has_a_tag_that_names_a_version() -> None:
@@ -125,3 +144,69 @@ def test_prefects_server_takes_its_own_postgres_from_what_it_is_given() -> None:
     assert done.stdout.split() == ["postgresql+asyncpg://prefect:filled@prefect-database:5432/prefect", "http://127.0.0.1:filled/api"], (
         done.stderr
     )
+
+
+def test_prefects_server_forgets_what_is_old() -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    given = {k: v for k, v in SERVICES["prefect"]["environment"].items() if "VACUUM" in k or "RETENTION" in k}
+    code = (
+        "from prefect.settings import get_current_settings as now; s = now().server; v = s.services.db_vacuum;"
+        "print(sorted(v.enabled), v.retention_period.days, s.events.retention_period.days, *v.event_retention_overrides.items())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment | given, check=False)
+    assert done.stdout.strip() == ("['events', 'flow_runs'] 30 3 ('prefect.flow-run.heartbeat', datetime.timedelta(days=1))"), (
+        done.stdout + done.stderr
+    )
+
+
+def test_the_shards_reader_reads_and_writes_nothing(tmp_path: Path) -> None:
+    script = ROOT / "deployments" / "compose" / "shard.sh"
+    words = ["bash", "-ec", f'docker_process_sql() {{ cat; }}; . "{script}"']
+    environment = {"PATH": os.environ["PATH"], "SHOP_PASSWORD": ODD, "MYSQL_DATABASE": "shop_00"}
+    statements = subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout
+    with obtain_mariadb(tmp_path / "mariadb") as server:
+        server.execute("CREATE DATABASE shop_00")
+        server.execute("CREATE TABLE orders (id int PRIMARY KEY)", database="shop_00")
+        for statement in statements.split(";"):
+            if statement.strip():
+                server.execute(statement)
+        connection = pymysql.connect(host=server.host, port=server.port, user="reader", password=ODD, database="shop_00")
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM orders")
+            assert cursor.fetchall() == ((0,),)
+            with pytest.raises(pymysql.err.OperationalError, match="INSERT command denied"):
+                cursor.execute("INSERT INTO orders VALUES (1)")
+            cursor.execute("SHOW GRANTS")
+            grants = sorted(re.sub(r" IDENTIFIED.*", "", str(row[0])) for row in cursor.fetchall())
+    assert grants == ["GRANT PROCESS ON *.* TO `reader`@`%`", "GRANT SELECT ON `shop_00`.* TO `reader`@`%`"]
+
+
+def test_the_warehouses_loader_makes_schemas_and_is_no_superuser(tmp_path: Path) -> None:
+    with obtain_postgres(tmp_path / "postgres") as server:
+        psql = server.programs / "psql" if server.programs else Path("psql")
+        if not psql.exists():
+            pytest.skip("no psql here")
+        server.createdb("analytics")
+        script = ROOT / "deployments" / "compose" / "warehouse.sql"
+        words = [str(psql), "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--file={script}", server.url(database="analytics")]
+        subprocess.run(words, env=os.environ | {"WAREHOUSE_PASSWORD": ODD}, check=True, capture_output=True, timeout=60)
+        with psycopg.connect(server.url(database="analytics"), user="loader", password=ODD, autocommit=True) as connection:
+            connection.execute("CREATE SCHEMA shardlake")
+            connection.execute("CREATE TABLE shardlake.runs (id int)")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute("CREATE ROLE another")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute("COPY (SELECT 1) TO PROGRAM 'true'")
+            found = connection.execute("SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user").fetchone()
+    assert found == (False, False, False)
+
+
+def test_the_lakes_user_may_do_what_the_manual_lists_on_one_bucket() -> None:
+    policy = json.loads((ROOT / "deployments" / "compose" / "lake-policy.json").read_text("utf-8"))["Statement"]
+    grants = (ROOT / "docs" / "reference" / "grants.md").read_text("utf-8")
+    line = next(line for line in grants.splitlines() if line.startswith("| lake on S3 |"))
+    assert {action for s in policy for action in s["Action"]} == set(re.findall(r"`(s3:\w+)`", line))
+    assert {resource for s in policy for resource in s["Resource"]} == {"arn:aws:s3:::lake", "arn:aws:s3:::lake/shardlake/*"}
+    assert SERVICES["lake"]["environment"]["MINIO_ROOT_PASSWORD"] not in SERVICES["worker"]["environment"].values()
+    done = subprocess.run(["sh", "-n", str(ROOT / "deployments" / "compose" / "lake.sh")], check=False)
+    assert done.returncode == 0
