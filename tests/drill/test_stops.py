@@ -1,0 +1,52 @@
+"""SIGTERM, as a worker and ECS stop a run: in extract, stage, merge and write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.drill.harness import GONE, Drill, drill, hung
+
+LAKE = {"connection": "athena-lake/main", "layouts": [{"table": "orders", "partition_by": ["day(updated_at)"]}]}
+
+
+@pytest.fixture(scope="module")
+def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
+    """A drill with a table in the lake."""
+    with drill(tmp_path_factory.mktemp("stops"), lake=LAKE) as made:
+        yield made
+
+
+@contextmanager
+def waiting(it: Drill, hold: AbstractContextManager[None]) -> Iterator[Callable[[], bool]]:
+    """Within, a lock is held; whether somebody waits for it."""
+    with hold:
+        yield it.waits
+
+
+HOLDS: dict[str, Callable[[Drill], AbstractContextManager[Callable[[], bool]]]] = {
+    "extract": hung,
+    "stage": lambda it: waiting(it, it.advisory()),
+    "merge": lambda it: waiting(it, it.held("analytics.orders")),
+    "write": lambda it: waiting(it, it.held("shardlake.lake_commits")),
+}
+
+
+@pytest.mark.parametrize("stage", HOLDS)
+def test_a_run_that_is_stopped(it: Drill, stage: str) -> None:
+    it.change()
+    heard = len(it.listener.heard)
+    with HOLDS[stage](it) as held:
+        run = it.scheduled()
+        assert it.until(held), it.flow_run(run)["state"]
+        it.age()
+        it.told("orders: shop_02 is staler than 1m", since=heard)  # a run that is under way, and hangs, does not silence the alarm
+        since = datetime.now(UTC)
+        assert it.stop(run) < GONE
+    assert it.until(lambda: it.readers() == [], 5), it.readers()
+    it.came_back(since)
+    it.exact()
+    it.told("orders: over: shop_02 is staler than 1m", since=heard)
