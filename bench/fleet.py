@@ -1,13 +1,16 @@
 """A fleet of 120 views: what publishing costs, and ten minutes of their schedules on one server with two workers.
 
     python -m bench.fleet [--minutes 10] [--views 120] [--sqlite]
+    python -m bench.fleet --chaos [--minutes 30] [--views 20] [--seed 1]
 
-Writes bench/FLEET.md. The views are the demo's table; most runs find a lookback's rows or nothing.
+Each writes its section of bench/FLEET.md. The views are the demo's table; most runs find a lookback's rows or nothing, but with
+--chaos: rows change all the time, and every minute a run, a worker, a server or a shard is stopped.
 """
 
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -23,6 +26,7 @@ import httpx
 import psutil
 import yaml
 
+from bench.chaos.run import HEADING, chaos
 from demo.servers import demo_servers
 from demo.up import POOL, prepare
 from embedded.postgres import obtain_postgres
@@ -31,18 +35,23 @@ from embedded.prefect_worker import PrefectWorker
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+SCHEDULES = "# A fleet"
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
 def main() -> int:
     """Measure, and write it down."""
     parser = argparse.ArgumentParser(prog="python -m bench.fleet", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--views", type=int, default=120)
+    parser.add_argument("--minutes", type=float, help="10, and 30 with --chaos")
+    parser.add_argument("--views", type=int, help="120, and 20 with --chaos")
     parser.add_argument("--sqlite", action="store_true", help="Prefect's own database on SQLite in place of Postgres")
+    parser.add_argument("--chaos", action="store_true", help="something is stopped every minute")
+    parser.add_argument("--seed", type=int, default=1, help="what decides, with --chaos, what is stopped and when")
     arguments = parser.parse_args()
+    minutes = arguments.minutes or (30 if arguments.chaos else 10)
+    views = arguments.views or (20 if arguments.chaos else 120)
     lines = [
-        f"# A fleet of {arguments.views} views",
+        f"{SCHEDULES} of {views} views",
         "",
         f"`python -m bench.fleet`, 2 cores that also hold the server, the workers and the databases; Prefect on {'SQLite' if arguments.sqlite else 'Postgres'}.",
         "",
@@ -59,18 +68,28 @@ def main() -> int:
         servers = stack.enter_context(demo_servers(folder, "postgres"))
         environment = prepare(servers, folder)
         fleet = Fleet(folder, prefect, environment)
-        fleet.views(arguments.views)
+        if arguments.chaos:
+            put(chaos(fleet, servers, environment, minutes, views, arguments.seed), HEADING)
+            return 0
+        fleet.views(views)
         lines += fleet.publishing()
         lines += fleet.overhead()
         workers = [PrefectWorker(prefect, folder, environment, pool=POOL, name=f"worker-{n}") for n in (1, 2)]
         for worker in workers:
             stack.enter_context(worker)
         lines += fleet.starts()
-        lines += fleet.schedules(arguments.minutes)
-    text = "\n".join(lines) + "\n"
-    (HERE / "FLEET.md").write_text(text)
-    print(text)
+        lines += fleet.schedules(minutes)
+    put(lines, SCHEDULES)
     return 0
+
+
+def put(lines: list[str], heading: str) -> None:
+    """Write a section of FLEET.md in the place of the one whose heading begins so; the other stays."""
+    file, text = HERE / "FLEET.md", "\n".join(lines).rstrip() + "\n"
+    sections = re.split(r"^(?=#)", file.read_text(), flags=re.MULTILINE) if file.exists() else []
+    kept = [s.rstrip() + "\n" for s in sections if s.strip() and not s.startswith(heading)]
+    file.write_text("\n".join(sorted([*kept, text])))  # "# …" sorts before "## …"
+    print(text)
 
 
 class Fleet:
@@ -90,11 +109,12 @@ class Fleet:
         self.write(None)
         (self.folder / "views" / "orders" / "view.yaml").unlink()
 
-    def write(self, schedule: list[str] | None) -> None:
+    def write(self, schedule: list[str] | None, **more: Any) -> None:
+        """Write every view's file: with these schedules in turn, and with more keys."""
         for number, name in enumerate(self.names):
             home = self.folder / "views" / name
             home.mkdir(exist_ok=True)
-            view = {**self.template, "name": name, "warehouse": {**self.template["warehouse"], "table": f"fleet.{name}"}}
+            view = {**self.template, "name": name, "warehouse": {**self.template["warehouse"], "table": f"fleet.{name}"}, **more}
             view.pop("schedule", None)
             if schedule:
                 view["schedule"] = schedule[number % len(schedule)]

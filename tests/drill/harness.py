@@ -16,10 +16,10 @@ import psutil
 
 from demo.servers import SHARDS, DemoServers, demo_servers
 from demo.up import prepare
+from embedded.listener import BLOCK, SAVE_BLOCK, Listener, listening
 from embedded.postgres import Postgres, obtain_postgres
 from embedded.prefect_server import PrefectServer
 from embedded.prefect_worker import PrefectWorker
-from tests.drill.listener import BLOCK, SAVE_BLOCK, Listener, listening
 from tests.fleet import POOL, Fleet
 
 HANGS = SHARDS[-1]

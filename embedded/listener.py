@@ -1,4 +1,4 @@
-"""A webhook that remembers what it is told, and the notification block that tells it."""
+"""A webhook on loopback that remembers what it is told, and the Prefect notification block that tells it."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Listener:
 
     @property
     def url(self) -> str:
+        """Its address."""
         return f"http://127.0.0.1:{self.server.server_port}/"
 
     def said(self, *words: str, since: int = 0) -> list[str]:
