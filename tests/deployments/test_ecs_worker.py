@@ -160,13 +160,19 @@ class Pool:
         asyncio.run(self._run(deployment_id))
 
     async def _run(self, deployment_id: str) -> None:
+        async with get_client() as client:
+            await client.create_flow_run_from_deployment(deployment_id)
+        await self._poll()
+
+    def poll(self) -> None:
+        """A worker that polls once takes what is due."""
+        asyncio.run(self._poll())
+
+    async def _poll(self) -> None:
         from prefect_aws.workers.ecs_worker import _TASK_DEFINITION_CACHE, ECSWorker
 
         _TASK_DEFINITION_CACHE.clear()  # each worker is a new process in earnest
-        async with get_client() as client:
-            await client.create_flow_run_from_deployment(deployment_id)
-        worker = ECSWorker(work_pool_name=self.name)
-        await worker.start(run_once=True)
+        await ECSWorker(work_pool_name=self.name).start(run_once=True)
 
 
 @pytest.fixture

@@ -95,6 +95,14 @@ class Drill(Fleet):
         assert [pair for pair in zip(got, wanted, strict=True) if pair[0] != pair[1]][:3] == []
         assert self.warehouse("SELECT count(*) FROM shardlake.windows WHERE status = 'open'") == [(0,)]
 
+    def until(self, what: Callable[[], Any], seconds: float = 240) -> Any:
+        """As of any fleet; a machine that has much else to do is waited for."""
+        return super().until(what, seconds)
+
+    def ended(self, run_id: str, seconds: float = 240) -> tuple[str, str]:
+        """As of any fleet, with that patience."""
+        return super().ended(run_id, seconds)
+
     # --- runs and their processes ---------------------------------------------------------------------------------------
     def scheduled(self, name: str = "sync-view/orders", *, delay: float = 2) -> str:
         """A run that is due in a moment, as the server's scheduler makes one; its id."""
@@ -150,9 +158,9 @@ class Drill(Fleet):
 
     def check(self) -> tuple[str, str]:
         """A run of check-freshness, as every five minutes; here its minute has come when a test says so. How it ended."""
-        return self.ended(self.order("check-freshness/check-freshness"), 150)
+        return self.ended(self.order("check-freshness/check-freshness"))
 
-    def came_back(self, since: datetime, seconds: float = 150, of: str = "sync-view/orders") -> dict[str, Any]:
+    def came_back(self, since: datetime, seconds: float = 240, of: str = "sync-view/orders") -> dict[str, Any]:
         """Wait for a run of a view that completed after a time, which nobody ordered; it."""
 
         def completed() -> list[dict[str, Any]]:
@@ -174,7 +182,7 @@ class Drill(Fleet):
                 f"UPDATE shardlake.runs SET started_at = now() - interval '{ago['runs']}', ended_at = now() - interval '{ago['runs']}'"
             )
 
-    def told(self, *words: str, since: int = 0, seconds: float = 100, checks: bool = True) -> str:
+    def told(self, *words: str, since: int = 0, seconds: float = 240, checks: bool = True) -> str:
         """Wait until the listener was told a line with these words, and have freshness checked meanwhile; the line."""
 
         def said() -> list[str]:
@@ -253,6 +261,6 @@ def drill(folder: Path, prepared: Callable[[Drill], None] = lambda _: None, **ch
         it.view(**changes)
         it.publish()
         stack.enter_context(it.worker)
-        assert it.ended(it.order("sync-view/orders"), 150) == ("Completed", "3/3 shards merged")
+        assert it.ended(it.order("sync-view/orders")) == ("Completed", "3/3 shards merged")
         it.exact()
         yield it

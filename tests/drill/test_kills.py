@@ -20,11 +20,14 @@ def also_refunds(it: Drill) -> None:
     it.view("refunds")
 
 
+pytestmark = pytest.mark.timeout(900)  # a busy machine; on an idle one each takes half a minute
+
+
 @pytest.fixture(scope="module")
 def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
     """A drill with two views of the same shards."""
     with drill(tmp_path_factory.mktemp("kills"), also_refunds) as made:
-        assert made.ended(made.order("sync-view/refunds"), 150) == ("Completed", "3/3 shards merged")
+        assert made.ended(made.order("sync-view/refunds")) == ("Completed", "3/3 shards merged")
         yield made
 
 
@@ -58,9 +61,9 @@ def test_a_server_that_is_away_crashes_nobody_but_who_was_lost_meanwhile(it: Dri
         since = datetime.now(UTC)
         it.age()
         it.told("orders: shop_00 is staler than 1m", since=heard)
-        assert it.until(lambda: it.flow_run(lost)["state_type"] == "CRASHED" or not it.check(), 200), it.flow_run(lost)["state"]
+        assert it.until(lambda: it.flow_run(lost)["state_type"] == "CRASHED" or not it.check()), it.flow_run(lost)["state"]
         assert it.flow_run(lives)["state_type"] == "RUNNING"
-    assert it.ended(lives, 150) == ("Completed", "3/3 shards merged")
+    assert it.ended(lives) == ("Completed", "3/3 shards merged")
     assert [
         r["state"]["message"] for r in it.runs("sync-view/orders") if r["state_type"] == "CRASHED" and r["end_time"] > since.isoformat()
     ] == []

@@ -13,6 +13,9 @@ from tests.drill.harness import GONE, Drill, drill, hung
 LAKE = {"connection": "athena-lake/main", "layouts": [{"table": "orders", "partition_by": ["day(updated_at)"]}]}
 
 
+pytestmark = pytest.mark.timeout(900)  # a busy machine; on an idle one each takes half a minute
+
+
 @pytest.fixture(scope="module")
 def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
     """A drill with a table in the lake."""
