@@ -90,7 +90,7 @@ def _project(fleet: Fleet, address: str) -> None:
     project["definitions"] |= {"notify": [BLOCK], "silence": SILENCE, "pending": PENDING}
     project["deployments"] = [item for item in project["deployments"] if item["name"] == "check-freshness"]
     every = {"interval": CHECK.total_seconds(), "timezone": "UTC", "slug": "every-minute"}
-    project["deployments"][0] |= {"schedules": [every], "parameters": {"notify": [BLOCK]}}
+    project["deployments"][0] |= {"schedules": [every]}
     file = fleet.folder / "prefect.yaml"
     file.write_text(yaml.safe_dump(project))
     fleet.environment["SHARDLAKE_PROJECT"] = str(file)

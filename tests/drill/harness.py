@@ -20,7 +20,7 @@ from embedded.listener import BLOCK, SAVE_BLOCK, Listener, listening
 from embedded.postgres import Postgres, obtain_postgres
 from embedded.prefect_server import PrefectServer
 from embedded.prefect_worker import PrefectWorker
-from tests.fleet import POOL, Fleet
+from tests.fleet import Fleet
 
 HANGS = SHARDS[-1]
 """The shard that is on a server of its own."""
@@ -30,6 +30,7 @@ SILENCE = 40
 """Seconds that a run may be silent here; Prefect has it beat every 30 at the most often."""
 QUICK = {"PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "1", "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT1S"}
 """The server's own timings, so that a worker that is gone is missed within seconds."""
+BEATS = {"PREFECT_WORKER_HEARTBEAT_SECONDS": "2"}
 ROWS = 9000
 """Rows that a shard has."""
 HOLD = """
@@ -51,9 +52,8 @@ class Drill(Fleet):
     database: Postgres
 
     def __init__(self, folder: Path, prefect: PrefectServer, servers: DemoServers, environment: dict[str, str], listener: Listener) -> None:
-        super().__init__(folder, prefect, servers, environment)
-        self.listener, self.own = listener, environment | {"PREFECT_WORKER_HEARTBEAT_SECONDS": "2"}
-        self.worker = PrefectWorker(prefect, folder, self.own, pool=POOL)
+        super().__init__(folder, prefect, servers, environment, worker=BEATS)
+        self.listener, self.own = listener, environment | BEATS
         made = self.run("python", "-c", SAVE_BLOCK, listener.url)
         assert made.returncode == 0, made.stderr
         servers.warehouse.execute(HOLD, database="warehouse")
@@ -62,7 +62,6 @@ class Drill(Fleet):
         project = self.project
         project["deployments"] = [item for item in project["deployments"] if item["name"] == "check-freshness"]
         project["definitions"] |= {"notify": [BLOCK], "silence": SILENCE}
-        project["deployments"][0] |= {"parameters": {"notify": [BLOCK]}}
         self.write_project(project)
 
     def view(self, name: str = "orders", **changes: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -38,8 +39,21 @@ HOLDS: dict[str, Callable[[Drill], AbstractContextManager[Callable[[], bool]]]] 
 }
 
 
-@pytest.mark.parametrize("stage", HOLDS)
-def test_a_run_that_is_stopped(it: Drill, stage: str) -> None:
+def as_on_ecs(it: Drill) -> None:
+    """Have the view's runs begin by the command that ECS tasks begin by: stopped, they reschedule themselves."""
+    found = it.deployment("sync-view/orders")
+    it.api.patch(
+        f"deployments/{found['id']}",
+        {"job_variables": {**found["job_variables"], "command": f"{sys.executable} -m prefect flow-run execute"}},
+    )
+
+
+@pytest.mark.parametrize(("stage", "ecs"), [("extract", True), ("stage", False), ("merge", True), ("write", False)])
+def test_a_run_that_is_stopped(it: Drill, stage: str, ecs: bool) -> None:
+    """As a worker's own process its run is begun again in its place; as an ECS task it goes on as the same run."""
+    it.publish()
+    if ecs:
+        as_on_ecs(it)
     it.change()
     heard = len(it.listener.heard)
     with HOLDS[stage](it) as held:
@@ -50,6 +64,7 @@ def test_a_run_that_is_stopped(it: Drill, stage: str) -> None:
         since = datetime.now(UTC)
         assert it.stop(run) < GONE
     assert it.until(lambda: it.readers() == [], 5), it.readers()
-    it.came_back(since)
+    back = it.came_back(since)
+    assert (back["id"] == run, "rerun" in back["tags"]) == (ecs, not ecs)
     it.exact()
     it.told("orders: over: shop_02 is staler than 1m", since=heard)
