@@ -50,7 +50,7 @@ class Lateness:
         before = time.monotonic()
         while not self._over.wait(LOOK):
             with suppress(Exception):  # the warehouse restarts: the next look counts the time that has passed
-                late, told = self._lags(), self._told()
+                late, told = self.lags(), self._told()
                 now = time.monotonic()
                 for view, lag in late.items():
                     self._note(self.records[view], lag, view in told, now, now - before)
@@ -70,7 +70,7 @@ class Lateness:
             record.untold.append(now - record.since)
             record.since = None
 
-    def _lags(self) -> dict[str, float]:
+    def lags(self) -> dict[str, float]:
         """How old the oldest of its shards' newest rows is, by view."""
         pulses = ", ".join(str(pulse(number)) for number in range(len(SHARDS)))
         asks = [

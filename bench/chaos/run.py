@@ -59,9 +59,12 @@ def chaos(fleet: Fleet, servers: DemoServers, environment: dict[str, str], minut
         for worker in workers:
             stack.enter_context(worker)
         stops, lateness = Stops(fleet.prefect, workers, servers, seed), Lateness(servers, fleet.names, 2 * PERIOD.total_seconds())
+        writer.start()
+        while max(lateness.lags().values()) > PERIOD.total_seconds():  # the schedules have begun to fire
+            time.sleep(2)
         began = datetime.now(UTC)
-        for part in (writer, lateness, stops):
-            part.start()
+        lateness.start()
+        stops.start()
         time.sleep(minutes * 60)
         stops.stop()
         lateness.stop()
@@ -69,7 +72,7 @@ def chaos(fleet: Fleet, servers: DemoServers, environment: dict[str, str], minut
         ended = datetime.now(UTC)
         missing, seconds = _all_arrived(fleet, servers, writer)
         runs = [r for r in fleet.scheduled(began, datetime.now(UTC)) if r["start_time"] or r["state_type"] == "CRASHED"]
-        told = len(listener.heard)
+        told = Counter(message.splitlines()[0] for message in listener.heard)
     return [
         HEADING, "",
         f"`python -m bench.fleet --chaos --minutes {minutes:g} --views {views} --seed {seed}`, the same 2 cores: {views} views every"
@@ -106,7 +109,7 @@ def _all_arrived(fleet: Fleet, servers: DemoServers, writer: Writer) -> tuple[li
 
 
 def _outcome(
-    fleet: Fleet, writer: Writer, lateness: Lateness, stops: Stops, missing: list[str], seconds: float, told: int
+    fleet: Fleet, writer: Writer, lateness: Lateness, stops: Stops, missing: list[str], seconds: float, told: Counter[str]
 ) -> list[str]:  # fmt: skip
     records = lateness.records
     untold = sorted((stretch for record in records.values() for stretch in record.untold), reverse=True)
@@ -124,7 +127,8 @@ def _outcome(
         f"| lateness of a view at its worst: median, longest | {median(worst):.0f} s, {worst[-1]:.0f} s |",
         f"| views later than two periods at some time | {late} |",
         f"| later than two periods while nobody had been told: times, longest | {len(untold)}, {untold[0] if untold else 0:.0f} s |",
-        f"| alarms raised; messages to the listener | {lateness.alarms}; {told} |",
+        f"| alarms in the ledger | {lateness.alarms} |",
+        *[f"| told: {subject.removeprefix('Shardlake: ')} | {count} times |" for subject, count in told.most_common()],
     ]  # fmt: skip
 
 

@@ -26,8 +26,9 @@ class Writer:
         self.servers, self.seed, self.statements = servers, seed, 0
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._write, args=(number,), daemon=True) for number in range(len(SHARDS))]
-        for shard in SHARDS:
+        for number, shard in enumerate(SHARDS):
             servers.on(shard, f"DELETE FROM orders WHERE id > {ROWS * len(SHARDS)}")  # the demo's rows that are trouble on purpose, too
+            servers.on(shard, f"UPDATE orders SET updated_at = now() AT TIME ZONE 'UTC' WHERE id = {pulse(number)}")
 
     def start(self) -> None:
         """Begin."""

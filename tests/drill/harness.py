@@ -253,7 +253,10 @@ def drill(folder: Path, prepared: Callable[[Drill], None] = lambda _: None, **ch
         database.execute("CREATE DATABASE prefect")
         prefect = stack.enter_context(PrefectServer(folder, database=database.url(database="prefect"), settings=QUICK))
         listener = stack.enter_context(listening())
-        it = Drill(folder, prefect, servers, prepare(servers, folder), listener)
+        environment = prepare(servers, folder)
+        connections = folder / "connections.yaml"
+        connections.write_text(connections.read_text().replace("connect_timeout: 3s", "connect_timeout: 5m"))  # who hangs, hangs long
+        it = Drill(folder, prefect, servers, environment, listener)
         it.database = database
         prepared(it)
         it.view(**changes)
