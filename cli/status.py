@@ -10,13 +10,15 @@ from cli.presentation import console, errors, fits, show_json, show_table
 if TYPE_CHECKING:
     from shardlake.ledger.backfills import Unfinished
     from shardlake.ledger.status import ShardStatus
+    from shardlake.run.freshness import Judgement
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a program would read, and nothing else.")] = False) -> None:
-    """Show every view × shard: watermark, lag, last run, last error; what holds one back, rows that no window takes; and backfills
-    that have not come to their end.
+    """Show every view × shard, the worst first: watermark, lag, last run; what it failed of, what holds it back, rows that no window
+    takes; and backfills that have not come to their end.
 
-    Ends with 1 when a view is staler than its `freshness`, a shard never arrived, or the last run failed.
+    Ends with 1 when anything is wrong, by the judgement that check-freshness has too: a view is staler than it promises, a shard never
+    arrived, its last run failed, or a run that was due never began.
 
     For example, to be told by cron:
 
@@ -25,39 +27,39 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a pr
     from cli.connect import connect
     from shardlake.errors import ShardlakeError
     from shardlake.ledger.backfills import Unfinished, all_unfinished
-    from shardlake.ledger.status import ShardStatus
-    from shardlake.ledger.status import status as of_view
+    from shardlake.run.freshness import Judgement, judge
     from shardlake.run.job import open_job
     from shardlake.settings import views_folder
-    from shardlake.view.view_file import load_view, view_names
+    from shardlake.view.view_file import readable_views
 
-    lines: list[ShardStatus] = []
+    found: list[Judgement] = []
     left: list[Unfinished] = []
-    unknown: dict[str, str] = {}
-    for name in view_names(views_folder()):
+    views, unknown = readable_views(views_folder())
+    for name, view in views.items():
         try:
-            job = open_job(load_view(views_folder() / name), connect)
+            job = open_job(view, connect)
+            found.append(judge(job, views))
             with job.ledger.connection() as connection:
-                replaces = job.warehouse.replaces
-                lines += of_view(connection, name, job.feed, list(job.partitions), list(job.sinks), job.view.freshness, replaces=replaces)
                 left += all_unfinished(connection, name)
         except ShardlakeError as error:
             unknown[name] = str(error)
-    problems = [line for line in lines if line.problem]
+    judged = Judgement.of(found, unknown)
     if as_json:
         show_json({
-            "ok": not problems and not unknown, "shards": [line.as_json() for line in lines],
+            "ok": judged.ok, "message": judged.headline(), "shards": [line.as_json() for line in judged.lines],
+            "wrong": [{"view": w.view, "shard": w.shard, "kind": w.kind, "message": w.message} for w in judged.wrong],
             "backfills": [b.as_json() for b in left], "unknown": unknown,
         })  # fmt: skip
     else:
-        _show(lines)
-        for note in _notes(lines):
+        _show(judged.lines)
+        for note in _notes(judged):
             console.print(note, markup=False, highlight=False, soft_wrap=True)
         if left:
             _backfills(left)
         for name, message in unknown.items():
             errors.print(f"{name}: {message}", markup=False, highlight=False, style="red", soft_wrap=True)
-    if problems or unknown:
+        console.print(judged.headline(), style="green" if judged.ok else "red", markup=False, highlight=False, soft_wrap=True)
+    if not judged.ok:
         raise typer.Exit(1)
 
 
@@ -66,7 +68,7 @@ def _show(lines: "list[ShardStatus]") -> None:
     titles = ["view", "shard", "state", "watermark", "lag", "rejects", "last run"]
     rows = [
         [
-            line.view, line.shard, Text(line.problem, "red") if line.problem else Text("fresh", "green"),
+            line.view, line.shard, Text(line.state, "red" if line.problem else "green" if line.state == "fresh" else "yellow"),
             (line.watermark or "").removesuffix(".000000")[:19], "" if line.lag is None else str(line.lag).split(".")[0],
             line.open_rejects, f"{line.last_run:%m-%d %H:%M:%S}" if line.last_run else "",
         ]
@@ -79,16 +81,22 @@ def _show(lines: "list[ShardStatus]") -> None:
             show_table(view, titles[1:], [row[1:] for row in rows if row[0] == view], numbers)
 
 
-def _notes(lines: "list[ShardStatus]") -> list[str]:
-    """What partitions failed of, what holds them back, and what of them no window takes; what several say alike, once."""
+def _notes(judged: "Judgement") -> list[str]:
+    """What is wrong with views, what partitions failed of, what holds them back, and what of them no window takes; what several say
+    alike, once.
+    """
     said: dict[tuple[str, str], list[str]] = {}
-    for line in lines:
+    shown = {(line.view, line.shard) for line in judged.lines if line.problem}
+    for wrong in judged.wrong:
+        if wrong.kind != "unknown" and (wrong.view, wrong.shard) not in shown:
+            said.setdefault((wrong.view, wrong.message.removeprefix(wrong.shard).lstrip(":, ")), []).append(wrong.shard)
+    for line in judged.lines:
         whys = [line.last_error.removeprefix(line.shard).lstrip(":, ")] if line.last_error else []
         whys += [f"held by {line.held_by}"] if line.held_by and line.held_by != line.last_error else []
         whys += [f"{count:,} rows have {why}: no window takes them" for why, count in line.unreachable.items()]
         for why in whys:
             said.setdefault((line.view, why), []).append(line.shard)
-    return [f"{view}, {', '.join(shards)}: {why}" for (view, why), shards in said.items()]
+    return [f"{', '.join([view, *filter(None, shards)])}: {why}" for (view, why), shards in said.items()]
 
 
 def _backfills(left: "list[Unfinished]") -> None:

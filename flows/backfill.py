@@ -9,13 +9,14 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.begins import begins
 from flows.ending import ends
-from flows.presentation import final_state, publish_report
+from flows.presentation import final_state
 from flows.progress import Progress
+from flows.run_page import publish_report
 from flows.steps import Tasks
 from shardlake.errors import ShardlakeError
 from shardlake.run.backfill import MOST_PARALLEL, PARALLEL, Backfill
 from shardlake.run.loop import run_slices
-from shardlake.run.report import RunReport
+from shardlake.run.report import BackfillReport
 from tasks.view_job import view_job
 
 SLICES: Any = ThreadPoolTaskRunner(max_workers=MOST_PARALLEL)
@@ -45,14 +46,16 @@ def backfill(
         step: How long a slice is: `6h`, `1d`, or a number as text; what makes a hundred slices at most where it is left out.
         parallel: How many slices are under way at once; always one less than the source's max_connections.
     """
-    report, run_id = RunReport(view, uuid4(), {}), uuid4()
+    report, run_id, logs = BackfillReport(view, uuid4(), {}), uuid4(), dict[str, str]()
     try:
         begins(view, run_id)
         with Backfill(view_job(view, run_id), start, end, shards=shards, step=step, parallel=parallel) as run:
             report = run.report
-            with Progress(view, len(run.parts), f"Slices of the backfill of {view} that have come to their end") as progress:
-                run_slices(run, Tasks(run.job, run_id), left=progress.left)
+            with Progress(
+                view, len(run.parts), f"Slices of the backfill of {view} that have come to their end", "backfill-progress"
+            ) as progress:
+                run_slices(run, Tasks(run.job, run_id, logs), left=progress.left)
     except ShardlakeError as error:
         report.error = str(error)
-    publish_report(report)
+    publish_report(report, logs)
     return final_state([report])

@@ -9,6 +9,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelled
+from prefect.utilities.urls import url_for
 
 from flows.shard_runs import RunFailed, begin, cancel, first_began, for_good
 from shardlake.ledger.runs import shard_reports
@@ -21,14 +22,14 @@ PATIENCE = 1800.0
 """Seconds without a run that began or ended, after which those that wait are given up."""
 
 
-def fan_out(job: Job, full: bool, report: RunReport) -> None:
+def fan_out(job: Job, full: bool, report: RunReport, logs: dict[str, str]) -> None:
     """Run every shard by the view's deployment for shards, wait for them all, and report what the ledger has of them.
 
     One that fails does not stop the others. Runs that find no room for `PATIENCE` are given up, since this run itself
     takes a place in the pool: a pool needs one more than there are such views.
 
     Where this run is stopped, those that it began go on: they bring rows in, and when it is begun again it finds them. Where it is
-    cancelled, or meets its timeout, they are cancelled.
+    cancelled, or meets its timeout, they are cancelled. `logs` gets the address of each shard's run.
     """
     began = time.time()
     names, size = list(job.partitions), job.view.run.shards_per_run
@@ -36,7 +37,9 @@ def fan_out(job: Job, full: bool, report: RunReport) -> None:
     waiting: dict[str, list[str]] = {}
     try:
         for part in [names[n : n + size] for n in range(0, len(names), size)]:
-            waiting[begin(job.view.name, part, full)] = part
+            key = begin(job.view.name, part, full)
+            waiting[key] = part
+            logs.update(dict.fromkeys(part, url_for("flow-run", key) or ""))
         _wait(waiting, report)
     except BaseException as end:
         if for_good(end):

@@ -1,43 +1,19 @@
-"""What a run shows in Prefect at its end: a table, and a final state that says it all."""
+"""What a run is called, and its final state, which says it all."""
 
 from threading import Event
 from typing import Any
 
 from prefect import runtime
-from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Completed
 
 from flows.ending import failed
 from flows.outage import await_server
-from flows.progress import unharmed
 from shardlake.run.report import RunReport
 
 POLL = 0.5
 """Seconds after which a wait looks up: an exception that Prefect sends to the flow's thread, at a timeout, is met then."""
-
-
-def publish_report(report: RunReport) -> None:
-    """The run's table, shard by shard."""
-    await_server()
-    rows = []
-    for shard in report.shards.values():
-        rows.append(
-            {
-                "shard": shard.shard, "state": shard.state, "read": shard.read, "merged": shard.merged,
-                "unchanged": shard.unchanged, "superseded": shard.superseded, "rejected": shard.rejected,
-                "seconds": round(sum(shard.seconds.values()), 2), "from": shard.lower or "", "to": shard.upper or "",
-                "error": shard.error or shard.rejection or "; ".join(shard.notes),
-            }
-        )  # fmt: skip
-    total = report.totals()
-    rejected = total.rejected or any(part.alone for part in report.lake.values())
-    next_step = f"Look at the rejects with `shardlake rejects {report.view}`." if rejected else ""
-    if not report.came_to_its_end:
-        next_step += " Mend what stands under error; the next run goes on from where each shard is."
-    with unharmed(f"{_key(report.view)}-run"):
-        create_table_artifact(rows, key=f"{_key(report.view)}-run", description=f"**{report.headline()}** {next_step}")
 
 
 def final_state(reports: list[RunReport]) -> State[Any]:
@@ -69,7 +45,3 @@ def outcome(future: PrefectFuture[Any]) -> tuple[Any, Exception | None]:
         return future.result(), None
     except Exception as error:  # noqa: BLE001 - whatever a task raised is its shard's failure, and no other's
         return None, error
-
-
-def _key(view: str) -> str:
-    return view.replace("_", "-")

@@ -25,24 +25,40 @@ def unharmed(artifact: str) -> Iterator[None]:
         get_logger("shardlake").warning("The artifact %s could not be written (%s); the run goes on.", artifact, type(error).__name__)
 
 
-class Progress:
-    """A progress artifact `<view>-progress`: how many of `total` have come to their end, in percent."""
+def page_key(view: str, what: str) -> str:
+    """The key of an artifact of a view.
 
-    def __init__(self, view: str, total: int, description: str) -> None:
-        """`description` says what is counted."""
-        self._key, self._total, self._description = f"{view.replace('_', '-')}-progress", total, description
+    >>> page_key("order_lines", "run")
+    'order-lines-run'
+    """
+    return f"{view.replace('_', '-')}-{what}"
+
+
+class Progress:
+    """A progress artifact `<view>-progress`: how many of `total` have come to their end, in percent. It is made when the first step
+    begins that takes time, so that a run which finds nothing new makes none.
+    """
+
+    def __init__(self, view: str, total: int, description: str, what: str = "progress") -> None:
+        """`description` says what is counted; `what` is the end of the artifact's key."""
+        self._key, self._total, self._description = page_key(view, what), total, description
         self._artifact: UUID | None = None
         self._told = 0.0
 
     def __enter__(self) -> Self:
+        return self
+
+    def _begin(self) -> None:
+        self._told = time.monotonic()
         with unharmed(self._key):
             made = create_progress_artifact(0.0, key=self._key, description=self._description)
             self._artifact = made if isinstance(made, UUID) else None  # a coroutine only where an event loop runs
-        return self
 
     def left(self, count: int) -> None:
         """That many are still on their way."""
         watching.get().left(count, self._total)
+        if count and not self._told:
+            self._begin()
         if self._artifact and (count == 0 or time.monotonic() - self._told > _PAUSE):
             self._told = time.monotonic()
             with unharmed(self._key):

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from prefect.futures import PrefectFuture
+from prefect.utilities.urls import url_for
 
 from flows.presentation import POLL, outcome
 from flows.runner import on_threads
@@ -23,10 +24,12 @@ Futures = list[PrefectFuture[Any]]
 class Tasks:
     """An executor of Prefect's tasks, within a flow. A window is a chain of two; the first that failed is its failure."""
 
-    def __init__(self, job: Job, run_id: UUID) -> None:
+    def __init__(self, job: Job, run_id: UUID, logs: dict[str, str]) -> None:
+        """`logs` gets the address of the log in which each shard or lake table failed, where it is known (PREFECT_UI_URL, or the API's)."""
         self.width = job.parallelism.chains if on_threads() else sys.maxsize  # a cluster knows its own
         self._view, self._run_id = job.view.name, run_id
         self._ended: SimpleQueue[tuple[Work, Futures]] = SimpleQueue()
+        self._logs = logs
 
     def submit(self, work: Work) -> None:
         """See Executor."""
@@ -44,6 +47,8 @@ class Tasks:
             for future in futures:
                 result, error = outcome(future)
                 if error:
+                    part = work.given.get("part")
+                    self._logs[part.shard if part else work.name] = url_for("task-run", future.task_run_id) or ""
                     break
             return Done(work, result, error)
 

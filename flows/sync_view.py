@@ -10,8 +10,9 @@ from flows.begins import begins
 from flows.ending import ends
 from flows.fan_out import fan_out
 from flows.late import superfluous
-from flows.presentation import final_state, publish_report, run_name
+from flows.presentation import final_state, run_name
 from flows.progress import Progress
+from flows.run_page import publish_report
 from flows.runner import RUNNER, TIMEOUT
 from flows.steps import Tasks
 from shardlake.errors import ShardlakeError
@@ -37,28 +38,28 @@ def sync_view(view: str, shards: list[str] | None = None, full: bool = False) ->
 
 def run_view(view: str, shards: list[str] | None, full: bool) -> RunReport:
     """The stages of one view, within a flow. A view that cannot begin, or is broken off, says so in its report."""
-    report = RunReport(view, uuid4(), {})
+    report, logs = RunReport(view, uuid4(), {}), dict[str, str]()
     try:
         begins(view, report.run_id)
         job = view_job(view, report.run_id)
         if not shards and superfluous(job):
             report.left_out = True
         elif not shards and job.view.run.fan_out == "deployments" and runtime.deployment.id:
-            fan_out(job, full, report)
+            fan_out(job, full, report, logs)
         else:
             run = Run(job, shards, report.run_id)
             report = run.report
-            _stages(view, run, full)
+            _stages(view, run, full, logs)
     except ShardlakeError as error:
         report.error = str(error)
     if not report.left_out:
-        publish_report(report)
+        publish_report(report, logs, some=bool(shards))
         if report.ok and not shards:
             announce("view.arrived", f"view.{view}", view=view, run=report.run_id)
     return report
 
 
-def _stages(view: str, run: Run, full: bool) -> None:
+def _stages(view: str, run: Run, full: bool, logs: dict[str, str]) -> None:
     """The stages of all shards, in this flow run."""
     with run, Progress(view, len(run.report.shards), f"Shards of {view} that have come to their end") as progress:
-        run_stages(run, Tasks(run.job, run.id), full=full, left=progress.left)
+        run_stages(run, Tasks(run.job, run.id, logs), full=full, left=progress.left)

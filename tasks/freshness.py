@@ -1,5 +1,6 @@
 """check: a view against its promises; and what stands of alarms in the ledgers."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from prefect import task
@@ -7,17 +8,20 @@ from prefect import task
 from shardlake.ledger import alarms as ledger
 from shardlake.ledger.alarms import Alarm
 from shardlake.ledger.database import Warehouse
-from shardlake.ledger.status import ShardStatus
-from shardlake.run import freshness
+from shardlake.ledger.history import arrivals, delays
+from shardlake.run.freshness import Judgement, judge
 from tasks.retry import STAGE
 from tasks.view_job import all_views, step_of, view_job
 
 
 @task(name="check", task_run_name="check {name}", **{**STAGE, "retries": 1})
-def check(name: str, run_id: UUID) -> tuple[list[ShardStatus], list[Alarm]]:
-    """One view's shards, and what is wrong with them."""
+def check(name: str, run_id: UUID) -> tuple[Judgement, list[timedelta | None]]:
+    """One view's shards, and what is wrong with them; and its delay over the day, an hour each."""
     with step_of(name, run_id) as job:
-        return freshness.alarms(job, all_views(run_id)[0])
+        now = datetime.now(UTC)
+        with job.ledger.connection() as connection:
+            came = arrivals(connection, name, len(job.partitions), now - timedelta(days=1))
+        return judge(job, all_views(run_id)[0], now, watch=True), delays(came, now)
 
 
 class Told:

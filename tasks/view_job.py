@@ -6,24 +6,16 @@ from functools import lru_cache
 from uuid import UUID
 
 from blocks.resolve import connect
-from shardlake.errors import ShardlakeError
 from shardlake.run.job import Job, open_job
 from shardlake.settings import views_folder
 from shardlake.view.view import View
-from shardlake.view.view_file import find_view, load_view, view_names
+from shardlake.view.view_file import find_view, readable_views
 
 
 @lru_cache(maxsize=2)
 def all_views(run_id: UUID) -> tuple[dict[str, View], dict[str, str]]:  # noqa: ARG001 - read once a run
     """The views that can be read, by name, and why others cannot."""
-    known: dict[str, View] = {}
-    unreadable: dict[str, str] = {}
-    for name in view_names(views_folder()):
-        try:
-            known[name] = load_view(views_folder() / name)
-        except ShardlakeError as error:
-            unreadable[name] = str(error)
-    return known, unreadable
+    return readable_views(views_folder())
 
 
 @lru_cache(maxsize=64)

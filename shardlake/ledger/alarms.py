@@ -45,13 +45,15 @@ class Rates:
     rejected_before: int
 
 
-def watched_since(connection: Connection, view: str) -> datetime:
-    """Since when the view is watched; from now on, if it is seen for the first time."""
+def watch(connection: Connection, view: str) -> None:
+    """Watch the view from now on, if it is not watched yet."""
     connection.execute("INSERT INTO shardlake.watched (view) VALUES (%s) ON CONFLICT DO NOTHING", (view,))
+
+
+def watched_since(connection: Connection, view: str) -> datetime | None:
+    """Since when the view is watched, if it is."""
     row = connection.execute("SELECT since FROM shardlake.watched WHERE view = %s", (view,)).fetchone()
-    assert row is not None
-    since: datetime = row[0]
-    return since
+    return row[0] if row else None
 
 
 def news(connection: Connection, view: str) -> list[News]:

@@ -1,16 +1,18 @@
 """The ledger's runs: what each did on each shard, and what the shards' columns were when all was well."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 Connection = psycopg.Connection[Any]
-LONGEST = timedelta(hours=6)
-"""For how long a run without an end counts as under way; killed ones have none."""
+LONGEST = timedelta(days=7)
+"""How far back a run that is still under way is looked for."""
 
 
 def open_run(connection: Connection, run_id: UUID, view: str, feed: str) -> None:
@@ -50,13 +52,46 @@ def shard_reports(connection: Connection, view: str, since: float) -> dict[str, 
     return dict(rows.fetchall())
 
 
-def last_active(connection: Connection, views: list[str]) -> datetime | None:
-    """When a run of one of the views was last under way; now, if one is. One that was killed counts for as long as `LONGEST`."""
-    row = connection.execute(
-        "SELECT max(CASE WHEN ended_at IS NOT NULL THEN ended_at WHEN started_at > now() - %s THEN now() ELSE started_at END)"
-        " FROM shardlake.runs WHERE view = ANY(%s)", (LONGEST, views)
-    ).fetchone()  # fmt: skip
-    return row[0] if row else None
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run of a view: when it began and ended, and whether it is `live`: some session holds a claim for it."""
+
+    view: str
+    started_at: datetime
+    ended_at: datetime | None
+    state: str
+    live: bool
+
+
+def begun_since(connection: Connection, views: list[str], since: datetime) -> list[Begun]:
+    """The views' runs that began or ended after `since`, and those without an end; the newest first."""
+    with connection.cursor(row_factory=class_row(Begun)) as cursor:
+        return cursor.execute(
+            f"SELECT view, started_at, ended_at, state, ended_at IS NULL AND EXISTS ({_LIVE}) AS live FROM shardlake.runs r"
+            " WHERE view = ANY(%(views)s) AND started_at > %(since)s - %(longest)s"
+            " AND (started_at >= %(since)s OR ended_at >= %(since)s OR ended_at IS NULL) ORDER BY started_at DESC",
+            {"views": views, "since": since, "longest": LONGEST},
+        ).fetchall()
+
+
+_LIVE = """SELECT FROM shardlake.claims c JOIN pg_locks l
+    ON l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND (l.classid::bigint << 32 | l.objid::bigint)
+     = hashtextextended('shardlake.run.' || c.feed || '.' || c.partition, 0)
+    WHERE c.run_id = r.run_id AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+"""A claim's lock that a session holds; the line of a claim outlives its run."""
+
+
+def failing_since(connection: Connection, view: str) -> dict[str, datetime]:
+    """Since when each shard fails whose last run failed; under `""` since when the view's runs do."""
+    rows = connection.execute(
+        "SELECT shard, min(ended_at) FROM shardlake.run_shards s WHERE view = %(view)s AND state = 'failed' AND ended_at > now() - interval '28 days'"
+        " AND NOT EXISTS (SELECT FROM shardlake.run_shards g WHERE g.view = s.view AND g.shard = s.shard AND g.ended_at > s.ended_at AND g.state <> 'failed')"
+        " GROUP BY shard UNION ALL"
+        " SELECT '', min(ended_at) FROM shardlake.runs s WHERE view = %(view)s AND state = 'failed' AND started_at > now() - interval '28 days'"
+        " AND NOT EXISTS (SELECT FROM shardlake.runs g WHERE g.view = s.view AND g.ended_at > s.ended_at AND g.state = 'completed')"
+        " HAVING count(*) > 0", {"view": view}
+    )  # fmt: skip
+    return dict(rows.fetchall())
 
 
 def completed_since(connection: Connection, view: str, shards: int, since: datetime) -> bool:

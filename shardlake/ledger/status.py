@@ -10,6 +10,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from shardlake.ledger.sinks import all_rejected, first_missing
+from shardlake.view.operation import short
 
 Connection = psycopg.Connection[Any]
 _OPEN = "read_again_at IS NULL"
@@ -20,6 +21,7 @@ _OPEN = "read_again_at IS NULL"
 class ShardStatus:
     """One partition of one view. `lag` is the age of the source's time up to which every row is in the sinks asked about; None
     where not all rows up to any time are. `held_by` names what keeps it from being now, `unreachable` counts rows that no window takes.
+    `freshness` is how old it may become; a `young` view has still time to arrive.
     """
 
     view: str
@@ -33,19 +35,30 @@ class ShardStatus:
     freshness: timedelta | None
     held_by: str | None = None
     unreachable: dict[str, int] = field(default_factory=dict)
+    young: bool = False
 
     @property
     def problem(self) -> str | None:
         """What is wrong with it, if anything."""
-        if self.watermark is None:
+        if self.watermark is None and not self.young:
             return "never arrived"
-        if self.freshness is not None and self.lag is not None and self.lag > self.freshness:
-            return f"staler than {self.freshness}"
+        if self.late:
+            return f"staler than {short(self.freshness)}" if self.freshness else None
         if self.last_state == "failed":
             return "failed"
         if self.last_state == "rejected":
             return "every row rejected"
-        return "not whole yet" if self.lag is None else None
+        return "not whole yet" if self.lag is None and not self.young else None
+
+    @property
+    def late(self) -> bool:
+        """Whether it is older than it may become."""
+        return self.freshness is not None and self.lag is not None and self.lag > self.freshness
+
+    @property
+    def state(self) -> str:
+        """How it is, in a word or two: its problem, if it has one."""
+        return self.problem or ("not arrived yet" if self.watermark is None else "not whole yet" if self.lag is None else "fresh")
 
     def as_json(self) -> dict[str, Any]:
         """As a program reads it."""
@@ -53,7 +66,7 @@ class ShardStatus:
             "view": self.view, "shard": self.shard, "watermark": self.watermark,
             "lag_seconds": None if self.lag is None else round(self.lag.total_seconds(), 1),
             "last_run": None if self.last_run is None else self.last_run.isoformat(), "last_state": self.last_state,
-            "last_error": self.last_error, "rejects": self.open_rejects, "problem": self.problem, "held_by": self.held_by,
+            "last_error": self.last_error, "rejects": self.open_rejects, "state": self.state, "problem": self.problem, "held_by": self.held_by,
             "unreachable": self.unreachable,
         }  # fmt: skip
 
@@ -84,10 +97,11 @@ def status(
     freshness: timedelta | None,
     *,
     replaces: bool = False,
+    young: bool = False,
 ) -> list[ShardStatus]:
     """A line for every partition that the source has, whether it ever came or not, as it stands in the `sinks` asked about.
 
-    With `replaces` each run takes the place of the one before.
+    With `replaces` each run takes the place of the one before; a view that is `young` has still time to arrive.
     """
     now = datetime.now(UTC)
     positions = {row[0]: row[1:] for row in connection.execute(
@@ -118,7 +132,7 @@ def status(
             held_by = error
         lag = max(now - complete, timedelta()) if complete else None
         lines.append(
-            ShardStatus(view, partition, shown, lag, ended, state, error, rejects.get(partition, 0), freshness, held_by, unreachable)
+            ShardStatus(view, partition, shown, lag, ended, state, error, rejects.get(partition, 0), freshness, held_by, unreachable, young)
         )
     return lines
 

@@ -41,15 +41,22 @@ def find_view(views: Path, name: str) -> View:
 
 def load_views(views: Path) -> dict[str, View]:
     """Every view of a folder, by name. Raises SpecError that lists what is wrong with all of them."""
-    found, wrong = {}, []
+    found, wrong = readable_views(views)
+    if wrong:
+        raise SpecError("\n".join(wrong.values()))
+    return found
+
+
+def readable_views(views: Path) -> tuple[dict[str, View], dict[str, str]]:
+    """The views of a folder that can be read, by name, and what is wrong with the others. Raises SpecError where there is none."""
+    found: dict[str, View] = {}
+    wrong: dict[str, str] = {}
     for name in view_names(views):
         try:
             found[name] = load_view(views / name)
         except SpecError as error:
-            wrong.append(str(error))
-    if wrong:
-        raise SpecError("\n".join(wrong))
-    return found
+            wrong[name] = str(error)
+    return found, wrong
 
 
 def view_names(views: Path) -> list[str]:

@@ -15,12 +15,12 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from flows.backfill import backfill
 from flows.sync_view import sync_view
 from shardlake.run.backfill_slice import read_slice_window
 from tasks import leases, limits
+from tests.pages import tables
 from tests.prefect_api import PrefectApi
 from tests.world import ORDERS_TABLE, World, WorldMaker
 
@@ -71,9 +71,13 @@ def test_the_flow_reads_the_range_and_shows_progress_and_a_table(world: WorldMak
     found = prefect_api.flow_run(state)
     assert found["name"] == "orders (shop_00, shop_01) from 2026-01-01 to 2026-02-01"
     artifacts = prefect_api.artifacts(found["id"])
-    assert (artifacts["orders-progress"]["type"], artifacts["orders-progress"]["data"]) == ("progress", 100.0)
-    rows = yaml.safe_load(artifacts["orders-run"]["data"])
-    assert [(r["shard"], r["read"], r["merged"], r["unchanged"]) for r in rows] == [("shop_00", 31, 14, 17), ("shop_01", 31, 14, 17)]
+    assert sorted(artifacts) == ["orders-backfill", "orders-backfill-progress"]  # the view's own page stays that of its last run
+    progress, page = artifacts["orders-backfill-progress"], artifacts["orders-backfill"]
+    assert (progress["type"], progress["data"]) == ("progress", 100.0)
+    assert page["description"].startswith("**10 of 10 slices of the backfill of orders arrived:** 62 rows read, 28 merged, 34 unchanged")
+    (rows,) = tables(page["data"])
+    columns = ("shard", "read", "merged", "unchanged")
+    assert [tuple(r[c] for c in columns) for r in rows] == [("shop_00", "31", "14", "17"), ("shop_01", "31", "14", "17")]
     tasks = prefect_api.task_runs(found["id"], 10)
     assert "backfill orders shop_01 from 2026-01-29 00:00:00.000000" in tasks
     limit = slots.get(f"/v2/concurrency_limits/{LIMIT}").json()

@@ -10,8 +10,8 @@ import pytest
 from prefect.artifacts import update_progress_artifact
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, PREFECT_HOME, temporary_settings
 
-from flows.presentation import publish_report
 from flows.progress import Progress
+from flows.run_page import publish_report
 from shardlake.run.report import RunReport, ShardReport
 from tests.flows.test_sync_view import closed_port
 from tests.prefect_api import PrefectApi
@@ -21,6 +21,8 @@ def test_a_run_goes_on_while_the_api_takes_no_progress(prefect_api: PrefectApi, 
     gone = f"http://127.0.0.1:{closed_port()}/api"
     with temporary_settings({PREFECT_API_URL: prefect_api.server.api_url, PREFECT_HOME: tmp_path}):
         progress = Progress("orders", 4, "Shards").__enter__()
+        assert progress._artifact is None  # a run that finds nothing new makes none
+        progress.left(4)
         assert progress._artifact is not None
     with temporary_settings({PREFECT_API_URL: gone, PREFECT_CLIENT_MAX_RETRIES: 0, PREFECT_HOME: tmp_path}):
         with pytest.raises(httpx.ConnectError):  # so much is it a hiccup

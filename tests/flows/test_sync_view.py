@@ -18,6 +18,7 @@ from flows.check_freshness import check_freshness
 from flows.sync_view import sync_view
 from flows.sync_views import sync_views
 from tests.flows.flaky_port import FlakyPort
+from tests.pages import plain, tables
 from tests.prefect_api import PrefectApi
 from tests.world import ORDERS_TABLE, WINDOWS, World, WorldMaker, orders_view
 
@@ -79,19 +80,23 @@ def test_a_table_artifact_shows_each_shards_numbers_and_the_progress_comes_to_it
     artifacts = prefect_api.artifacts(str(state.state_details.flow_run_id))
     assert sorted(artifacts) == ["orders-progress", "orders-run"]
     assert (artifacts["orders-progress"]["type"], artifacts["orders-progress"]["data"]) == ("progress", 100.0)
-    table = artifacts["orders-run"]
-    assert table["type"] == "table"
-    assert table["description"] == "**2/2 shards merged** Look at the rejects with `shardlake rejects orders`."
-    rows = yaml.safe_load(table["data"])
-    columns = ("shard", "state", "read", "merged", "unchanged", "superseded", "rejected", "error")
+    page = artifacts["orders-run"]
+    assert page["type"] == "markdown"
+    assert re.fullmatch(
+        r"\*\*All 2 shards of orders arrived:\*\* 3 rows read, 2 merged, 1 rejected, in \d+ s\."
+        r" \*\*Next:\*\* look at what was rejected with `shardlake rejects orders`\.",
+        page["description"],
+    )
+    (rows,) = tables(page["data"])
+    columns = ("shard", "state", "read", "merged", "rejected")
     assert [tuple(row[c] for c in columns) for row in rows] == [
-        ("shop_00", "merged", 1, 1, 0, 0, 0, ""),
-        ("shop_01", "merged", 2, 1, 0, 0, 1, ""),
+        ("shop_00", "✓ merged", "1", "1", ""),
+        ("shop_01", "✓ merged", "2", "1", "1"),
     ]
     for row in rows:
-        assert row["from"] == ""
-        assert datetime.fromisoformat(row["to"])
-        assert 0 < row["seconds"] < 60
+        assert datetime.strptime(row["up to"], "%d %b %Y, %H:%M:%S")  # to the second
+        assert 0 < float(row["seconds"]) < 60
+    assert not {"unchanged", "superseded"} & rows[0].keys()  # 0 in every row
 
 
 def test_a_shard_that_is_down_fails_alone_and_the_final_state_names_it(world: WorldMaker, prefect_api: PrefectApi) -> None:
@@ -107,7 +112,15 @@ def test_a_shard_that_is_down_fails_alone_and_the_final_state_names_it(world: Wo
     assert prefect_api.flow_run(state)["state"]["message"] == state.message
     assert w.target("_shard") == [(shard,) for shard in TEN if shard != "shop_03"]
     artifacts = prefect_api.artifacts(str(state.state_details.flow_run_id))
-    assert [row["shard"] for row in yaml.safe_load(artifacts["orders-run"]["data"]) if row["state"] == "failed"] == ["shop_03"]
+    page = artifacts["orders-run"]
+    (failed,) = [t for t in prefect_api.task_runs(str(state.state_details.flow_run_id), 28).values() if t["state_type"] == "FAILED"]
+    log = f"{prefect_api.server.ui_url}/runs/task-run/{failed['id']}"
+    assert page["description"].startswith("**9 of 10 shards of orders arrived, shop\\_03 did not:** 9 rows read, 9 merged, in ")
+    assert page["description"].endswith(
+        f"s. **Next:** read why in [the log of shop\\_03]({log}), mend it; the next run goes on from there, or run it now with `shardlake run orders`."
+    )
+    assert f"- **shop_03**: {state.message.split('shop_03: ')[1]} (its log)" in plain(page["data"])
+    assert [(row["shard"], row["state"]) for row in tables(page["data"])[0]][:2] == [("shop_03", "✗ failed"), ("shop_00", "✓ merged")]
     assert artifacts["orders-progress"]["data"] == 100.0
     assert "shop_03" not in w.watermarks()
 
@@ -123,24 +136,25 @@ def test_shards_whose_every_row_is_rejected_fail_the_flow_that_names_them_and_th
     flow_run = str(state.state_details.flow_run_id)
     assert {t["state_type"] for t in prefect_api.task_runs(flow_run, 6).values()} == {"COMPLETED"}  # nothing is tried again
     artifact = prefect_api.artifacts(flow_run)["orders-run"]
-    assert [(row["shard"], row["state"], row["rejected"]) for row in yaml.safe_load(artifact["data"])] == [
-        ("shop_00", "merged", 0),
-        ("shop_01", "rejected", 1),
+    assert [(row["shard"], row["state"], row["rejected"]) for row in tables(artifact["data"])[0]] == [
+        ("shop_01", "✗ rejected", "1"),
+        ("shop_00", "✓ merged", ""),
     ]
-    assert artifact["description"].endswith("** Look at the rejects with `shardlake rejects orders`.")
+    assert artifact["description"].endswith(" **Next:** look at what was rejected with `shardlake rejects orders`.")
     with prefect_api.here(w):
         views, fresh = sync_views(["orders"], return_state=True), check_freshness(return_state=True)
         again = backfill("orders", "2025-12-31", "2026-01-01", ["shop_01"], "1d", return_state=True)
     assert (views.type.value, views.message) == ("COMPLETED", "2/2 shards merged")  # nothing is new
     assert (fresh.type.value, fresh.message) == (
-        "FAILED", "orders: shop_01: every row that last came was rejected by warehouse; `shardlake rejects orders` lists them"
+        "FAILED", "1 of 2 shards of 1 view are fresh, 1 with every row rejected;"
+        " orders: shop_01: every row that last came was rejected by warehouse; `shardlake rejects orders` lists them"
     )  # fmt: skip
     assert (again.type.value, why in again.message) == ("FAILED", True)
     w.on("shop_01", "UPDATE orders SET payload = '{}', updated_at = utc_timestamp(6)")
     with prefect_api.here(w):
         views, fresh = sync_views(["orders"], return_state=True), check_freshness(return_state=True)
     assert [(found.type.value, found.message) for found in (views, fresh)] == [
-        ("COMPLETED", "2/2 shards merged"), ("COMPLETED", "all 2 shards of 1 views are fresh")
+        ("COMPLETED", "2/2 shards merged"), ("COMPLETED", "all 2 shards of 1 view are fresh")
     ]  # fmt: skip
 
 
@@ -189,8 +203,8 @@ def test_a_large_first_load_goes_window_by_window_within_one_run(world: WorldMak
         ("shop_00", 3, 250),
         ("shop_01", 3, 250),
     ]
-    rows = yaml.safe_load(prefect_api.artifacts(str(state.state_details.flow_run_id))["orders-run"]["data"])
-    assert [(row["read"], row["merged"]) for row in rows] == [(250, 250), (250, 250)]
+    (rows,) = tables(prefect_api.artifacts(str(state.state_details.flow_run_id))["orders-run"]["data"])
+    assert [(row["read"], row["merged"]) for row in rows] == [("250", "250"), ("250", "250")]
     assert w.target("count(*), count(DISTINCT id)") == [(500, 500)]
 
 

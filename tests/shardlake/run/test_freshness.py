@@ -10,7 +10,7 @@ import pytest
 
 from shardlake.ledger.alarms import Alarm, record, told, untold
 from shardlake.ledger.runs import completed_since
-from shardlake.run.freshness import alarms
+from shardlake.run.freshness import judge
 from shardlake.view.operation import short
 from tests.world import ORDERS_TABLE, World, WorldMaker, orders_view
 
@@ -29,7 +29,7 @@ def shop(world: WorldMaker) -> World:
 
 def found(w: World, now: datetime | None = None) -> set[tuple[str, str]]:
     job = w.job()
-    return {(a.shard, a.kind) for a in alarms(job, {job.view.name: job.view}, now)[1]}
+    return {(a.shard, a.kind) for a in judge(job, {job.view.name: job.view}, now, watch=True).alarms}
 
 
 def test_what_came_as_promised_is_no_alarm(shop: World) -> None:
@@ -50,7 +50,7 @@ def test_the_reason_of_the_last_failure_is_in_the_alarm(shop: World) -> None:
     assert not shop.sync().ok
     shop.warehouse("UPDATE shardlake.positions SET complete_to = now() - interval '11 minutes'")
     job = shop.job()
-    said = {a.shard: a.message for a in alarms(job, {"orders": job.view})[1]}
+    said = {a.shard: a.message for a in judge(job, {"orders": job.view}).alarms if a.kind == "late"}
     assert said["shop_00"] == "shop_00 is staler than 10m"
     assert said["shop_01"].startswith("shop_01 is staler than 10m; its last run failed: shop_01")
 
