@@ -161,20 +161,20 @@ class Fleet:
         ]
 
     def starts(self) -> list[str]:
-        """From `prefect deployment run` to the first word of the flow and to the first row in raw."""
+        """From `prefect deployment run` to the first word of the flow and to the first rows in the warehouse."""
         taken, read = [], []
         for name in self.names[1:6]:  # each for the first time: there is something to read
             flow_run = self.start(name)
             asked = datetime.fromisoformat(flow_run["expected_start_time"])
             taken.append((datetime.fromisoformat(flow_run["start_time"]) - asked).total_seconds())
-            while not (lines := [t for t, line in self.logs(flow_run["id"]) if line.startswith("window.extracted")]):
+            while not (lines := [t for t, line in self.logs(flow_run["id"]) if line.startswith("window.merged")]):
                 time.sleep(0.5)
             first = lines[0]
             read.append((first - asked).total_seconds())
         cold, warm = read[0], read[1:]
         return [
             f"From `prefect deployment run` on a worker that asks every 2 s: the flow begins after {median(taken):.1f} s (median of 5), the first"
-            f" window is in raw after {cold:.1f} s the first time and {median(warm):.1f} s then. A container's start comes on top.",
+            f" window is in the warehouse after {cold:.1f} s the first time and {median(warm):.1f} s then. A container's start comes on top.",
             "",
         ]
 

@@ -13,6 +13,14 @@ from pathlib import Path
 from embedded.loopback import HOST, free_port
 from embedded.server import Server
 
+RETENTION = {
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(30 * 86400),
+    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(3 * 86400),
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": '{"prefect.flow-run.heartbeat": 86400}',
+}
+"""How long a server of one's own keeps what it knows, in seconds: by itself it removes no run, and its tables grow for ever."""
+
 
 class PrefectServer(Server):
     """`prefect server start`, on SQLite in `folder/prefect` or on a Postgres. It answers after about 14 seconds."""
@@ -70,7 +78,7 @@ class PrefectServer(Server):
 
     def process_environment(self) -> dict[str, str]:
         """Its clients' and its own settings."""
-        return {**self.client_environment(), **self._settings}
+        return {**self.client_environment(), **RETENTION, **self._settings}
 
     def command(self) -> list[str]:
         prefect = [sys.executable, "-m", "prefect"]

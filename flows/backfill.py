@@ -11,7 +11,7 @@ from flows.begins import begins
 from flows.ending import ends
 from flows.presentation import final_state
 from flows.progress import Progress
-from flows.run_page import publish_report
+from flows.run_page import ended, publish_report
 from flows.steps import Tasks
 from shardlake.errors import ShardlakeError
 from shardlake.run.backfill import MOST_PARALLEL, PARALLEL, Backfill
@@ -58,4 +58,5 @@ def backfill(
     except ShardlakeError as error:
         report.error = str(error)
     publish_report(report, logs)
+    ended(report)
     return final_state([report])

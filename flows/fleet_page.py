@@ -12,7 +12,7 @@ from prefect.client.schemas.filters import ArtifactCollectionFilter
 from prefect.settings import PREFECT_API_URL
 from prefect.utilities.urls import url_for
 
-from flows.markdown import bars, code, link, moment, number, reasons, span, table, text
+from flows.markdown import bars, code, few, link, moment, number, reasons, span, table, text
 from flows.progress import page_key, unharmed
 from shardlake.ledger.alarms import Alarm
 from shardlake.ledger.status import ShardStatus
@@ -60,8 +60,8 @@ def sentence(judged: Judgement) -> str:
     if judged.ok:
         return f"**{text(judged.headline().capitalize())}.** **Next:** nothing is to be done."
     worst = judged.wrong[0]
-    first = f"open the last run of {text(worst.view)} below and read what stands under why"
-    return f"**{text(judged.headline().capitalize())}.** **Next:** {first}, or type {code('shardlake status')}."
+    first = f"open {text(worst.view)} below: its last run says what did not arrive"
+    return f"**{text(judged.headline().capitalize())}.** **Next:** {first}; or type {code('shardlake status')}."
 
 
 def last_runs(views: Sequence[str]) -> dict[str, str]:
@@ -83,8 +83,7 @@ def page(judged: Judgement, delays: Mapping[str, Sequence[timedelta | None]], ru
         views.setdefault(wrong.view, _View(wrong.view)).wrong.append(wrong)
     for line in judged.lines:
         views.setdefault(line.view, _View(line.view)).lines.append(line)
-    said = [(_name(w), _why(w)) for w in judged.wrong[:MOST]]
-    parts = ["#### What is wrong", reasons(said)] if said else []
+    parts = ["#### What is wrong", reasons(_said(judged.wrong[:MOST]))] if judged.wrong else []
     parts += [f"and {len(judged.wrong) - MOST:,} more; {code('shardlake status')} shows all"] if len(judged.wrong) > MOST else []
     rows = [_row(view, delays.get(view.name, ()), runs.get(view.name)) for view in views.values()]
     columns = ["view", "state", "fresh", "delay", "promise", "rejects", "the last 24 hours", "last run, UTC"]
@@ -96,8 +95,12 @@ def page(judged: Judgement, delays: Mapping[str, Sequence[timedelta | None]], ru
     return "\n\n".join(parts)
 
 
-def _name(wrong: Alarm) -> str:
-    return f"{text(wrong.view)}, {text(wrong.shard)}" if wrong.shard else text(wrong.view)
+def _said(wrong: Sequence[Alarm]) -> list[tuple[str, str]]:
+    """What is wrong with each view: of shards that say alike, the view's name stands once."""
+    shards: dict[tuple[str, str], list[str]] = {}
+    for alarm in wrong:
+        shards.setdefault((alarm.view, _why(alarm)), []).append(alarm.shard)
+    return [(": ".join(filter(None, [view, few(names)])), why) for (view, why), names in shards.items()]
 
 
 def _why(wrong: Alarm) -> str:
@@ -114,11 +117,11 @@ def _row(view: _View, delays: Sequence[timedelta | None], run: str | None) -> li
     full = promise.total_seconds() if promise else max((h for h in hours if h), default=0.0)
     return [
         link(text(view.name), run),
-        f"✗ {worst.kind}" if worst else others[0] if others else "✓ fresh",
+        (f"✗ {worst.kind}" if worst else others[0] if others else "✓ fresh").replace(" ", "\u00a0"),
         f"{sum(line.state == 'fresh' for line in lines):,}/{len(lines):,}" if lines else "",
         span(max(lags).total_seconds()) if lags else "",
         span(promise.total_seconds()) if promise else "",
         number(sum(line.open_rejects for line in lines)),
         f"`{bars(hours, full)}`" if any(h is not None for h in hours) else "",
-        link(moment(ran), run) if ran else "",
+        link(f"{ran.day} {ran:%b, %H:%M}".replace(" ", "\u00a0"), run) if ran else "",
     ]

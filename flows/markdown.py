@@ -88,19 +88,20 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
 
 
 def reasons(said: Sequence[tuple[str, str]]) -> str:
-    """What went wrong as a list; what several say alike stands once. Names and reasons are Markdown already.
+    """What went wrong as a list; what several say alike stands once. Reasons are Markdown already.
 
-    >>> print(reasons([("shop_01", "is down"), ("shop_02", "is down")]))
-    - **shop_01, shop_02**: is down
+    >>> print(reasons([("east", "is down"), ("west", "is down")]))
+    - **east, west**: is down
     """
     by_reason: dict[str, list[str]] = {}
     for name, why in said:
         by_reason.setdefault(why, []).append(name)
-    return "\n".join(f"- **{', '.join(_few(names))}**: {why}" for why, names in by_reason.items())
+    return "\n".join(f"- **{text(few(names))}**: {why}" for why, names in by_reason.items())
 
 
-def _few(names: list[str]) -> list[str]:
-    return names if len(names) <= 10 else [*names[:10], f"and {len(names) - 10:,} more"]
+def few(names: Sequence[str]) -> str:
+    """Names in a row, ten of them at most."""
+    return ", ".join([*names[:10], *([f"and {len(names) - 10:,} more"] if len(names) > 10 else [])])
 
 
 def bars(values: Sequence[float | None], full: float) -> str:

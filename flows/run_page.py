@@ -13,13 +13,20 @@ from flows.progress import page_key, unharmed
 from shardlake.errors import ShardlakeError
 from shardlake.ledger.history import PastRun, last_runs
 from shardlake.run.report import BackfillReport, LayoutReport, RunReport, ShardReport
+from tasks.log import say
 from tasks.view_job import view_job
 
 MOST = 100
 """Shards that a page names: those that went well beyond are counted alone."""
 RUNS = 24
 """Bars of the chart."""
-_STATES = {"failed": "✗ failed", "rejected": "✗ rejected", "merged": "✓ merged", "written": "✓ written", "nothing": "no news"}
+_STATES = {
+    "failed": "✗\u00a0failed",
+    "rejected": "✗\u00a0rejected",
+    "merged": "✓\u00a0merged",
+    "written": "✓\u00a0written",
+    "nothing": "no\u00a0news",
+}
 _BAD = ("failed", "rejected")
 _COUNTS = ("read", "merged", "unchanged", "superseded", "rejected")
 
@@ -33,6 +40,16 @@ def publish_report(report: RunReport, logs: Mapping[str, str] | None = None, *, 
     with unharmed(key):
         past = [] if some or isinstance(report, BackfillReport) else _past(report)
         create_markdown_artifact(page(report, logs or {}, past), key=key, description=sentence(report, logs or {}))
+
+
+def ended(report: RunReport) -> None:
+    """The last line of a run: `run.ended view=orders run=… state=completed shards=3 …`."""
+    total = report.totals()
+    say(
+        "run.ended", view=report.view, run=report.run_id, state="skipped" if report.left_out else "completed" if report.ok else "failed",
+        shards=len(report.shards), failed=sum(_state(shard) in _BAD for shard in report.shards.values()),
+        **{name: getattr(total, name) for name in _COUNTS}, seconds=round(report.seconds, 1),
+    )  # fmt: skip
 
 
 def sentence(report: RunReport, logs: Mapping[str, str], deployment: str | None = None) -> str:
@@ -98,7 +115,7 @@ def page(report: RunReport, logs: Mapping[str, str], past: Sequence[PastRun] = (
     """The page itself, in Markdown. It is some 600 pixels wide in Prefect: reasons stand above the tables, and what is 0 nowhere."""
     shards, layouts = list(report.shards.values()), list(report.lake.values())
     bad = [(s.shard, s) for s in shards if _state(s) in _BAD] + [(p.table, p) for p in layouts if _state(p) in _BAD]
-    said = [(text(name), _why(name, part, logs)) for name, part in bad]
+    said = [(name, _why(name, part, logs)) for name, part in bad]
     said += [("the run", text(report.error))] if report.error else []
     parts = ["#### What did not arrive", reasons(said)] if said else []
     if len(past) > 1:
@@ -111,8 +128,8 @@ def page(report: RunReport, logs: Mapping[str, str], past: Sequence[PastRun] = (
         ]
     parts += ["#### Shards", _shards(shards)] if shards else []
     parts += ["#### The lake", _layouts(layouts)] if layouts else []
-    notes = [(text(s.shard), text("; ".join(s.notes))) for s in shards if s.notes and _state(s) not in _BAD]
-    notes += [(text(p.table), text("; ".join(p.notes))) for p in layouts if p.notes and _state(p) not in _BAD]
+    notes = [(s.shard, text("; ".join(s.notes))) for s in shards if s.notes and _state(s) not in _BAD]
+    notes += [(p.table, text("; ".join(p.notes))) for p in layouts if p.notes and _state(p) not in _BAD]
     parts += ["#### Worth knowing", reasons(notes)] if notes else []
     return "\n\n".join(parts) or text(report.headline())
 

@@ -12,7 +12,7 @@ from flows.fan_out import fan_out
 from flows.late import superfluous
 from flows.presentation import final_state, run_name
 from flows.progress import Progress
-from flows.run_page import publish_report
+from flows.run_page import ended, publish_report
 from flows.runner import RUNNER, TIMEOUT
 from flows.steps import Tasks
 from shardlake.errors import ShardlakeError
@@ -56,6 +56,7 @@ def run_view(view: str, shards: list[str] | None, full: bool) -> RunReport:
         publish_report(report, logs, some=bool(shards))
         if report.ok and not shards:
             announce("view.arrived", f"view.{view}", view=view, run=report.run_id)
+    ended(report)
     return report
 
 

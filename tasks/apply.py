@@ -21,7 +21,7 @@ def apply(view: str, run_id: UUID, planned: Planned, window: Window | None) -> l
     for window_id, outcome in zip(planned.windows(window), done, strict=True):
         counts = outcome.applied
         announce(
-            "window.merged", f"view.{view}", view=view, shard=planned.plan.partition, window=window_id, run=run_id, read=outcome.raw_rows,
+            "window.merged", f"view.{view}", seldom=(run_id, planned.plan.partition), view=view, shard=planned.plan.partition, window=window_id, run=run_id, read=outcome.raw_rows,
             merged=counts.merged, unchanged=counts.unchanged, superseded=counts.superseded, rejected=counts.rejected + counts.shape_rejected,
         )  # fmt: skip
     return done

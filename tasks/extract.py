@@ -1,5 +1,6 @@
 """extract: a window of a shard into raw."""
 
+from logging import DEBUG
 from uuid import UUID
 
 from prefect import task
@@ -20,5 +21,8 @@ def extract(view: str, run_id: UUID, planned: Planned) -> Window | None:
         window = steps.extract(job, run_id, planned)
     shard = planned.plan.partition
     if window:
-        say("window.extracted", view=view, shard=shard, window=window.window_id, run=run_id, rows=window.raw_rows, bytes=window.raw_bytes)
+        say(
+            "window.extracted", level=DEBUG, view=view, shard=shard, window=window.window_id, run=run_id, rows=window.raw_rows,
+            bytes=window.raw_bytes,
+        )  # fmt: skip
     return window

@@ -1,5 +1,6 @@
 """plan: a shard's next window."""
 
+from logging import DEBUG
 from uuid import UUID
 
 from prefect import task
@@ -16,6 +17,14 @@ def plan(view: str, run_id: UUID, shard: str, full: bool = False) -> Planned:
     """Plan the shard's next window. Reads no data."""
     with step_of(view, run_id) as job:
         found = steps.plan(job, shard, full=full)
-    extent, anything = found.plan.extent, found.plan.anything
-    say("window.planned", view=view, shard=shard, run=run_id, lower=extent.from_version, upper=extent.to_version, anything=anything)
+    planned(view, run_id, shard, found)
     return found
+
+
+def planned(view: str, run_id: UUID, shard: str, found: Planned) -> None:
+    """Say what was planned."""
+    extent, anything = found.plan.extent, found.plan.anything
+    say(
+        "window.planned", level=DEBUG, view=view, shard=shard, run=run_id, lower=extent.from_version, upper=extent.to_version,
+        anything=anything,
+    )  # fmt: skip

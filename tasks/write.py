@@ -19,7 +19,7 @@ def write(view: str, run_id: UUID, table: str, full: bool = False) -> list[Commi
     for one in done:
         total = one.total
         announce(
-            "layout.written", f"view.{view}", view=view, layout=table, run=run_id, windows=len(one.windows), rows=total.merged,
+            "layout.written", f"view.{view}", seldom=(run_id, table), view=view, layout=table, run=run_id, windows=len(one.windows), rows=total.merged,
             rejected=total.rejected, files=one.files, bytes=one.bytes,
         )  # fmt: skip
     return done

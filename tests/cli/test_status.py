@@ -70,6 +70,17 @@ def test_a_shard_whose_last_run_failed_ends_with_1_and_shows_why(shop: World) ->
     assert f"orders, shop_01: {line['last_error'].removeprefix('shop_01 ')}" in shown.stdout.splitlines()
 
 
+def test_a_run_that_was_due_and_never_began_ends_with_1_for_a_view_that_is_watched(shop: World) -> None:
+    shop.view["schedule"] = "every 1h"
+    shop.ledger("UPDATE shardlake.runs SET started_at = started_at - interval '3 hours', ended_at = ended_at - interval '3 hours'")
+    assert status(shop, 0).keys() == {"shop_00", "shop_01"}
+    shop.ledger("INSERT INTO shardlake.watched VALUES ('orders', now() - interval '9 days')")
+    done = shop.command("status", "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["message"]) == (1, "all 2 shards of 1 view are fresh, 1 run not started")
+    assert [(w["view"], w["shard"], w["kind"]) for w in found["wrong"]] == [("orders", "", "not started")]
+
+
 def test_a_view_that_cannot_be_asked_about_is_named_and_the_others_are_still_shown(shop: World) -> None:
     home = shop.folder / "views" / "broken"
     home.mkdir(parents=True)

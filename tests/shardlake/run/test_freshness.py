@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
 from shardlake.ledger.alarms import Alarm, record, told, untold
+from shardlake.ledger.claims import Claims
 from shardlake.ledger.runs import completed_since
 from shardlake.run.freshness import judge
 from shardlake.view.operation import short
@@ -25,6 +27,10 @@ def shop(world: WorldMaker) -> World:
     found(w)
     w.warehouse("UPDATE shardlake.watched SET since = now() - interval '9 days'")
     return w
+
+
+VIEW = {("", "not started"), ("", "broken off")}
+"""What may be wrong with a view's runs."""
 
 
 def found(w: World, now: datetime | None = None) -> set[tuple[str, str]]:
@@ -63,6 +69,70 @@ def test_a_run_that_was_due_and_never_began(shop: World) -> None:
     assert ("", "not started") not in found(shop, later)
     shop.warehouse("UPDATE shardlake.runs SET ended_at = NULL, state = 'running', started_at = now() - interval '7 hours'")
     assert ("", "not started") in found(shop, later)  # a killed one
+
+
+def killed(w: World, when: datetime) -> UUID:
+    """A run that began then and has no end."""
+    run_id = uuid4()
+    w.ledger("INSERT INTO shardlake.runs (run_id, view, started_at) VALUES (%s, 'orders', %s)", run_id, when)
+    return run_id
+
+
+def test_a_run_that_was_killed_is_an_alarm_of_its_own_unless_one_is_under_way_or_has_ended_well_since(shop: World) -> None:
+    later, job = datetime.now(UTC) + timedelta(minutes=30), shop.job()
+    due = job.view.schedule[0].last_due("orders", later - timedelta(minutes=5))
+    run_id = killed(shop, due + timedelta(seconds=1))
+    assert found(shop, later) & VIEW == {("", "broken off")}
+    with Claims(job.ledger, job.feed, run_id) as claims:  # it was slow, and lives
+        assert claims.claim(["shop_00"], 1) == {}
+        assert found(shop, later) & VIEW == set()
+    assert found(shop, later) & VIEW == {("", "broken off")}
+    with Claims(job.ledger, job.feed, uuid4()) as claims:  # another's claim does not make it live
+        assert claims.claim(["shop_00"], 1) == {}
+        assert found(shop, later) & VIEW == {("", "broken off")}
+    shop.ledger("UPDATE shardlake.runs SET state = 'completed', ended_at = %s WHERE run_id = %s", due + timedelta(minutes=1), run_id)
+    assert found(shop, later) & VIEW == set()
+
+
+def test_what_was_killed_before_the_last_run_was_due_did_not_start_that_one(shop: World) -> None:
+    later = datetime.now(UTC) + timedelta(minutes=30)
+    killed(shop, later - timedelta(minutes=20))
+    assert found(shop, later) & VIEW == {("", "not started")}
+
+
+@pytest.mark.parametrize(("schedule", "quiet", "told"), [("every 5m", 4, 6), ("every 1d", 14, 16)])
+def test_a_shard_that_fails_is_told_of_within_a_period_and_after_a_quarter_of_an_hour_at_most(
+    shop: World, schedule: str, quiet: int, told: int
+) -> None:
+    shop.view |= {"schedule": schedule, "freshness": "3d"}
+    shop.ledger("UPDATE shardlake.run_shards SET ended_at = ended_at - interval '1 day'")
+    shop.on("shop_01", "DROP TABLE orders")
+    assert not shop.sync().ok
+    for minutes, alarmed in ((quiet, set()), (told, {("shop_01", "failed")})):
+        shop.ledger("UPDATE shardlake.run_shards SET ended_at = now() - interval '1 minute' * %s WHERE state = 'failed'", minutes)
+        job = shop.job()
+        judged = judge(job, {"orders": job.view})
+        assert {(a.shard, a.kind) for a in judged.alarms} - VIEW == alarmed
+        assert [(w.shard, w.kind) for w in judged.wrong if w.shard] == [("shop_01", "failed")]  # shown at once
+        assert (judged.ok, judged.lines[0].shard) == (False, "shop_01")  # the worst first
+    assert not shop.sync().ok  # it fails since then, not since a moment ago
+    job = shop.job()
+    assert ("shop_01", "failed") in {(a.shard, a.kind) for a in judge(job, {"orders": job.view}).alarms}
+
+
+def test_shards_that_never_arrived_are_not_among_the_fresh(shop: World) -> None:
+    job = shop.job()
+    assert judge(job, {"orders": job.view}).headline() == "all 2 shards of 1 view are fresh"
+    for name in ("shop_02", "shop_03"):
+        shop.shards.append(name)
+        shop.create_shard(name)
+    job = shop.job()
+    judged = judge(job, {"orders": job.view})
+    assert (judged.ok, judged.headline()) == (False, "2 of 4 shards of 1 view are fresh, 2 never arrived")
+    assert [line.shard for line in judged.lines] == ["shop_02", "shop_03", "shop_00", "shop_01"]
+    shop.ledger("UPDATE shardlake.watched SET since = now()")
+    judged = judge(job, {"orders": job.view})
+    assert (judged.ok, judged.headline()) == (True, "2 of 4 shards of 1 view are fresh, 2 not arrived yet")
 
 
 def test_without_a_freshness_the_promise_is_twice_the_period(world: WorldMaker) -> None:
