@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from embedded.mariadb import MariaDB
-from tests.stopping import IN_TIME, Task, can_have_namespaces, claims, nobody_is_left, until
+from tests.stopping import Task, can_have_namespaces, claims, in_time, nobody_is_left, until
 from tests.world import ORDERS_TABLE, World, WorldMaker
 
 pytestmark = [pytest.mark.skipif(not can_have_namespaces, reason="a PID namespace is root's to make"), pytest.mark.timeout(600)]
@@ -47,7 +47,7 @@ def is_exact(w: World) -> None:
 def test_a_run_that_is_stopped_at_work_is_gone_in_time_and_the_next_is_exact(w: World, mariadb: MariaDB, step: str) -> None:
     with container(w, f"{step}=hold") as task:
         assert claims(w)
-        assert task.stop() < IN_TIME
+        assert task.stop() < in_time()
     assert task.code == 143
     assert task.output.splitlines()[-1] == "orders: broken off; the next run goes on from where it stopped"
     nobody_is_left(w, mariadb)
@@ -56,7 +56,7 @@ def test_a_run_that_is_stopped_at_work_is_gone_in_time_and_the_next_is_exact(w: 
 
 def test_without_an_init_too(w: World, mariadb: MariaDB) -> None:
     with container(w, "merge.before_commit=hold", init=False) as task:
-        assert task.stop() < IN_TIME
+        assert task.stop() < in_time()
     assert task.code == 143
     nobody_is_left(w, mariadb)
     is_exact(w)
@@ -64,7 +64,7 @@ def test_without_an_init_too(w: World, mariadb: MariaDB) -> None:
 
 def test_where_something_hangs_that_cannot_be_broken_off_the_process_ends_itself(w: World, mariadb: MariaDB) -> None:
     with container(w, "merge.before_commit=hang") as task:
-        assert 10 < task.stop() < IN_TIME
+        assert 10 < task.stop() < in_time()
     assert task.code == 143
     assert task.output.splitlines()[-1] == "shardlake: something hangs that could not be broken off; the process ends without it"
     nobody_is_left(w, mariadb)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.prefect_api import PrefectApi
-from tests.stopping import IN_TIME, can_have_namespaces, ecs_task, flow_run, state_of, until
+from tests.stopping import can_have_namespaces, ecs_task, flow_run, in_time, state_of, until
 from tests.world import ORDERS_TABLE, World, WorldMaker, orders_view
 
 
@@ -51,7 +51,7 @@ def test_a_fan_out_that_is_begun_again_finds_what_it_began_and_one_that_is_cance
     run = flow_run(prefect_api, view="orders")
     with ecs_task(w, prefect_api, run) as task:
         are(shop_00="Scheduled", shop_01="Scheduled", shop_02="Scheduled")
-        assert task.stop() < IN_TIME
+        assert task.stop() < in_time()
     assert state_of(prefect_api, run)[0] == "AwaitingRetry"
     are(shop_00="Scheduled", shop_01="Scheduled", shop_02="Scheduled")
     ends(prefect_api, "shop_00", "COMPLETED")
@@ -60,6 +60,6 @@ def test_a_fan_out_that_is_begun_again_finds_what_it_began_and_one_that_is_cance
         are(shop_00="Completed", shop_01=["Failed", "Scheduled"], shop_02="Scheduled")
         until(lambda: state_of(prefect_api, run)[0] == "Retrying")
         prefect_api.post(f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
-        assert task.gone() < IN_TIME
+        assert task.gone() < in_time()
     assert state_of(prefect_api, run)[0] == "Cancelled"
     are(shop_00="Completed", shop_01=["Failed", "Cancelled"], shop_02="Cancelled")

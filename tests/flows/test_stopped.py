@@ -13,7 +13,6 @@ from embedded.machine import Machine
 from embedded.mariadb import MariaDB, obtain_mariadb
 from tests.prefect_api import PrefectApi
 from tests.stopping import (
-    IN_TIME,
     Task,
     and_the_next_run_is_whole,
     can_have_namespaces,
@@ -22,6 +21,7 @@ from tests.stopping import (
     ecs_task,
     flow_run,
     hanging,
+    in_time,
     nobody_is_left,
     paused_midway,
     state_of,
@@ -46,7 +46,7 @@ def test_a_task_that_is_stopped_while_its_shards_hang_is_gone_in_time_and_its_ru
     run = flow_run(prefect_api, view="orders")
     with paused_midway(w, frail) as paused, ecs_task(w, prefect_api, run) as task:
         until(paused.is_set)
-        assert task.stop() < IN_TIME
+        assert task.stop() < in_time()
         assert task.code == 0, task.output  # an exit other than 0 would let the observer of ECS's events mark the run Crashed
         assert claims(w) == []
         assert max(attempt for (attempt,) in w.windows("attempt")) == 1  # nothing was read again, in smaller chunks or otherwise
@@ -65,7 +65,7 @@ def test_a_run_that_is_cancelled_is_gone_in_time_and_not_begun_again(world: Worl
     with paused_midway(w, frail) as paused, ecs_task(w, prefect_api, run) as task:
         until(paused.is_set)
         prefect_api.post(f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": False})
-        assert task.gone() < IN_TIME
+        assert task.gone() < in_time()
         assert claims(w) == []
     assert state_of(prefect_api, run)[0] == "Cancelled"
     nobody_is_left(w, frail)
@@ -78,7 +78,7 @@ def test_a_run_that_meets_its_timeout_is_gone_in_time(world: WorldMaker, prefect
     with paused_midway(w, frail) as paused, ecs_task(w, prefect_api, run, SHARDLAKE_TIMEOUT="20") as task:
         until(paused.is_set)
         until(lambda: state_of(prefect_api, run)[0] == "TimedOut")
-        assert task.gone() < IN_TIME
+        assert task.gone() < in_time()
         assert claims(w) == []
     assert state_of(prefect_api, run) == ("TimedOut", "Flow run exceeded timeout of 20.0 second(s)")
     nobody_is_left(w, frail)
