@@ -75,12 +75,13 @@ def test_a_run_that_is_cancelled_is_gone_in_time_and_not_begun_again(world: Worl
 def test_a_run_that_meets_its_timeout_is_gone_in_time(world: WorldMaker, prefect_api: PrefectApi, frail: MariaDB) -> None:
     w = hanging(world, frail)
     run = flow_run(prefect_api, view="orders")
-    with paused_midway(w, frail) as paused, ecs_task(w, prefect_api, run, SHARDLAKE_TIMEOUT="20") as task:
+    seconds = round(in_time() / 2)  # enough to come to a chunk
+    with paused_midway(w, frail) as paused, ecs_task(w, prefect_api, run, SHARDLAKE_TIMEOUT=str(seconds)) as task:
         until(paused.is_set)
         until(lambda: state_of(prefect_api, run)[0] == "TimedOut")
         assert task.gone() < in_time()
         assert claims(w) == []
-    assert state_of(prefect_api, run) == ("TimedOut", "Flow run exceeded timeout of 20.0 second(s)")
+    assert state_of(prefect_api, run) == ("TimedOut", f"Flow run exceeded timeout of {seconds}.0 second(s)")
     nobody_is_left(w, frail)
     and_the_next_run_is_whole(w)
 
