@@ -95,11 +95,11 @@ class Drill(Fleet):
         assert [pair for pair in zip(got, wanted, strict=True) if pair[0] != pair[1]][:3] == []
         assert self.warehouse("SELECT count(*) FROM shardlake.windows WHERE status = 'open'") == [(0,)]
 
-    def until(self, what: Callable[[], Any], seconds: float = 240) -> Any:
+    def until(self, what: Callable[[], Any], seconds: float = 420) -> Any:
         """As of any fleet; a machine that has much else to do is waited for."""
         return super().until(what, seconds)
 
-    def ended(self, run_id: str, seconds: float = 240) -> tuple[str, str]:
+    def ended(self, run_id: str, seconds: float = 420) -> tuple[str, str]:
         """As of any fleet, with that patience."""
         return super().ended(run_id, seconds)
 
@@ -156,7 +156,7 @@ class Drill(Fleet):
         """A run of check-freshness, as every five minutes; here its minute has come when a test says so. How it ended."""
         return self.ended(self.order("check-freshness/check-freshness"))
 
-    def came_back(self, since: datetime, seconds: float = 240, of: str = "sync-view/orders") -> dict[str, Any]:
+    def came_back(self, since: datetime, seconds: float = 420, of: str = "sync-view/orders") -> dict[str, Any]:
         """Wait for a run of a view that completed after a time, which nobody ordered; it."""
 
         def completed() -> list[dict[str, Any]]:
@@ -178,7 +178,7 @@ class Drill(Fleet):
                 f"UPDATE shardlake.runs SET started_at = now() - interval '{ago['runs']}', ended_at = now() - interval '{ago['runs']}'"
             )
 
-    def told(self, *words: str, since: int = 0, seconds: float = 240, checks: bool = True) -> str:
+    def told(self, *words: str, since: int = 0, seconds: float = 420, checks: bool = True) -> str:
         """Wait until the listener was told a line with these words, and have freshness checked meanwhile; the line."""
 
         def said() -> list[str]:
