@@ -42,7 +42,7 @@ def permuted(events: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
 
 
 def quantity(api: PrefectApi, state: Any) -> tuple[list[str], Counter[str]]:
-    """The lines of a run that the server has, and its events by their names, when all have come."""
+    """The first words of the lines of a run that the server has, and its events by their names, when all have come."""
     flow_run = str(state.state_details.flow_run_id)
     deadline, before = time.monotonic() + 60, (0, 0)
     while time.monotonic() < deadline:
@@ -54,10 +54,10 @@ def quantity(api: PrefectApi, state: Any) -> tuple[list[str], Counter[str]]:
             break  # nothing more has come
         before = now
         time.sleep(0.5)
-    return [re.sub(r"=\S+|'.*'", "", line) for line in logs], events
+    return [line.split()[0] for line in logs], events
 
 
-def test_a_run_that_finds_nothing_new_says_four_lines_and_a_dozen_events_however_many_shards_there_are(
+def test_a_run_that_finds_nothing_new_says_five_lines_and_nine_events_however_many_shards_there_are(
     world: WorldMaker, prefect_api: PrefectApi
 ) -> None:
     w = world([f"shop_{n:02d}" for n in range(6)])
@@ -67,17 +67,16 @@ def test_a_run_that_finds_nothing_new_says_four_lines_and_a_dozen_events_however
         first = sync_view("orders", return_state=True)
         second = sync_view("orders", return_state=True)
     lines, events = quantity(prefect_api, second)
-    assert sorted(line for line in lines if not line.startswith("run.begins")) == [
-        "Beginning flow run  for flow ", "Finished in state Completed()", "run.ended", "view.arrived",
-    ]  # fmt: skip
+    assert sorted(set(lines) - {"run.begins"}) == ["Beginning", "Finished", "run.ended", "view.arrived"]
+    assert len(lines) <= 5
     assert {name: count for name, count in events.items() if "heartbeat" not in name} == {
         "prefect.flow-run.Pending": 1, "prefect.flow-run.Running": 1, "prefect.flow-run.Completed": 1,
         "prefect.task-run.Pending": 1, "prefect.task-run.Running": 1, "prefect.task-run.Completed": 1,
         "prefect.artifact.created": 1, "prefect.artifact-collection.updated": 1, "shardlake.view.arrived": 1,
     }  # fmt: skip
     lines, events = quantity(prefect_api, first)
-    assert Counter(line.split(" ")[0] for line in lines)["window.merged"] == 6
-    assert len([line for line in lines if not line.startswith("run.begins")]) == 10  # a line a shard with news
+    assert Counter(lines)["window.merged"] == 6
+    assert len([line for line in lines if line != "run.begins"]) == 10  # a line a shard with news
     assert events["shardlake.window.merged"] == 6
     assert sum(count for name, count in events.items() if name.startswith("prefect.task-run.")) == 3 * (1 + 2 * 6)
 
@@ -90,5 +89,5 @@ def test_many_windows_of_a_shard_are_one_line_a_minute(world: WorldMaker, prefec
         state = sync_view("orders", return_state=True)
     lines, events = quantity(prefect_api, state)
     assert w.warehouse("SELECT count(*) FROM shardlake.windows") == [(3,)]
-    assert (Counter(line.split(" ")[0] for line in lines)["window.merged"], events["shardlake.window.merged"]) == (1, 1)
-    assert "run.ended" in {line.split(" ")[0] for line in lines}
+    assert (Counter(lines)["window.merged"], events["shardlake.window.merged"]) == (1, 1)
+    assert "run.ended" in lines
