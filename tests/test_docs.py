@@ -147,7 +147,7 @@ def test_every_file_and_module_that_a_page_names_is_there(page: Path) -> None:
 
 def test_the_pages_name_the_stacks_own_parameters_and_outputs() -> None:
     text = "".join(page.read_text("utf-8") for page in PAGES)
-    stack = (ROOT / "deployments" / "ecs" / "shardlake.cfn.yaml").read_text("utf-8")
+    stack = "".join(file.read_text("utf-8") for file in (ROOT / "deployments" / "ecs").glob("*.cfn.yaml"))
     for overrides in re.findall(r"--parameter-overrides ([^\n]+)", text):
         for name in re.findall(r"(\w+)=", overrides.split("https://")[0]):
             assert re.search(rf"^  {name}:$", stack, re.M), name
