@@ -7,7 +7,7 @@ import typer
 from cli.presentation import console, show_json, show_table
 
 if TYPE_CHECKING:
-    from flows.again import Crash
+    from flows.fleet.again import Crash
 
 
 def rerun(
@@ -42,8 +42,8 @@ def rerun(
     from prefect.client.orchestration import get_client
 
     from deployments.server import Server
-    from flows.again import begin_again, by_ledger, found
-    from flows.project_runs import ProjectRuns
+    from flows.fleet.again import begin_again, by_ledger, found
+    from flows.fleet.project_runs import ProjectRuns
 
     with Server.reached(tags), get_client(sync_client=True) as client:
         runs = ProjectRuns(client, tags)

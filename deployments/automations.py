@@ -8,7 +8,7 @@ from typing import Any, Self
 from prefect.events.schemas.automations import AutomationCore
 
 from deployments.project import Project
-from flows.project_runs import JUDGED
+from flows.fleet.project_runs import JUDGED
 from shardlake.view.view import View
 from shardlake.view.view_set import expected_period
 

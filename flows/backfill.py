@@ -9,9 +9,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.begins import begins
 from flows.ending import ends
+from flows.pages.progress import Progress
+from flows.pages.run_page import ended, publish_report
 from flows.presentation import final_state
-from flows.progress import Progress
-from flows.run_page import ended, publish_report
 from flows.steps import Tasks
 from shardlake.errors import ShardlakeError
 from shardlake.run.backfill import MOST_PARALLEL, PARALLEL, Backfill

@@ -9,13 +9,13 @@ from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.states import Completed, Failed
 
-from flows.alert import alert, alert_of_failure
 from flows.begins import begins
 from flows.ending import ends
-from flows.fleet_page import show
-from flows.heartbeat import beat
-from flows.late import leave_out_late
-from flows.mend import mend
+from flows.fleet.alert import alert, alert_of_failure
+from flows.fleet.heartbeat import beat
+from flows.fleet.late import leave_out_late
+from flows.fleet.mend import mend
+from flows.pages.fleet_page import show
 from flows.presentation import outcome
 from flows.runner import RUNNER
 from shardlake.errors import ShardlakeError

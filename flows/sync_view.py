@@ -9,10 +9,10 @@ from prefect.client.schemas.objects import State
 from flows.begins import begins
 from flows.ending import ends
 from flows.fan_out import fan_out
-from flows.late import superfluous
+from flows.fleet.late import superfluous
+from flows.pages.progress import Progress
+from flows.pages.run_page import ended, publish_report
 from flows.presentation import final_state, run_name
-from flows.progress import Progress
-from flows.run_page import ended, publish_report
 from flows.runner import RUNNER, TIMEOUT
 from flows.steps import Tasks
 from shardlake.errors import ShardlakeError

@@ -172,7 +172,7 @@ def test_a_run_that_never_starts_is_crashed_its_slot_is_free_and_it_is_begun_aga
     it.api.post(f"flow_runs/{run}/set_state", {"state": {"type": "PENDING"}})
     assert it.deployment("sync-view/orders")["global_concurrency_limit"]["active_slots"] == 1
     check = (
-        "import flows.silent; from datetime import timedelta; flows.silent.LISTENING = timedelta(seconds=2); flows.silent.POLL = 0.5\n"
+        "import flows.fleet.silent; from datetime import timedelta; flows.fleet.silent.LISTENING = timedelta(seconds=2); flows.fleet.silent.POLL = 0.5\n"
         "from flows.check_freshness import check_freshness as c; from prefect import tags\n"
         "with tags('shardlake', 'project:shardlake'): print(c(pending=1, return_state=True).message)"
     )

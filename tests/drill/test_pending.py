@@ -16,8 +16,8 @@ from prefect import tags
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 
 from embedded.listener import BLOCK, Listener, listening
-from flows import silent
 from flows.check_freshness import check_freshness
+from flows.fleet import silent
 from tests.deployments.test_ecs_worker import Aws, Pool, aws, aws_emulator, pool, variables
 from tests.prefect_api import PrefectApi
 from tests.world import ORDERS_TABLE, WorldMaker

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from prefect.logging import get_run_logger
 
-from flows.again import RECENT, Crash, begin_again, by_ledger, found
-from flows.project_runs import ProjectRuns
-from flows.silent import NEVER, crash_silent
+from flows.fleet.again import RECENT, Crash, begin_again, by_ledger, found
+from flows.fleet.project_runs import ProjectRuns
+from flows.fleet.silent import NEVER, crash_silent
 from shardlake.ledger.alarms import Alarm
 from shardlake.view.view import View
 from tasks.log import say

@@ -12,8 +12,8 @@ from prefect.client.schemas.filters import ArtifactCollectionFilter
 from prefect.settings import PREFECT_API_URL
 from prefect.utilities.urls import url_for
 
-from flows.markdown import bars, code, few, link, moment, number, reasons, span, table, text
-from flows.progress import page_key, unharmed
+from flows.pages.markdown import bars, code, few, link, moment, number, reasons, span, table, text
+from flows.pages.progress import page_key, unharmed
 from shardlake.ledger.alarms import Alarm
 from shardlake.ledger.status import ShardStatus
 from shardlake.run.freshness import Judgement

@@ -10,7 +10,7 @@ import httpx
 from prefect import runtime
 from prefect.client.schemas.objects import FlowRun
 
-from flows.project_runs import ProjectRuns
+from flows.fleet.project_runs import ProjectRuns
 
 BEAT = timedelta(seconds=30)
 """What Prefect lets pass between a run's signs of life at least, and our deployments do."""

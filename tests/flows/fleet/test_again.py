@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.states import State
 
-from flows.again import Crash, found
+from flows.fleet.again import Crash, found
 
 NOW = datetime.now(UTC)
 DEPLOYMENT = uuid4()

@@ -6,10 +6,10 @@ from prefect import runtime
 from prefect.artifacts import create_markdown_artifact
 from prefect.utilities.urls import url_for
 
-from flows.chart import chart
-from flows.markdown import code, link, moment, number, reasons, span, table, text
 from flows.outage import await_server
-from flows.progress import page_key, unharmed
+from flows.pages.chart import chart
+from flows.pages.markdown import code, link, moment, number, reasons, span, table, text
+from flows.pages.progress import page_key, unharmed
 from shardlake.errors import ShardlakeError
 from shardlake.ledger.history import PastRun, last_runs
 from shardlake.run.report import BackfillReport, LayoutReport, RunReport, ShardReport

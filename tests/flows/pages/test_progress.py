@@ -10,8 +10,8 @@ import pytest
 from prefect.artifacts import update_progress_artifact
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, PREFECT_HOME, temporary_settings
 
-from flows.progress import Progress
-from flows.run_page import publish_report
+from flows.pages.progress import Progress
+from flows.pages.run_page import publish_report
 from shardlake.run.report import RunReport, ShardReport
 from tests.flows.test_sync_view import closed_port
 from tests.prefect_api import PrefectApi

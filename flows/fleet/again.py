@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 
-from flows.project_runs import JUDGED, ProjectRuns
+from flows.fleet.project_runs import JUDGED, ProjectRuns
 from shardlake.errors import ShardlakeError
 from shardlake.ledger.runs import completed_since
 from shardlake.run.job import Job

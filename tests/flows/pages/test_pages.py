@@ -14,7 +14,7 @@ import yaml
 from embedded.chromium import Chromium, obtain_chromium
 from embedded.machine import NoServer
 from flows.check_freshness import check_freshness
-from flows.run_page import page, sentence
+from flows.pages.run_page import page, sentence
 from flows.sync_view import sync_view
 from shardlake.ledger.history import PastRun
 from shardlake.run.report import RunReport, ShardReport

@@ -8,7 +8,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
 from embedded.loopback import free_port
-from flows.heartbeat import beat
+from flows.fleet.heartbeat import beat
 from tests.listener import Listener
 from tests.prefect_api import PrefectApi
 

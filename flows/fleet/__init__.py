@@ -1,0 +1,1 @@
+"""The project's runs as the server has them: late, silent and crashed ones; and who is told."""
