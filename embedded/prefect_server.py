@@ -16,10 +16,10 @@ from embedded.server import Server
 RETENTION = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(30 * 86400),
-    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(3 * 86400),
+    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P3D",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": '{"prefect.flow-run.heartbeat": 86400}',
 }
-"""How long a server of one's own keeps what it knows, in seconds: by itself it removes no run, and its tables grow for ever."""
+"""How long a server of one's own keeps what it knows, in seconds where it is no ISO 8601: by itself it removes no run, and its tables grow for ever."""
 
 
 class PrefectServer(Server):
