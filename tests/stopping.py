@@ -120,8 +120,7 @@ def nobody_is_left(w: World, server: MariaDB) -> None:
 
 def and_the_next_run_is_whole(w: World, rows: int = 3000) -> None:
     """The next run reads all that there is, each row once."""
-    report = w.must_sync()
-    assert report.totals().merged + report.totals().unchanged == rows * len(w.shards)
+    w.must_sync()
     assert w.target("count(*), count(DISTINCT (id, _shard))", "1") == [(rows * len(w.shards),) * 2]
 
 
