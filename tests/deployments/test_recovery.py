@@ -192,10 +192,14 @@ def test_a_run_that_never_starts_is_crashed_its_slot_is_free_and_it_is_begun_aga
 
 def test_a_check_freshness_that_never_starts_is_crashed_by_the_server_itself(it: Fleet) -> None:
     it.worker.stop()
-    it.write_project({**it.project, "definitions": {**it.project["definitions"], "pending": 10}})
+    before = it.project
+    it.write_project({**before, "definitions": {**before["definitions"], "pending": 10}})
     it.publish()
     run = it.due(CHECK, datetime.now(UTC))
     it.api.post(f"flow_runs/{run}/set_state", {"state": {"type": "PENDING"}})
     assert it.ended(run, 60) == ("Crashed", "check-freshness: it did not begin, or gave no sign of life any more")
     assert it.deployment(CHECK)["global_concurrency_limit"]["active_slots"] == 0
     assert it.deployment(CHECK)["parameters"] == {"silence": 35, "pending": 10}
+    it.write_project(before)
+    it.publish()
+    it.worker.start()
