@@ -10,6 +10,7 @@ import pytest
 from prefect.artifacts import update_progress_artifact
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, PREFECT_HOME, temporary_settings
 
+from flows import outage
 from flows.pages.progress import Progress
 from flows.pages.run_page import publish_report
 from shardlake.run.report import RunReport, ShardReport
@@ -17,7 +18,9 @@ from tests.flows.test_sync_view import closed_port
 from tests.prefect_api import PrefectApi
 
 
-def test_a_run_goes_on_while_the_api_takes_no_progress(prefect_api: PrefectApi, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_goes_on_while_the_api_takes_no_progress(
+    prefect_api: PrefectApi, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gone = f"http://127.0.0.1:{closed_port()}/api"
     with temporary_settings({PREFECT_API_URL: prefect_api.server.api_url, PREFECT_HOME: tmp_path}):
         progress = Progress("orders", 4, "Shards").__enter__()
@@ -30,6 +33,7 @@ def test_a_run_goes_on_while_the_api_takes_no_progress(prefect_api: PrefectApi, 
         progress.left(0)
         with Progress("orders", 4, "Shards") as another:
             another.left(2)
+        monkeypatch.setattr(outage, "PATIENCE", 0.5)  # a run waits half an hour for a server to tell its end to
         publish_report(RunReport("orders", uuid4(), {"shop_00": ShardReport("shop_00")}))
     messages = [r.getMessage() for r in caplog.records if "could not be written" in r.getMessage()]
     assert [m.split(" (")[0] for m in messages] == [
