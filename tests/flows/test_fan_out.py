@@ -27,7 +27,7 @@ def children(api: PrefectApi) -> dict[str, list[str]]:
     found = api.all("flow_runs", deployments={"name": {"any_": ["orders.shards"]}})
     by_shard: dict[str, list[str]] = {}
     for run in sorted(found, key=lambda r: str(r["created"])):
-        by_shard.setdefault(run["parameters"]["shards"][0], []).append(run["state_name"])
+        by_shard.setdefault(run["parameters"]["shards"][0], []).append(run["state_name"].replace("Late", "Scheduled"))
     return by_shard
 
 
