@@ -55,7 +55,7 @@ def publish(views: Mapping[str, View], project: Project, pool: Pool, *, write: b
         raise SpecError(f"{name}: {why}")
     done = Published()
     with Server.reached(project.tags) as server:
-        blocks = told_blocks(server, project)
+        blocks = told_blocks(server, project) if wish.view is None else {}
         there, found = server.deployments(), server.pool(pool.name)
         names = about(wish, views, there)
         alone = left_alone(wish, there, names)

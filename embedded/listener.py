@@ -7,51 +7,56 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Self
+
+from embedded.loopback import HOST
 
 
 class Listener:
-    """What a data team's channel would show: each message's subject and body, oldest first."""
+    """What was sent, as path and body, in order. `answer` is the status that it gives."""
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
-        heard = self.heard
+        self.heard: list[tuple[str, str]] = []
+        self.answer = 200
+        self._server = ThreadingHTTPServer((HOST, 0), self._handler())
+        self.url = f"http://{HOST}:{self._server.server_port}"
+
+    def said(self, path: str) -> list[str]:
+        """The bodies that were sent to a path."""
+        return [body for where, body in self.heard if where == path]
+
+    def lines(self, *words: str, since: int = 0) -> list[str]:
+        """The lines with all of these words, of the messages that SAVE_BLOCK's block sent, from the `since`th on."""
+        messages = [json.loads(body) for _, body in self.heard[since:]]
+        found = [line for message in messages for line in (message["subject"], *message["body"].splitlines())]
+        return [line for line in found if all(word in line for word in words)]
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        listener = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                said = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                heard.append(f"{said['subject']}\n{said['body']}")
-                self.send_response(200)
+                body = self.rfile.read(int(self.headers["content-length"] or 0)).decode()
+                listener.heard.append((self.path, body))
+                self.send_response(listener.answer)
                 self.end_headers()
 
-            def log_message(self, *_: Any) -> None:
+            def log_message(self, *_: object) -> None:
                 """Nothing."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        return Handler
 
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"http://127.0.0.1:{self.server.server_port}/"
-
-    def said(self, *words: str, since: int = 0) -> list[str]:
-        """The lines with all of these words, of the messages from `since` on."""
-        lines = [line for message in self.heard[since:] for line in message.splitlines()]
-        return [line for line in lines if all(word in line for word in words)]
-
-
-@contextmanager
-def listening() -> Iterator[Listener]:
-    """A listener on a free port, within."""
-    made = Listener()
-    thread = threading.Thread(target=made.server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield made
-    finally:
-        made.server.shutdown()
-        made.server.server_close()
-        thread.join()
+    @contextmanager
+    def listening(self) -> Iterator[Self]:
+        """It answers within."""
+        thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            self._server.server_close()
+            thread.join()
 
 
 SAVE_BLOCK = (

@@ -1,5 +1,6 @@
 """The schedules of a fleet while something is stopped every minute, and what came of it."""
 
+import json
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from bench.chaos.source import Writer, arrived
 from bench.chaos.stops import Stops
 from demo.servers import DemoServers
 from demo.up import POOL
-from embedded.listener import BLOCK, SAVE_BLOCK, listening
+from embedded.listener import BLOCK, SAVE_BLOCK, Listener
 from embedded.prefect_server import PrefectServer
 from embedded.prefect_worker import PrefectWorker
 
@@ -48,7 +49,7 @@ class Fleet(Protocol):
 def chaos(fleet: Fleet, servers: DemoServers, environment: dict[str, str], minutes: float, views: int, seed: int) -> list[str]:
     """A while of schedules with a stop a minute; its section of FLEET.md."""
     with ExitStack() as stack:
-        listener = stack.enter_context(listening())
+        listener = stack.enter_context(Listener().listening())
         writer = Writer(servers, seed)
         _project(fleet, listener.url)
         fleet.views(views)
@@ -72,7 +73,7 @@ def chaos(fleet: Fleet, servers: DemoServers, environment: dict[str, str], minut
         ended = datetime.now(UTC)
         missing, seconds = _all_arrived(fleet, servers, writer)
         runs = [r for r in fleet.scheduled(began, datetime.now(UTC)) if r["start_time"] or r["state_type"] == "CRASHED"]
-        told = Counter(message.splitlines()[0] for message in listener.heard)
+        told = Counter(json.loads(body)["subject"] for _, body in listener.heard)
     return [
         HEADING, "",
         f"`python -m bench.fleet --chaos --minutes {minutes:g} --views {views} --seed {seed}`, the same 2 cores: {views} views every"

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
+from embedded.listener import Listener
 from tests.fleet import Fleet, fleet
-from tests.listener import Listener
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ PARAMETERS = {
     "flows.sync_view.sync_view": ["view", "shards", "full"],
     "flows.sync_views.sync_views": ["views", "shards", "full"],
     "flows.backfill.backfill": ["view", "start", "end", "shards", "step", "parallel"],
-    "flows.check_freshness.check_freshness": ["views", "notify"],
+    "flows.check_freshness.check_freshness": ["views", "notify", "heartbeat", "silence", "pending"],
     "flows.compact_lake.compact_lake": ["views"],
 }
 """Every parameter of every flow that is deployed: names of views, shards and notification blocks, ends of a range, numbers. A new one is

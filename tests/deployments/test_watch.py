@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from embedded.listener import Listener
 from tests.fleet import POOL, Fleet, fleet
-from tests.listener import Listener
 
 CANARY = "canary-of-the-address"
 QUICK = {"PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "1", "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT1S"}

@@ -17,7 +17,7 @@ import pytest
 
 from demo.servers import SHARDS, DemoServers, demo_servers
 from demo.up import prepare
-from embedded.listener import BLOCK, SAVE_BLOCK, Listener, listening
+from embedded.listener import BLOCK, SAVE_BLOCK, Listener
 from embedded.postgres import Postgres, obtain_postgres
 from embedded.prefect_server import PrefectServer
 from embedded.prefect_worker import PrefectWorker
@@ -182,7 +182,7 @@ class Drill(Fleet):
         """Wait until the listener was told a line with these words, and have freshness checked meanwhile; the line."""
 
         def said() -> list[str]:
-            return self.listener.said(*words, since=since)
+            return self.listener.lines(*words, since=since)
 
         found = self.until(lambda: said() or (checks and self.check() and said()), seconds)
         assert found, self.listener.heard
@@ -252,7 +252,7 @@ def drill(folder: Path, prepared: Callable[[Drill], None] = lambda _: None, **ch
             pytest.skip("this Postgres has no pg_trgm, which Prefect's schema wants; Debian's and the official image have it")
         database.execute("CREATE DATABASE prefect")
         prefect = stack.enter_context(PrefectServer(folder, database=database.url(database="prefect"), settings=QUICK))
-        listener = stack.enter_context(listening())
+        listener = stack.enter_context(Listener().listening())
         environment = prepare(servers, folder)
         connections = folder / "connections.yaml"
         connections.write_text(connections.read_text().replace("connect_timeout: 3s", "connect_timeout: 5m"))  # who hangs, hangs long

@@ -15,7 +15,7 @@ import pytest
 from prefect import tags
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 
-from embedded.listener import BLOCK, Listener, listening
+from embedded.listener import BLOCK, Listener
 from flows.check_freshness import check_freshness
 from flows.fleet import silent
 from tests.deployments.test_ecs_worker import Aws, Pool, aws, aws_emulator, pool, variables
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(600)  # a busy machine; on an idle one it takes
 @pytest.fixture
 def listener() -> Iterator[Listener]:
     """An address to be told at."""
-    with listening() as made:
+    with Listener().listening() as made:
         yield made
 
 
@@ -85,7 +85,7 @@ def test_a_task_that_never_starts(
             found = check_freshness(notify=[BLOCK], pending=1, return_state=True)
     assert found.name == "Failed"
     assert "never started: no container or process came up for it" in str(found.message)
-    assert listener.said("orders: the run that was due at", "never started") != []
+    assert listener.lines("orders: the run that was due at", "never started") != []
     assert states(prefect_api, deployment) == ["CRASHED", "CANCELLED", "SCHEDULED"]  # and it is begun again
 
     pool.poll()

@@ -70,7 +70,7 @@ def test_a_run_that_is_stopped(it: Drill, stage: str, ecs: bool) -> None:
     back = it.came_back(since)
     assert (back["id"] == run, "rerun" in back["tags"]) == (ecs, not ecs)
     it.exact()
-    assert it.listener.said("orders: shop_02 is staler than 1m", since=heard) != []
+    assert it.listener.lines("orders: shop_02 is staler than 1m", since=heard) != []
 
 
 def test_what_was_told_is_over_when_it_is(it: Drill) -> None:

@@ -7,9 +7,9 @@ from prefect.blocks.webhook import Webhook
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
+from embedded.listener import Listener
 from embedded.loopback import free_port
 from flows.fleet.heartbeat import beat
-from tests.listener import Listener
 from tests.prefect_api import PrefectApi
 
 CANARY = "canary-of-the-heartbeat"
