@@ -6,20 +6,18 @@ from uuid import uuid4
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.events import emit_event
 from prefect.states import Completed, Failed
 
 from flows.begins import begins
 from flows.ending import ends
-from flows.fleet.alert import alert, alert_of_failure
+from flows.fleet.alert import alert_of_failure, tell
 from flows.fleet.heartbeat import beat
 from flows.fleet.late import leave_out_late
-from flows.fleet.mend import mend
+from flows.fleet.mend import begin_crashed, end_silent
 from flows.pages.fleet_page import show
 from flows.presentation import outcome
 from flows.runner import RUNNER
 from shardlake.errors import ShardlakeError
-from shardlake.ledger.alarms import Alarm
 from shardlake.run.freshness import Judgement
 from tasks.freshness import Told, check
 from tasks.view_job import all_views
@@ -59,27 +57,19 @@ def check_freshness(
         else:
             found.append(result[0])
             delays[name] = result[1]
-    crashed = mend(known, run_id, silence, pending)
-    judged = Judgement.of([*found, Judgement([], crashed, crashed)], unasked | unreadable)
-    ledgers = Told([n for n in known if n not in unasked], run_id)
-    fresh, ended = ledgers.record(judged.alarms, sorted(unasked.keys() | unreadable.keys()), whole=not views)
-    show(judged, delays)
-    for alarm in fresh:
-        _emit("shardlake.alarm.raised", alarm)
-    for alarm in ended:
-        _emit("shardlake.alarm.ended", alarm)
+    unknown, ledgers = unasked | unreadable, Told([n for n in known if n not in unasked], run_id)
+
+    def tell_all() -> tuple[Judgement, list[str]]:
+        crashed = begin_crashed(known, run_id)
+        judged = Judgement.of([*found, Judgement([], crashed, crashed)], unknown)
+        show(judged, delays)
+        return judged, tell(ledgers, judged.alarms, sorted(unknown), notify or [], whole=not views)
+
+    judged, untold = tell_all()
     left = leave_out_late(known)
-    untold = alert(notify or [], fresh, ended)
-    if not untold:
-        ledgers.told(fresh, ended)
-        untold = beat(heartbeat)
+    if end_silent(silence, pending):  # it listens to runs for a minute: people are told of the rest before
+        judged, untold = tell_all()
+    untold = untold or beat(heartbeat)
     details = [*(f"{w.view}: {w.message}" for w in judged.wrong[:20]), *untold]
     message = "; ".join([judged.headline() + (f"; {left} late runs left out" if left else ""), *details])
     return Completed(message=message) if judged.ok and not untold else Failed(message=message)
-
-
-def _emit(event: str, alarm: Alarm) -> None:
-    emit_event(
-        event, resource={"prefect.resource.id": f"shardlake.view.{alarm.view}", "prefect.resource.name": alarm.view},
-        payload={"shard": alarm.shard, "kind": alarm.kind, "message": alarm.message},
-    )  # fmt: skip

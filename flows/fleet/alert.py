@@ -6,9 +6,34 @@ import prefect.blocks.notifications  # noqa: F401 - makes the block types known 
 from prefect.blocks.abstract import NotificationBlock
 from prefect.blocks.core import Block
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.events import emit_event
 
 from shardlake.errors import ShardlakeError
 from shardlake.ledger.alarms import Alarm
+from tasks.freshness import Told
+
+
+def tell(ledgers: Told, alarms: list[Alarm], unasked: list[str], blocks: list[str], *, whole: bool) -> list[str]:
+    """Write down what is wrong now, and tell what people do not know yet. Returns what could not be told, and why.
+
+    `unasked` are views that could not be judged; with `whole` the others are all that there are.
+    """
+    fresh, ended = ledgers.record(alarms, unasked, whole=whole)
+    for alarm in fresh:
+        _emit("shardlake.alarm.raised", alarm)
+    for alarm in ended:
+        _emit("shardlake.alarm.ended", alarm)
+    untold = alert(blocks, fresh, ended)
+    if not untold:
+        ledgers.told(fresh, ended)
+    return untold
+
+
+def _emit(event: str, alarm: Alarm) -> None:
+    emit_event(
+        event, resource={"prefect.resource.id": f"shardlake.view.{alarm.view}", "prefect.resource.name": alarm.view},
+        payload={"shard": alarm.shard, "kind": alarm.kind, "message": alarm.message},
+    )  # fmt: skip
 
 
 def alert(blocks: list[str], fresh: list[Alarm], ended: list[Alarm]) -> list[str]:

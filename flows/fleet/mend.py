@@ -1,7 +1,8 @@
 """What check-freshness mends: runs that are gone without a word are marked as crashed, and what crashed is begun again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from prefect.logging import get_run_logger
@@ -14,34 +15,42 @@ from shardlake.view.view import View
 from tasks.log import say
 from tasks.view_job import view_job
 
+T = TypeVar("T")
 
-def mend(views: Mapping[str, View], run_id: UUID, silence: float, pending: float) -> list[Alarm]:
-    """Judge the project's runs, and begin again what crashed; what does not come back by that is an alarm.
 
-    Nothing is done by a check by hand, which belongs to no project.
-    """
-    try:
-        crashes = _crashes(run_id, timedelta(seconds=silence), timedelta(seconds=pending))
-    except Exception as error:  # noqa: BLE001 - what watches goes on, whatever Prefect's API says
-        get_run_logger().warning("Runs that crashed could not be looked after (%s); the next check does.", type(error).__name__)
-        return []
+def begin_crashed(views: Mapping[str, View], run_id: UUID) -> list[Alarm]:
+    """Begin again what crashed; what does not come back by that is an alarm. Nothing is done by a check by hand, which is of no project."""
+    crashes = _unharmed(lambda runs: _begun(runs, run_id)) or []
     told = [(crash, views[name]) for crash in crashes if _is_told(crash) for name in crash.views if name in views]
     return [Alarm(view.name, "", "crashed", _message(crash)) for crash, view in told]
 
 
-def _crashes(run_id: UUID, silence: timedelta, pending: timedelta) -> list[Crash]:
+def end_silent(silence: float, pending: float) -> bool:
+    """Mark the project's runs as crashed that give no sign of life, or do not begin; whether there were any. To be sure takes a minute."""
+    ended = _unharmed(lambda runs: crash_silent(runs, timedelta(seconds=silence), timedelta(seconds=pending))) or []
+    for one in ended:
+        say("run.crashed", flow_run=one.run.name, why="it never started" if one.never_started else "no sign of life")
+    return bool(ended)
+
+
+def _unharmed(do: Callable[[ProjectRuns], T]) -> T | None:
+    """Do something with the project's runs, if there are any: what watches goes on, whatever Prefect's API says."""
+    try:
+        with ProjectRuns.around() as runs:
+            return None if runs is None else do(runs)
+    except Exception as error:  # noqa: BLE001 - the API fails in many ways, and what is late is to be told in all of them
+        get_run_logger().warning("Runs that crashed could not be looked after (%s); the next check does.", type(error).__name__)
+        return None
+
+
+def _begun(runs: ProjectRuns, run_id: UUID) -> list[Crash]:
     """What has crashed, and was begun again where that is due."""
-    with ProjectRuns.around() as runs:
-        if runs is None:
-            return []
-        for ended in crash_silent(runs, silence, pending):
-            say("run.crashed", flow_run=ended.run.name, why="it never started" if ended.never_started else "no sign of life")
-        crashes = found(runs, by_ledger(lambda view: view_job(view, run_id)), RECENT)
-        for crash in crashes:
-            if crash.returns and not crash.under_way:
-                begun = begin_again(runs, crash)
-                say("run.again", flow_run=crash.run.name, deployment=crash.deployment.name, by=begun.name)
-        return crashes
+    crashes = found(runs, by_ledger(lambda view: view_job(view, run_id)), RECENT)
+    for crash in crashes:
+        if crash.returns and not crash.under_way:
+            begun = begin_again(runs, crash)
+            say("run.again", flow_run=crash.run.name, deployment=crash.deployment.name, by=begun.name)
+    return crashes
 
 
 def _is_told(crash: Crash) -> bool:
