@@ -61,9 +61,11 @@ def check_freshness(
 
     def tell_all() -> tuple[Judgement, list[str]]:
         crashed = begin_crashed(known, run_id)
-        judged = Judgement.of([*found, Judgement([], crashed, crashed)], unknown)
+        judged = Judgement.of([*found, Judgement([], crashed or [], crashed or [])], unknown)
         show(judged, delays)
-        return judged, tell(ledgers, judged.alarms, sorted(unknown), notify or [], whole=not views)
+        others = unknown.keys() | {alarm.view for alarm in crashed or [] if alarm.view not in known}
+        left_open = {"crashed"} if crashed is None else set[str]()
+        return judged, tell(ledgers, judged.alarms, others, notify or [], whole=not views, unknown=left_open)
 
     judged, untold = tell_all()
     left = leave_out_late(known)

@@ -9,6 +9,7 @@ from prefect.states import Completed, Failed
 
 from flows.begins import begins
 from flows.ending import ends
+from flows.outage import await_server
 from flows.presentation import outcome
 from flows.runner import RUNNER
 from shardlake.errors import ShardlakeError
@@ -32,4 +33,5 @@ def compact_lake(views: list[str] | None = None) -> State[Any]:
             _, error = outcome(task.submit(view, run_id))
             if error:
                 bad.append(f"{view}: {error if isinstance(error, ShardlakeError) else type(error).__name__}")
+    await_server()
     return Failed(message=" | ".join(bad)) if bad else Completed(message="the lake is compacted and swept")

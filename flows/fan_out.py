@@ -2,17 +2,21 @@
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelled
 from prefect.utilities.urls import url_for
 
+from flows.outage import await_server
 from flows.shard_runs import RunFailed, begin, cancel, first_began, for_good
-from shardlake.ledger.runs import shard_reports
+from shardlake.ledger.runs import close_run, open_run, shard_reports
 from shardlake.run.job import Job
 from shardlake.run.report import RunReport, ShardReport
 
@@ -37,10 +41,11 @@ def fan_out(job: Job, full: bool, report: RunReport, logs: dict[str, str]) -> No
     waiting: dict[str, list[str]] = {}
     try:
         for part in [names[n : n + size] for n in range(0, len(names), size)]:
-            key = begin(job.view.name, part, full)
-            waiting[key] = part
-            logs.update(dict.fromkeys(part, url_for("flow-run", key) or ""))
-        _wait(waiting, report)
+            _begin(job.view.name, part, full, waiting, logs)
+        for part in _wait(waiting, report):  # a run that crashed has said nothing of its shards: once more
+            _begin(job.view.name, part, full, waiting, logs)
+        for part in _wait(waiting, report):
+            _failed(report, part, "its run crashed twice")
     except BaseException as end:
         if for_good(end):
             cancel(waiting)
@@ -49,27 +54,54 @@ def fan_out(job: Job, full: bool, report: RunReport, logs: dict[str, str]) -> No
         for name, done in shard_reports(connection, job.view.name, first_began(began)).items():
             if name in report.shards and not report.shards[name].error:
                 report.shards[name] = ShardReport.of_json(done)
-    report.seconds = time.time() - began
+        report.seconds = time.time() - began
+        run, shards = (report.run_id, report.view), [shard.as_json() for shard in report.shards.values()]
+        with connection.transaction():  # the whole of it, of which each shard's run knows a part
+            open_run(connection, *run, job.feed, datetime.fromtimestamp(began, UTC))
+            close_run(connection, *run, shards, ok=report.ok, message=report.headline())
 
 
-def _wait(waiting: dict[str, list[str]], report: RunReport) -> None:
-    """Wait for runs until all have ended, each of which is taken out then."""
-    moved = time.time()
+def _begin(view: str, part: list[str], full: bool, waiting: dict[str, list[str]], logs: dict[str, str]) -> None:
+    key = begin(view, part, full)
+    waiting[key] = part
+    logs.update(dict.fromkeys(part, url_for("flow-run", key) or ""))
+
+
+def _wait(waiting: dict[str, list[str]], report: RunReport) -> list[list[str]]:
+    """Wait for runs until all have ended, each of which is taken out then; returns the shards of those that crashed. A server that is away
+    is waited for.
+    """
+    moved, crashed = time.time(), list[list[str]]()
     with get_client(sync_client=True) as client:
         while waiting:
-            found = {str(run.id): run for run in _read(client, waiting)}
+            try:
+                found = {str(run.id): run for run in _read(client, waiting)}
+            except httpx.HTTPError:
+                moved = time.time()
+                await_server()
+                continue
             for key in list(waiting):
                 state = found[key].state if key in found else None
                 if key not in found or (state and state.is_final()):
                     moved = time.time()
-                    _end(report, waiting.pop(key), state)
+                    part = waiting.pop(key)
+                    if state and state.is_crashed():
+                        crashed.append(part)
+                    elif state is None or not state.is_completed():
+                        _failed(
+                            report,
+                            part,
+                            f"its run is {state.name}: {state.message or ''}" if state else "its run was removed from the server",
+                        )
                 elif state and not state.is_scheduled():
                     moved = time.time()
             if waiting and time.time() - moved > PATIENCE:
                 for key in waiting:
-                    client.set_flow_run_state(UUID(key), Cancelled(message="no worker had room for it"))
+                    with suppress(httpx.HTTPError):
+                        client.set_flow_run_state(UUID(key), Cancelled(message="no worker had room for it"))
             elif waiting:
                 time.sleep(POLL)
+    return crashed
 
 
 def _read(client: SyncPrefectClient, waiting: Iterable[str]) -> list[FlowRun]:
@@ -79,7 +111,6 @@ def _read(client: SyncPrefectClient, waiting: Iterable[str]) -> list[FlowRun]:
     return [run for where in wheres for run in client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(where), limit=200)]
 
 
-def _end(report: RunReport, shards: list[str], state: State[Any] | None) -> None:
-    for shard in shards if state is None or not state.is_completed() else []:
-        why = f"its run is {state.name}: {state.message or ''}" if state else "its run was removed from the server"
+def _failed(report: RunReport, shards: list[str], why: str) -> None:
+    for shard in shards:
         report.shards[shard].failed(RunFailed(why))

@@ -3,10 +3,12 @@
 import contextvars
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 from uuid import UUID
 
+import httpx
 import prefect.flow_engine
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
@@ -17,6 +19,9 @@ RENEWALS = 5
 PATIENCE = 1800.0
 """Seconds that a run waits for a server that is away, to tell it how it ended."""
 _POLL = 5.0
+SERVERS_FAULT = 500
+"""The first HTTP status that says nothing of the request."""
+T = TypeVar("T")
 
 
 @contextmanager
@@ -67,9 +72,25 @@ def await_server() -> None:
         time.sleep(_POLL)
 
 
+def patiently(do: Callable[[], T]) -> T:
+    """Do something with the server, and once more when it is there again where it was away. Raises what it raises then."""
+    try:
+        return do()
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code < SERVERS_FAULT:
+            raise
+    except httpx.HTTPError:
+        pass
+    await_server()
+    return do()
+
+
 def _answers() -> bool:
     try:
         with get_client(sync_client=True) as client:  # a new one each time: one that was connected retries for a minute
-            return client.api_healthcheck() is None
+            said = client.api_healthcheck()
+        return said is None or (
+            isinstance(said, httpx.HTTPStatusError) and said.response.status_code < SERVERS_FAULT
+        )  # refused: it is there
     except Exception:  # noqa: BLE001 - whatever it is, it is no answer
         return False

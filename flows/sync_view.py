@@ -52,10 +52,10 @@ def run_view(view: str, shards: list[str] | None, full: bool) -> RunReport:
             _stages(view, run, full, logs)
     except ShardlakeError as error:
         report.error = str(error)
+    if report.ok and not shards and not report.left_out:  # at once: views wait for it
+        announce("view.arrived", f"view.{view}", view=view, run=report.run_id)
     if not report.left_out:
         publish_report(report, logs, some=bool(shards))
-        if report.ok and not shards:
-            announce("view.arrived", f"view.{view}", view=view, run=report.run_id)
     ended(report)
     return report
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
-from threading import Condition, Event, Thread, Timer
+from threading import Condition, Event, Lock, Thread, Timer
 from typing import Protocol
 from weakref import WeakSet
 
@@ -25,7 +25,8 @@ class Cancellation:
         self._working = 0
         self._waits: dict[object, Callable[[], object]] = {}
         self._afterwards: list[Callable[[], object]] = []
-        _every.add(self)
+        with _noting:
+            _every.add(self)
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -115,6 +116,7 @@ def _suppressed(break_off: Callable[[], object]) -> None:
 _over = Event()
 """Set where the whole process is to end: what is begun afterwards ends at once."""
 _every: WeakSet[Cancellation] = WeakSet()
+_noting = Lock()
 _current: ContextVar[Cancellation | None] = ContextVar("cancellation", default=None)
 _open: ContextVar[ExitStack | None] = ContextVar("open", default=None)
 
@@ -122,7 +124,9 @@ _open: ContextVar[ExitStack | None] = ContextVar("open", default=None)
 def break_off_all() -> None:
     """Break off every run of this process, and whichever it would begin yet."""
     _over.set()
-    for run in list(_every):
+    with _noting:
+        runs = list(_every)
+    for run in runs:
         run.break_off()
 
 
@@ -148,7 +152,8 @@ def attach(break_off: Callable[[], object]) -> None:
 def within(seconds: float) -> Iterator[None]:
     """Within, what this thread waits for is broken off when the seconds are over. Raises RunEnded then."""
     own = Cancellation()
-    _every.discard(own)  # these are a run's last words
+    with _noting:
+        _every.discard(own)  # these are a run's last words
     own._cancelled = False
     timer = Timer(seconds, own.break_off)
     timer.daemon = True

@@ -1,5 +1,6 @@
 """check: a view against its promises; and what stands of alarms in the ledgers."""
 
+from collections.abc import Set
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -33,10 +34,12 @@ class Told:
             warehouse = view_job(name, run_id).ledger
             self._ledgers.setdefault(id(warehouse), (warehouse, []))[1].append(name)
 
-    def record(self, alarms: list[Alarm], others: list[str], *, whole: bool) -> tuple[list[Alarm], list[Alarm]]:
-        """Write the alarms down; returns what people do not know yet: alarms, and ends of alarms.
+    def record(
+        self, alarms: list[Alarm], others: list[str], *, whole: bool, unknown: Set[str] = frozenset()
+    ) -> tuple[list[Alarm], list[Alarm]]:
+        """Write the alarms down; returns what people do not know yet: alarms, and ends of alarms. None of `unknown` kinds ends.
 
-        Alarms of `others`, which could not be asked, stand in the first ledger; where there is none, all are new each time.
+        Alarms of `others`, which could not be asked or are no views, stand in the first ledger; where there is none, all are new each time.
         """
         fresh: list[Alarm] = [] if self._ledgers else list(alarms)
         over: list[Alarm] = []
@@ -45,7 +48,7 @@ class Told:
         for warehouse, names in self._ledgers.values():
             mine = [a for a in alarms if a.view in names or (first and a.view in others)]
             with warehouse.connection() as connection:
-                ledger.record(connection, names, sorted(every - set(names)), mine, whole=whole)
+                ledger.record(connection, names, sorted(every - set(names)), mine, whole=whole, unknown=unknown)
                 new, ended = ledger.untold(connection)
             fresh, over, first = fresh + new, over + ended, False
         return fresh, over

@@ -1,5 +1,6 @@
 """Runs that crashed, and that nothing has made up for: found, and begun again."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,8 +15,10 @@ from shardlake.run.job import Job
 
 RERUN = "rerun"
 """The tag of a run that was begun in place of one that crashed. It is not begun again by itself."""
+CRASHED_RUN = re.compile(rf"{RERUN}-([0-9a-f-]{{36}})-\d+$")
+"""The idempotency key of such a run, with the id of the one that crashed."""
 RECENT, LONG_AGO = timedelta(days=1), timedelta(days=7)
-"""How far back check-freshness looks for runs that crashed, and the command."""
+"""How long ago a run may have crashed that is begun again unasked, and how long it is known that it did."""
 JUST_NOW = timedelta(hours=1)
 """How far back either looks for runs that lost their slot: among those that were cancelled, of which there may be many."""
 GOES_ON = ("flows.sync_view.", "flows.sync_views.", "flows.backfill.", "flows.compact_lake.")
@@ -63,6 +66,8 @@ class Crash:
     def returns(self) -> bool:
         """Whether it is begun again unasked: a scheduled run, one by an automation, a backfill; each once."""
         by = self.run.created_by.type if self.run.created_by else None
+        if (self.run.end_time or _due(self.run)) < datetime.now(UTC) - RECENT:
+            return False
         unasked = self.run.auto_scheduled or by == "AUTOMATION" or _entrypoint(self.deployment).startswith("flows.backfill.")
         return unasked and not self.is_rerun and not self.begun and _entrypoint(self.deployment).startswith(GOES_ON)
 
@@ -71,7 +76,7 @@ def found(runs: ProjectRuns, arrived: Arrived, back: timedelta = LONG_AGO) -> li
     """The newest run of each deployment, for the same work, that crashed not longer ago and that nothing has made up for.
 
     What makes up for it: a later run of the deployment for as much that has ended by itself, or the ledger, where others brought
-    the rows. Left out are runs for some shards of a view that fans out, which its own run begins again, and check-freshness.
+    the rows. Left out are runs of a view's shards that its own run began, which begins them again, and check-freshness.
     """
     now = datetime.now(UTC)
     lost = runs.where(end_time={"after_": now - back}, state={"type": {"any_": [StateType.CRASHED]}})
@@ -85,6 +90,8 @@ def found(runs: ProjectRuns, arrived: Arrived, back: timedelta = LONG_AGO) -> li
         mine = [run for run in lost if run.deployment_id == key]
         after = min(_due(run) for run in mine)
         others = runs.where(deployment_id={"any_": [key]}, expected_start_time={"after_": after - RECENT})
+        alive = {run.id for run in others if not _crashed(run)}  # its engine had it scheduled again meanwhile
+        mine = [run for run in mine if run.id not in alive]
         crashes += [
             Crash(run, deployment, _under_way(run, others), _times_begun(run, others)) for run in mine if not _made_up_for(run, others)
         ]

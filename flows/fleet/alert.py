@@ -1,5 +1,6 @@
 """Telling people: Prefect notification blocks, each by its own name; one that fails does not keep the others from being told."""
 
+from collections.abc import Set
 from typing import Any
 
 import prefect.blocks.notifications  # noqa: F401 - makes the block types known to Block.load
@@ -13,12 +14,13 @@ from shardlake.ledger.alarms import Alarm
 from tasks.freshness import Told
 
 
-def tell(ledgers: Told, alarms: list[Alarm], unasked: list[str], blocks: list[str], *, whole: bool) -> list[str]:
+def tell(ledgers: Told, alarms: list[Alarm], others: set[str], blocks: list[str], *, whole: bool, unknown: Set[str]) -> list[str]:
     """Write down what is wrong now, and tell what people do not know yet. Returns what could not be told, and why.
 
-    `unasked` are views that could not be judged; with `whole` the others are all that there are.
+    `others` are views that could not be judged, and deployments; with `whole` these and the judged ones are all that there are.
+    Alarms of `unknown` kinds stay as they are, since nobody knows whether they are over.
     """
-    fresh, ended = ledgers.record(alarms, unasked, whole=whole)
+    fresh, ended = ledgers.record(alarms, sorted(others), whole=whole, unknown=unknown)
     for alarm in fresh:
         _emit("shardlake.alarm.raised", alarm)
     for alarm in ended:

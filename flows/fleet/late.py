@@ -23,6 +23,8 @@ def superfluous(job: Job) -> bool:
     run: Any = context.flow_run if context else None
     if run is None or not run.auto_scheduled or run.expected_start_time is None:
         return False
+    if run.run_count > 1:  # begun again: what it brought in before it was stopped is still to be told
+        return False
     if job.view.late == "queue":
         return False
     with job.ledger.connection() as connection:

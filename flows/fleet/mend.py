@@ -7,7 +7,7 @@ from uuid import UUID
 
 from prefect.logging import get_run_logger
 
-from flows.fleet.again import RECENT, Crash, begin_again, by_ledger, found
+from flows.fleet.again import LONG_AGO, Crash, begin_again, by_ledger, found
 from flows.fleet.project_runs import ProjectRuns
 from flows.fleet.silent import NEVER, crash_silent
 from shardlake.ledger.alarms import Alarm
@@ -18,11 +18,16 @@ from tasks.view_job import view_job
 T = TypeVar("T")
 
 
-def begin_crashed(views: Mapping[str, View], run_id: UUID) -> list[Alarm]:
-    """Begin again what crashed; what does not come back by that is an alarm. Nothing is done by a check by hand, which is of no project."""
-    crashes = _unharmed(lambda runs: _begun(runs, run_id)) or []
-    told = [(crash, views[name]) for crash in crashes if _is_told(crash) for name in crash.views if name in views]
-    return [Alarm(view.name, "", "crashed", _message(crash)) for crash, view in told]
+def begin_crashed(views: Mapping[str, View], run_id: UUID) -> list[Alarm] | None:
+    """Begin again what crashed; what does not come back by that is an alarm, of its views or, where it has none, of its deployment.
+
+    None where it is not known: the API does not answer, or the check is one by hand, which is of no project.
+    """
+    crashes = _unharmed(lambda runs: _begun(runs, run_id))
+    if crashes is None:
+        return None
+    told = [(name, crash) for crash in crashes if _is_told(crash) for name in crash.views or [crash.deployment.name]]
+    return [Alarm(name, "", "crashed", _message(crash)) for name, crash in told if name in views or not crash.views]
 
 
 def end_silent(silence: float, pending: float) -> bool:
@@ -45,7 +50,7 @@ def _unharmed(do: Callable[[ProjectRuns], T]) -> T | None:
 
 def _begun(runs: ProjectRuns, run_id: UUID) -> list[Crash]:
     """What has crashed, and was begun again where that is due."""
-    crashes = found(runs, by_ledger(lambda view: view_job(view, run_id)), RECENT)
+    crashes = found(runs, by_ledger(lambda view: view_job(view, run_id)), LONG_AGO)
     for crash in crashes:
         if crash.returns and not crash.under_way:
             begun = begin_again(runs, crash)

@@ -1,5 +1,6 @@
 """The ledger's alarms, and the counts that they are judged by."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -81,17 +82,25 @@ def rates(connection: Connection, view: str) -> list[Rates]:
         ).fetchall()  # fmt: skip
 
 
-def record(connection: Connection, asked: list[str], others: list[str], alarms: list[Alarm], *, whole: bool = False) -> None:
-    """Write down what is wrong now with the views of this ledger that were `asked`. Of `others` only whether they could be asked.
+def record(
+    connection: Connection,
+    asked: list[str],
+    others: list[str],
+    alarms: list[Alarm],
+    *,
+    whole: bool = False,
+    unknown: Set[str] = frozenset(),
+) -> None:
+    """Write down what is wrong now with the views of this ledger that were `asked`. Of `others` only whether they could be asked, and runs that crashed.
 
-    With `whole`, asked and others are all views that there are: alarms of those that are gone have ended.
+    With `whole`, asked and others are all views that there are: alarms of those that are gone have ended. Those of `unknown` kinds stay open.
     """
     with connection.transaction():
         connection.execute("LOCK shardlake.alarms IN SHARE ROW EXCLUSIVE MODE")
         open_now = connection.execute(
             "SELECT view, shard, kind FROM shardlake.alarms WHERE ended_at IS NULL"
-            " AND (view = ANY(%s) OR (kind = 'unknown' AND view = ANY(%s)) OR (%s AND view <> ALL(%s)))",
-            (asked, others, whole, [*asked, *others]),
+            " AND (view = ANY(%s) OR (kind IN ('unknown', 'crashed') AND view = ANY(%s)) OR (%s AND view <> ALL(%s))) AND kind <> ALL(%s)",
+            (asked, others, whole, [*asked, *others], sorted(unknown)),
         ).fetchall()  # fmt: skip
         now = {(a.view, a.shard, a.kind): a for a in alarms}
         for key in set(open_now) - now.keys():
@@ -104,6 +113,15 @@ def record(connection: Connection, asked: list[str], others: list[str], alarms: 
                 " ON CONFLICT (view, shard, kind) WHERE ended_at IS NULL DO UPDATE SET message = excluded.message",
                 (alarm.view, alarm.shard, alarm.kind, alarm.message),
             )
+
+
+def open_alarms(connection: Connection, view: str, kind: str) -> list[Alarm]:
+    """The view's alarms of a kind that are not over."""
+    with connection.cursor(row_factory=class_row(Alarm)) as cursor:
+        return cursor.execute(
+            "SELECT view, shard, kind, message FROM shardlake.alarms WHERE view = %s AND kind = %s AND ended_at IS NULL ORDER BY shard",
+            (view, kind),
+        ).fetchall()
 
 
 def untold(connection: Connection) -> tuple[list[Alarm], list[Alarm]]:

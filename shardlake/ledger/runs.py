@@ -15,12 +15,15 @@ LONGEST = timedelta(days=7)
 """How far back a run that is still under way is looked for."""
 
 
-def open_run(connection: Connection, run_id: UUID, view: str, feed: str) -> None:
-    """Write down that a run has begun, and that its view takes its rows from the feed; one that begins again under its id goes on."""
+def open_run(connection: Connection, run_id: UUID, view: str, feed: str, began: datetime | None = None) -> None:
+    """Write down that a run has begun, now or at a time, and that its view takes its rows from the feed; one that begins again under its
+    id goes on.
+    """
     connection.execute("INSERT INTO shardlake.feed_views (feed, view) VALUES (%s, %s) ON CONFLICT DO NOTHING", (feed, view))
     connection.execute(
-        "INSERT INTO shardlake.runs (run_id, view) VALUES (%s, %s) ON CONFLICT (run_id) DO UPDATE SET state = 'running', ended_at = NULL",
-        (run_id, view),
+        "INSERT INTO shardlake.runs (run_id, view, started_at) VALUES (%s, %s, coalesce(%s, now()))"
+        " ON CONFLICT (run_id) DO UPDATE SET state = 'running', ended_at = NULL",
+        (run_id, view, began),
     )
 
 

@@ -81,7 +81,7 @@ class Judgement:
 
 def judge(job: Job, views: Mapping[str, View], now: datetime | None = None, *, watch: bool = False) -> Judgement:
     """The state of each of a view's shards, and what is wrong. `views` are all of the project; with `watch` a view is watched from
-    now on, so that a run that never begins is missed.
+    now on, so that a run that never begins is missed. Without it what check-freshness last found of runs that crashed is wrong as well.
     """
     now = now or datetime.now(UTC)
     view = job.view
@@ -100,6 +100,7 @@ def judge(job: Job, views: Mapping[str, View], now: datetime | None = None, *, w
         failing = failing_since(connection, view.name) if any(line.last_state == "failed" for line in lines) else {}
         quiet = {n.shard: n for n in ledger.news(connection, view.name)}
         rates = ledger.rates(connection, view.name)
+        crashed = [] if watch else ledger.open_alarms(connection, view.name, "crashed")  # check-freshness sees for itself
     told: list[Alarm | None] = [_start(view, begun, due, now) if due and since and since <= due else None]
     told += [_silence(view, quiet[shard]) for shard in job.partitions if shard in quiet]
     told += [_rejects(view, rate) for rate in rates if rate.shard in job.partitions]
@@ -112,7 +113,7 @@ def judge(job: Job, views: Mapping[str, View], now: datetime | None = None, *, w
             wrong.append(alarm)
             told.append(None if known or (limit is None and alarm.kind != "rejected") else alarm)
     alarms = [alarm for alarm in told if alarm]
-    return Judgement.of([Judgement(lines, [*wrong, *(a for a in alarms if a not in wrong)], alarms)])
+    return Judgement.of([Judgement(lines, [*wrong, *(a for a in alarms if a not in wrong), *crashed], alarms)])
 
 
 def _of_shard(view: View, line: ShardStatus) -> list[Alarm]:
