@@ -1,7 +1,7 @@
 """fan_out: each shard, or group of shards, of a view as a flow run of its own, for a view that outgrows one container."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -39,13 +39,16 @@ def fan_out(job: Job, full: bool, report: RunReport, logs: dict[str, str]) -> No
     names, size = list(job.partitions), job.view.run.shards_per_run
     report.shards = {name: ShardReport(name) for name in names}
     waiting: dict[str, list[str]] = {}
+
+    def start(part: list[str]) -> None:
+        key = begin(job.view.name, part, full)
+        waiting[key] = part
+        logs.update(dict.fromkeys(part, url_for("flow-run", key) or ""))
+
     try:
         for part in [names[n : n + size] for n in range(0, len(names), size)]:
-            _begin(job.view.name, part, full, waiting, logs)
-        for part in _wait(waiting, report):  # a run that crashed has said nothing of its shards: once more
-            _begin(job.view.name, part, full, waiting, logs)
-        for part in _wait(waiting, report):
-            _failed(report, part, "its run crashed twice")
+            start(part)
+        _wait(waiting, report, start)
     except BaseException as end:
         if for_good(end):
             cancel(waiting)
@@ -61,17 +64,11 @@ def fan_out(job: Job, full: bool, report: RunReport, logs: dict[str, str]) -> No
             close_run(connection, *run, shards, ok=report.ok, message=report.headline())
 
 
-def _begin(view: str, part: list[str], full: bool, waiting: dict[str, list[str]], logs: dict[str, str]) -> None:
-    key = begin(view, part, full)
-    waiting[key] = part
-    logs.update(dict.fromkeys(part, url_for("flow-run", key) or ""))
-
-
-def _wait(waiting: dict[str, list[str]], report: RunReport) -> list[list[str]]:
-    """Wait for runs until all have ended, each of which is taken out then; returns the shards of those that crashed. A server that is away
-    is waited for.
+def _wait(waiting: dict[str, list[str]], report: RunReport, start: Callable[[list[str]], None]) -> None:
+    """Wait for runs until all have ended, each of which is taken out then. One that crashes is begun once more: it has said nothing of its
+    shards. A server that is away is waited for.
     """
-    moved, crashed = time.time(), list[list[str]]()
+    moved, crashed = time.time(), set[str]()
     with get_client(sync_client=True) as client:
         while waiting:
             try:
@@ -85,8 +82,9 @@ def _wait(waiting: dict[str, list[str]], report: RunReport) -> list[list[str]]:
                 if key not in found or (state and state.is_final()):
                     moved = time.time()
                     part = waiting.pop(key)
-                    if state and state.is_crashed():
-                        crashed.append(part)
+                    if state and state.is_crashed() and part[0] not in crashed:
+                        crashed.add(part[0])
+                        start(part)
                     elif state is None or not state.is_completed():
                         _failed(
                             report,
@@ -101,7 +99,6 @@ def _wait(waiting: dict[str, list[str]], report: RunReport) -> list[list[str]]:
                         client.set_flow_run_state(UUID(key), Cancelled(message="no worker had room for it"))
             elif waiting:
                 time.sleep(POLL)
-    return crashed
 
 
 def _read(client: SyncPrefectClient, waiting: Iterable[str]) -> list[FlowRun]:

@@ -183,8 +183,8 @@ class Task:
         return self.log.read_text(errors="replace")
 
 
-def flow_run(api: PrefectApi, entrypoint: str = "flows.sync_view.sync_view", **parameters: Any) -> str:
-    """A run of a deployment of a flow's, as a worker has taken it; its id."""
+def flow_run(api: PrefectApi, entrypoint: str = "flows.sync_view.sync_view", key: str | None = None, **parameters: Any) -> str:
+    """A run of a deployment of a flow's, as a worker has taken it, with an idempotency key; its id."""
     name = entrypoint.rpartition(".")[2].replace("_", "-")
     flow = api.post("flows/", {"name": name})["id"]
     deployment = api.post(
@@ -194,7 +194,9 @@ def flow_run(api: PrefectApi, entrypoint: str = "flows.sync_view.sync_view", **p
             "enforce_parameter_schema": False, "pull_steps": [],
         },
     )["id"]  # fmt: skip
-    made: str = api.post(f"deployments/{deployment}/create_flow_run", {"parameters": parameters, "state": {"type": "PENDING"}})["id"]
+    made: str = api.post(
+        f"deployments/{deployment}/create_flow_run", {"parameters": parameters, "state": {"type": "PENDING"}, "idempotency_key": key}
+    )["id"]
     return made
 
 

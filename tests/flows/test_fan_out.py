@@ -63,3 +63,24 @@ def test_a_fan_out_that_is_begun_again_finds_what_it_began_and_one_that_is_cance
         assert task.gone() < in_time()
     assert state_of(prefect_api, run)[0] == "Cancelled"
     are(shop_00="Completed", shop_01=["Failed", "Cancelled"], shop_02="Cancelled")
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(not can_have_namespaces, reason="a PID namespace is root's to make")
+def test_a_run_in_the_place_of_one_that_was_killed_finds_what_it_began_and_begins_a_crashed_shard_once_more(
+    w: World, prefect_api: PrefectApi
+) -> None:
+    killed = flow_run(prefect_api, view="orders")
+    with ecs_task(w, prefect_api, killed):
+        until(lambda: len(children(prefect_api)) == 3)
+    again = flow_run(prefect_api, view="orders", key=f"rerun-{killed}-0")
+    ends(prefect_api, "shop_00", "COMPLETED")
+    with ecs_task(w, prefect_api, again) as task:
+        ends(prefect_api, "shop_01", "CRASHED")
+        until(lambda: children(prefect_api)["shop_01"] == ["Crashed", "Scheduled"])
+        ends(prefect_api, "shop_01", "CRASHED")
+        ends(prefect_api, "shop_02", "COMPLETED")
+        task.gone(300)
+    assert children(prefect_api) == {"shop_00": ["Completed"], "shop_01": ["Crashed", "Crashed"], "shop_02": ["Completed"]}
+    assert state_of(prefect_api, again) == ("Failed", "2/3 shards merged; shop_01: its run is Crashed:")
+    assert w.warehouse("SELECT state, message FROM shardlake.runs") == [("failed", "2/3 shards merged; shop_01: its run is Crashed:")]
