@@ -168,7 +168,9 @@ def test_silence_is_an_alarm(it: Fleet, listener: Listener) -> None:
     check = "from flows.check_freshness import check_freshness as c; s = c(notify=['custom-webhook/team'], return_state=True); print(s.type.value, s.message)"
     first, second = it.run("python", "-c", check), it.run("python", "-c", check)
     for done in (first, second):
-        assert done.stdout.startswith("FAILED orders: shop_00 is staler than 1m; "), done.stdout + done.stderr
+        assert done.stdout.startswith("FAILED 0 of 3 shards of 1 view are fresh, 3 staler than 1m; orders: shop_00 is staler than 1m; "), (
+            done.stdout + done.stderr
+        )
         assert "orders: the run that was due at " in done.stdout
     assert len(listener.said("/")) == 1
     assert "orders: shop_02 is staler than 1m" in listener.said("/")[0]
@@ -179,7 +181,7 @@ def test_silence_is_an_alarm(it: Fleet, listener: Listener) -> None:
     it.worker.start()
     assert it.ended(it.start("sync-view/orders"))[0] == "Completed"
     over = it.run("python", "-c", check)
-    assert over.stdout.startswith("COMPLETED all 3 shards of 1 views are fresh"), over.stdout
+    assert over.stdout.startswith("COMPLETED all 3 shards of 1 view are fresh"), over.stdout
     assert len(listener.said("/")) == 2
     assert "orders: over: shop_02 is staler than 1m" in listener.said("/")[1]
     raised = [e["payload"]["kind"] for e in it.api.events() if e["event"] == "shardlake.alarm.raised"]
