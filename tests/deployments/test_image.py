@@ -97,6 +97,8 @@ def the_image_runs_as_nobody_in_particular_and_says_what_it_is(image: Image) -> 
     assert image.run("id", "-u").stdout.strip() == "10001"
     assert image.config["Labels"]["org.opencontainers.image.title"] == "shardlake"
     assert image.config["Labels"]["org.opencontainers.image.revision"] == "test"
+    assert "SHARDLAKE_VERSION=test" in image.config["Env"]
+    assert list((image.root / "app" / "ca").iterdir()) == [], "no authorities were asked for"
     assert "/scratch" in image.config["Volumes"]
 
 
