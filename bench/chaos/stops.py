@@ -84,13 +84,13 @@ class Stops:
     def _run(self, how: signal.Signals) -> str:
         """Signal a run of a view, and time how long its processes live on."""
         deadline = time.monotonic() + PATIENCE
-        while not (runs := _runs()):
+        while not (runs := _runs(self.prefect)):
             if time.monotonic() > deadline or self._over.wait(0.5):
                 return "no run was under way"
         first, key = self.chance.choice(sorted(runs, key=lambda found: found[0].pid))
         began = time.monotonic()
         first.send_signal(how)
-        while (alive := [p for p in psutil.process_iter() if flow_run_of(p) == key]) and time.monotonic() - began < EVERY / 2:
+        while (alive := [p for p in psutil.process_iter() if flow_run_of(p, self.prefect) == key]) and time.monotonic() - began < EVERY / 2:
             time.sleep(0.2)
         seconds = time.monotonic() - began
         self.gone.append(seconds)
@@ -125,14 +125,14 @@ class Stops:
         return f"with the shards on its server, within {time.monotonic() - began:.1f} s"
 
 
-def _runs() -> list[tuple[psutil.Process, str]]:
+def _runs(server: PrefectServer) -> list[tuple[psutil.Process, str]]:
     """The first processes of the views' runs that are under way, with their flow runs' ids."""
     found = []
     for process in psutil.process_iter():
-        key = flow_run_of(process)
+        key = flow_run_of(process, server)
         with suppress(psutil.Error):
             parent = process.parent() if key else None
-            if key and (parent is None or flow_run_of(parent) != key) and _is_of_a_view(process):
+            if key and (parent is None or flow_run_of(parent, server) != key) and _is_of_a_view(process):
                 found.append((process, key))
     return found
 
@@ -142,9 +142,10 @@ def _is_of_a_view(process: psutil.Process) -> bool:
     return bool(process.children())
 
 
-def flow_run_of(process: psutil.Process) -> str | None:
-    """The flow run that a process belongs to."""
+def flow_run_of(process: psutil.Process, server: PrefectServer) -> str | None:
+    """The flow run of a server's that a process belongs to."""
     try:
-        return process.environ().get("PREFECT__FLOW_RUN_ID") if process.status() != psutil.STATUS_ZOMBIE else None
+        found = process.environ() if process.status() != psutil.STATUS_ZOMBIE else {}
+        return found.get("PREFECT__FLOW_RUN_ID") if found.get("PREFECT_API_URL") == server.api_url else None
     except psutil.Error:
         return None
