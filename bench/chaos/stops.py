@@ -89,9 +89,9 @@ class Stops:
                 return "no run was under way"
         first, key = self.chance.choice(sorted(runs, key=lambda found: found[0].pid))
         began = time.monotonic()
+        family = [p for p in psutil.process_iter() if flow_run_of(p, self.prefect) == key]
         first.send_signal(how)
-        while (alive := [p for p in psutil.process_iter() if flow_run_of(p, self.prefect) == key]) and time.monotonic() - began < EVERY / 2:
-            time.sleep(0.2)
+        _, alive = psutil.wait_procs(family, timeout=EVERY / 2)
         seconds = time.monotonic() - began
         self.gone.append(seconds)
         return f"run {key[:8]}, {f'{len(alive)} processes still there' if alive else 'gone'} after {seconds:.1f} s"
