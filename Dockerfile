@@ -44,9 +44,9 @@ COPY examples examples
 RUN set -eu; export PIP_NO_INDEX=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1; \
     /build/tools/bin/pip wheel -qq --no-deps --no-build-isolation --wheel-dir wheels .; \
     /build/tools/bin/pip --python /opt/shardlake/bin/python install -qq --no-deps --no-compile wheels/*.whl; \
-    compile="/opt/shardlake/bin/python -m compileall -qq -j 0 --invalidation-mode unchecked-hash"; \
+    compile="/opt/shardlake/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash"; \
     for it in shardlake blocks tasks flows deployments cli examples; do $compile /opt/shardlake/lib/python3*/site-packages/"$it"; done; \
-    if ! $compile /opt/shardlake/lib; then echo "Some files of the dependencies are written for another Python, and stay as they are."; fi
+    if ! $compile /opt/shardlake/lib; then echo "The files above are of dependencies, written for another Python; they stay as they are."; fi
 # Authorities that databases are verified by, such as RDS's, as /app/ca/bundle.pem where CA_BUNDLE says where they are had.
 ARG CA_BUNDLE=""
 ARG CA_BUNDLE_SHA256=""
