@@ -80,7 +80,9 @@ def publish(
             console.print(table("", ["", "what", "name", "differs in"], rows, whole=("", "what")))
         said = "differ" if check or dry_run else "changed"
         for name in done.kept:
-            console.print(f"{name} is a canary and stays as it is; --view {name.partition('/')[2]} brings it back", highlight=False)
+            one = name.partition("/")[2].removesuffix(".shards")
+            back = (one in views and views[one].group) or one  # the views of a group come back together
+            console.print(f"{name} is a canary and stays as it is; --view {back} brings it back", highlight=False)
         console.print(f"{view or f'{len(views)} views'}: {len(rows)} things {said}, {done.same} are as they should be", highlight=False)
         if done.release:
             of = f" of the image {done.release.image}" if done.release.image else ""

@@ -25,6 +25,8 @@ def about(wish: Wish, views: Mapping[str, View], there: There) -> set[str] | Non
     if name in views and (group := views[name].group):
         raise SpecError(f"{name} runs in the group {group}, with its other views", hint=f"Say --view {group}.")
     found = {f"sync-view/{name}", f"sync-view/{name}.shards"}
+    if (dissolved := f"sync-views/{name}") in there and CANARY in there[dissolved][1].fields["tags"]:
+        found.add(dissolved)
     if name not in views and not found & there.keys():
         raise SpecError(f"there is no view {name!r}", hint="Check --view, and --views.")
     return found
@@ -64,6 +66,11 @@ def move_pool(server: Server, pool: Pool, template: Mapping[str, Any], image: st
     """Have a pool give its runs another image; returns whether it gave them another before. Raises PublishRefused."""
     if image_of_pool(template) == image:
         return False
+    if not pool.declared:
+        raise PublishRefused(
+            f"the work pool {pool.name} is not declared in prefect.yaml, and keeps the image that it gives its runs",
+            hint="Declare it under definitions.work_pools; or say --view for one view alone.",
+        )
     if pool.file is not None:
         raise PublishRefused(
             f"the work pool {pool.name} is kept to {pool.file}, which names another image",

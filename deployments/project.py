@@ -15,12 +15,16 @@ from shardlake.spec_file import read_yaml
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A work pool with its queues, and the file of its base job template; None for its type's own."""
+    """A work pool with its queues, and the file of its base job template; None for its type's own.
+
+    One that is not `declared` in prefect.yaml is somebody else's: its limit, queues and image are left as they are.
+    """
 
     name: str
     type: str
     file: Path | None = None
     queues: tuple[Queue, ...] = STANDARD
+    declared: bool = True
 
     @property
     def template(self) -> dict[str, Any] | None:
@@ -68,7 +72,7 @@ class Project:
 
     def pool(self, name: str | None) -> Pool:
         """The pool of that name, or the first. One that prefect.yaml does not know has no type yet: the server knows it."""
-        return next((p for p in self.pools if name in (None, p.name)), Pool(str(name), ""))
+        return next((p for p in self.pools if name in (None, p.name)), Pool(str(name), "", queues=(), declared=False))
 
 
 def read_project(file: Path) -> Project:

@@ -96,7 +96,7 @@ def _pool(pool: Pool, found: dict[str, Any] | None, server: Server, done: Publis
     )
     if found is not None:
         pool = replace(pool, type=found["type"])
-    if found is not None and not differs:
+    if found is not None and not (differs and pool.declared):
         done.same += 1
         return pool
     done.changes.append(Change("change" if found else "create", "work pool", pool.name, differs))
