@@ -9,8 +9,8 @@ from deployments.image import Image, named, read_image, trusted
 from deployments.server import PublishRefused
 from shardlake.version import definition_here, running_version
 
-CANARY = "canary"
-"""The tag of a deployment that runs an image of its own, until it is told otherwise."""
+CANARY = "shardlake:canary"
+"""The tag of a deployment that runs an image of its own, until it is told otherwise. Neither a view nor prefect.yaml may name it."""
 _ROOM = 4000
 """Characters of definitions that a job is given at most: ECS takes 8 KB of overrides in all."""
 
@@ -79,6 +79,15 @@ def fixed(deployed: Deployed) -> Deployed:
         own["views"] = {**kept, "type": "array", "items": {"type": "string", "enum": given["views"]}, "const": given["views"]}
     required = sorted({*schema.get("required", []), *own})
     changed = {**schema, "properties": {**schema["properties"], **own}, "required": required}
+    return replace(deployed, fields={**deployed.fields, "parameter_openapi_schema": changed})
+
+
+def pinned(deployed: Deployed) -> Deployed:
+    """A check whose runs tell whom it was published to tell, and wait as long: a parameter schema that takes no other blocks or times."""
+    schema, given = deployed.fields["parameter_openapi_schema"], deployed.fields["parameters"]
+    own = {name: schema["properties"][name] for name in ("notify", "heartbeat", "silence", "pending")}
+    fixed = {name: {**found, "const": given.get(name, found.get("default"))} for name, found in own.items()}
+    changed = {**schema, "properties": {**schema["properties"], **fixed}}
     return replace(deployed, fields={**deployed.fields, "parameter_openapi_schema": changed})
 
 

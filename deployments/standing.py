@@ -6,6 +6,7 @@ from typing import Any
 from deployments.deployed import Deployed, flow_at
 from deployments.project import Pool, Project
 from deployments.queues import CHECK
+from deployments.release import CANARY, pinned
 from shardlake.errors import SpecError
 from shardlake.view.schedule import EPOCH
 
@@ -21,7 +22,9 @@ def _deployed(item: dict[str, Any], project: Project, pool: Pool) -> Deployed:
     limit = limit if isinstance(limit, dict) or limit is None else {"limit": limit}
     entrypoint, work_pool = str(item.get("entrypoint")), item.get("work_pool", {})
     of_check = {**project.telling.parameters, **project.patience} if entrypoint == CHECK else {}
-    return Deployed.of(
+    if CANARY in item.get("tags", []):
+        raise SpecError(f"prefect.yaml: {name}: tags: {CANARY} is publish's own", hint="Take it away.")
+    found = Deployed.of(
         flow_at(entrypoint), name, entrypoint, pool.name,
         description=item.get("description") or "", tags=[*project.tags, *item.get("tags", [])],
         parameters={**(item.get("parameters") or {}), **of_check},
@@ -29,6 +32,7 @@ def _deployed(item: dict[str, Any], project: Project, pool: Pool) -> Deployed:
         job_variables=({"family": name} if pool.is_ecs else {}) | (work_pool.get("job_variables") or {}),
         limit={"collision_strategy": "ENQUEUE", **limit} if limit else None, queue=work_pool.get("work_queue_name"),
     )  # fmt: skip
+    return pinned(found) if entrypoint == CHECK else found
 
 
 def _schedule(deployment: str, item: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from shardlake.errors import SpecError
 from tests.fleet import POOL, Project, on_server
 from tests.prefect_api import PrefectApi
 
@@ -229,12 +230,13 @@ def test_a_view_that_is_wrong_keeps_everything_from_being_changed(it: Project) -
     assert it.api.all("deployments", deployments={"tags": {"all_": ["project:shardlake"]}}) == []
 
 
-def test_prefects_own_deploy_makes_the_standing_ones_as_publish_does_but_for_their_version(it: Project) -> None:
+def test_prefects_own_deploy_makes_the_standing_ones_as_publish_does_but_for_version_and_held_parameters(it: Project) -> None:
     it.write_project({**it.project, "definitions": {**it.project["definitions"], "silence": 180}})
     it.publish()
     done = it.run("prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(it.folder / "prefect.yaml"))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert changes(it.publish("--check", code=1)) == {("change", name, ("version",)) for _, name, _ in STANDING}
+    held = {"check-freshness/check-freshness": ("parameter_openapi_schema", "version")}
+    assert changes(it.publish("--check", code=1)) == {("change", name, held.get(name, ("version",))) for _, name, _ in STANDING}
 
 
 def test_a_server_that_is_not_there_and_a_pool_that_nobody_knows_are_said_plainly(it: Project) -> None:
@@ -243,6 +245,31 @@ def test_a_server_that_is_not_there_and_a_pool_that_nobody_knows_are_said_plainl
     assert "the Prefect server did not answer (ConnectError). Check PREFECT_API_URL" in " ".join(gone.stderr.split())
     nowhere = it.run("shardlake", "publish", "--pool", "elsewhere")
     assert "there is no work pool 'elsewhere'. Create it, or declare it in prefect.yaml." in " ".join(nowhere.stderr.split())
+
+
+def test_a_pool_that_prefect_yaml_does_not_declare_keeps_its_limit_and_queues(it: Project) -> None:
+    it.api.post("work_pools/", {"name": "theirs", "type": "process", "concurrency_limit": 7})
+    try:
+        it.api.post("work_pools/theirs/queues", {"name": "alarms", "priority": 9, "concurrency_limit": 2})
+        before = it.api.get("work_pools/theirs")
+        done = it.publish_as("theirs", pool_named=True)
+        assert {c.kind for c in done.changes} & {"work pool", "work queue"} == set()
+        after = it.api.get("work_pools/theirs")
+        assert (after["concurrency_limit"], after["base_job_template"]) == (7, before["base_job_template"])
+        queues = {q["name"]: (q["priority"], q["concurrency_limit"]) for q in it.api.all("work_pools/theirs/queues")}
+        assert (queues["alarms"], set(queues)) == ((9, 2), {"default", "alarms", "runs", "backfills"})  # those that deployments name
+        assert it.deployment("sync-view/orders")["work_pool_name"] == "theirs"
+        assert it.publish_as("theirs", pool_named=True, write=False).changes == []
+    finally:
+        it.api.delete("work_pools/theirs")
+
+
+def test_a_standing_deployment_that_says_it_is_a_canary_is_refused(it: Project) -> None:
+    first, *others = it.project["deployments"]
+    it.write_project({**it.project, "deployments": [{**first, "tags": ["shardlake:canary"]}, *others]})
+    with pytest.raises(SpecError, match="sync-views: tags: shardlake:canary is publish's own"):
+        it.publish()
+    assert it.api.all("deployments", deployments={"tags": {"all_": ["project:shardlake"]}}) == []
 
 
 def test_no_secret_leaves_this_machine(it: Project) -> None:

@@ -8,6 +8,9 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from prefect.blocks.notifications import SlackWebhook
+from prefect.blocks.webhook import Webhook
+from pydantic import SecretStr
 
 from deployments.deployed import flow_at
 from tests.fleet import Project, on_server
@@ -71,6 +74,28 @@ def test_the_server_refuses_a_run_of_another_view(it: Project) -> None:
         assert begin(it, "sync-views/finance", {"views": views}).startswith("409 "), views
     assert begin(it, "sync-views/finance", {"full": True}).count("-") == 4
     assert begin(it, "sync-views/sync-views", {"views": ["items"]}).count("-") == 4
+
+
+def test_the_server_refuses_a_check_that_would_tell_others_or_nobody(it: Project) -> None:
+    check = "check-freshness/check-freshness"
+    for other in ({"notify": []}, {"notify": ["slack-webhook/other"]}, {"heartbeat": "webhook/other"}, {"silence": 1}, {"pending": 1}):
+        assert begin(it, check, other).startswith(f"409 Error creating flow run: Validation failed for field '{next(iter(other))}'."), other
+    assert begin(it, check, {"notify": None, "views": ["orders"]}).count("-") == 4
+    asked = {**it.project["definitions"], "notify": ["slack-webhook/team"], "heartbeat": "webhook/switch", "pending": 600}
+    with it.here():
+        SlackWebhook(url=SecretStr("https://hooks.example/team")).save("team", overwrite=True)
+        Webhook(url=SecretStr("https://hc.example/switch")).save("switch", overwrite=True)
+    told, before = ["slack-webhook/team"], it.project
+    try:
+        it.write_project({**it.project, "definitions": asked})
+        it.publish()
+        for mine in ({"notify": []}, {"notify": None}, {"notify": [*told, *told]}, {"heartbeat": None}, {"pending": 900}, {"silence": 180}):
+            assert begin(it, check, mine).startswith("409 "), mine
+        assert begin(it, check, {}).count("-") == 4
+        assert begin(it, check, {"notify": told, "heartbeat": "webhook/switch", "pending": 600, "silence": 40}).count("-") == 4
+    finally:
+        it.write_project(before)
+        it.publish()
 
 
 def test_prefects_own_command_is_refused_too(it: Project) -> None:

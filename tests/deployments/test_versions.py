@@ -67,6 +67,14 @@ def it(prefect_api: PrefectApi, tmp_path: Path) -> Iterator[EcsProject]:
     prefect_api.delete(f"work_pools/{FLEET}")
 
 
+def check(it: EcsProject, *words: str) -> tuple[int, str]:
+    """How `publish --check` ends, and what it is refused by."""
+    with it.here():
+        done = CliRunner().invoke(app, ["publish", "--check", "--json", *words])
+    refused = done.exception if isinstance(done.exception, PublishRefused) else ""
+    return done.exit_code, str(refused).partition(". ")[0]
+
+
 def changed(done: Published) -> set[tuple[str, tuple[str, ...]]]:
     assert {c.action for c in done.changes} <= {"change"}
     return {(c.name, c.fields) for c in done.changes}
@@ -90,10 +98,15 @@ def test_every_deployment_bears_the_version_and_the_image_that_it_runs(it: EcsPr
 
     it.view(schedule="every 15m", description="Another.")
     new = it.build("new")
+    before = it.all_but()
+    assert check(it) == (1, f"the image {old} (version commit-old) is not what would be published: orders is another there than here")
+    assert check(it, "--image", new) == (1, "")
+    assert it.all_but() == before
     done = it.publish_as(image=new)
     assert (f"{FLEET}", ("image",)) in changed(done)
     assert ("backfill/backfill", ("job_variables", "version")) in changed(done)
     assert it.runs_what() == dict.fromkeys(ALL, ("commit-new", new, new))
+    assert check(it, "--image", new) == (0, "")
     assert it.publish_as(write=False).changes == []  # the pool gives the same image now
 
 
@@ -124,7 +137,30 @@ def test_an_image_for_all_ends_canaries(it: EcsProject) -> None:
     it.publish_as(view="orders", image=new)
     assert it.publish_as(image=new).kept == []
     assert it.runs_what() == dict.fromkeys(ALL, ("commit-new", new, new))
-    assert "canary" not in it.deployment("sync-view/orders")["tags"]
+    assert "shardlake:canary" not in it.deployment("sync-view/orders")["tags"]
+
+
+def test_a_view_that_is_tagged_canary_is_none_and_the_mark_is_no_tag_of_a_view(it: EcsProject) -> None:
+    it.view(schedule="every 15m", tags=["canary"])
+    it.build("tagged", pool=True)
+    it.publish_as()
+    assert "canary" in it.deployment("sync-view/orders")["tags"]
+    it.view(schedule="every 30m", tags=["canary"])
+    it.build("again", pool=True)
+    done = it.publish_as()
+    assert (done.kept, [s["slug"] for s in it.deployment("sync-view/orders")["schedules"]]) == ([], ["every-30m"])
+    it.view(tags=["shardlake:canary"])
+    with pytest.raises(SpecError, match="'shardlake:canary' is not a tag"):
+        it.publish_as()
+
+
+def test_the_image_of_a_pool_that_prefect_yaml_does_not_declare_stays(it: EcsProject) -> None:
+    definitions = it.project["definitions"]
+    it.write_project({**it.project, "definitions": {**definitions, "work_pools": [{"name": POOL, "type": "process"}]}})
+    before, template = it.all_but(), it.api.get(f"work_pools/{FLEET}")["base_job_template"]
+    with pytest.raises(PublishRefused, match=f"the work pool {FLEET} is not declared in prefect.yaml, and keeps the image"):
+        it.publish_as(FLEET, pool_named=True, image=it.build("new"))
+    assert (it.all_but(), it.api.get(f"work_pools/{FLEET}")["base_job_template"]) == (before, template)
 
 
 def test_a_canary_of_a_view_that_is_only_there_is_kept_and_goes_when_it_is_named(it: EcsProject) -> None:
@@ -147,6 +183,17 @@ def test_a_group_moves_as_one(it: EcsProject) -> None:
     moved = {"sync_views/finance", "sync_view/a_view", "sync_view/b_view"}
     assert it.runs_what() == dict.fromkeys(ALL, ("commit-group", old, old)) | dict.fromkeys(moved, ("commit-new", new, new))
     assert it.publish_as().kept == ["sync-view/a_view", "sync-view/b_view", "sync-views/finance"]
+    with it.here():
+        said = CliRunner().invoke(app, ["publish"]).stdout
+    assert "sync-view/a_view is a canary and stays as it is; --view finance brings it back" in " ".join(said.split())
+
+    for name in ("a_view", "b_view"):
+        it.view(name, schedule="every 1h")  # the group is dissolved
+    it.build("alone", pool=True)
+    assert "sync-views/finance" in it.publish_as().kept
+    assert [(c.action, c.name) for c in it.publish_as(view="finance").changes] == [("remove", "sync-views/finance")]
+    it.publish_as(view="a_view")
+    assert it.publish_as().kept == ["sync-view/b_view"]
 
 
 def test_an_image_that_lacks_a_view_or_has_another_is_refused_and_nothing_is_changed(it: EcsProject) -> None:
