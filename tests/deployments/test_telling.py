@@ -115,7 +115,8 @@ def test_publish_names_the_blocks_to_the_check_and_to_the_server(it: Project) ->
         it.publish()
     says(it, notify=["slack-webhook/data-team"], heartbeat="webhook/switch")
     it.publish()
-    assert it.deployment("check-freshness/check")["parameters"] == {"notify": ["slack-webhook/data-team"], "heartbeat": "webhook/switch"}
+    told = {"notify": ["slack-webhook/data-team"], "heartbeat": "webhook/switch", "silence": 40}
+    assert it.deployment("check-freshness/check")["parameters"] == told
     found = {a["name"]: a for a in it.api.all("automations") if "project:told" in a["tags"]}
     telling = {name for name, a in found.items() if a["actions"][0]["type"] == "send-notification"}
     assert telling == {f"told: {POOL} has no worker", "told: check broke off", "told: check does not run"}
@@ -125,7 +126,7 @@ def test_publish_names_the_blocks_to_the_check_and_to_the_server(it: Project) ->
     assert CANARY not in kept
     says(it, notify="none", heartbeat=None)
     it.publish()
-    assert it.deployment("check-freshness/check")["parameters"] == {}
+    assert it.deployment("check-freshness/check")["parameters"] == {"silence": 40}
     left = {a["name"] for a in it.api.all("automations") if "project:told" in a["tags"]}
     assert left & telling == set()
 
