@@ -10,7 +10,7 @@ from uuid import UUID
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelled
 from prefect.utilities.urls import url_for
 
@@ -89,7 +89,7 @@ def _wait(waiting: dict[str, list[str]], report: RunReport, start: Callable[[lis
                         _failed(
                             report,
                             part,
-                            f"its run is {state.name}: {state.message or ''}" if state else "its run was removed from the server",
+                            _how(state),
                         )
                 elif state and not state.is_scheduled():
                     moved = time.time()
@@ -106,6 +106,12 @@ def _read(client: SyncPrefectClient, waiting: Iterable[str]) -> list[FlowRun]:
     pages = [keys[n : n + 200] for n in range(0, len(keys), 200)]
     wheres: list[Any] = [{"id": {"any_": page}} for page in pages]
     return [run for where in wheres for run in client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(where), limit=200)]
+
+
+def _how(state: State[Any] | None) -> str:
+    if state is None:
+        return "its run was removed from the server"
+    return f"its run is {state.name}: {state.message}" if state.message else f"its run is {state.name}"
 
 
 def _failed(report: RunReport, shards: list[str], why: str) -> None:

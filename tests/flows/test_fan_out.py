@@ -22,21 +22,27 @@ def w(world: WorldMaker, prefect_api: PrefectApi) -> World:
     return made
 
 
-def children(api: PrefectApi) -> dict[str, list[str]]:
-    """The runs of each shard by their states, in the order in which they were begun."""
-    found = api.all("flow_runs", deployments={"name": {"any_": ["orders.shards"]}})
+def begun_by(api: PrefectApi, run: str, **filters: Any) -> list[dict[str, Any]]:
+    """The runs of shards that a run has begun, in that order."""
+    found = api.all("flow_runs", deployments={"name": {"any_": ["orders.shards"]}}, **filters)
+    return sorted((r for r in found if r["idempotency_key"].startswith(run)), key=lambda r: str(r["created"]))
+
+
+def children(api: PrefectApi, run: str) -> dict[str, list[str]]:
+    """The runs of each shard that a run has begun by their states, in the order in which they were begun."""
     by_shard: dict[str, list[str]] = {}
-    for run in sorted(found, key=lambda r: str(r["created"])):
-        by_shard.setdefault(run["parameters"]["shards"][0], []).append(run["state_name"].replace("Late", "Scheduled"))
+    for run_of_shard in begun_by(api, run):
+        shard, state = run_of_shard["parameters"]["shards"][0], run_of_shard["state_name"].replace("Late", "Scheduled")
+        by_shard.setdefault(shard, []).append(state)
     return by_shard
 
 
-def ends(api: PrefectApi, shard: str, state: str) -> None:
-    """The run of a shard that waits comes to an end."""
-    found = api.all("flow_runs", deployments={"name": {"any_": ["orders.shards"]}}, flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}})
-    [run] = [r["id"] for r in found if r["parameters"]["shards"] == [shard]]
+def ends(api: PrefectApi, run: str, shard: str, state: str) -> None:
+    """The run of a shard that waits, and that a run has begun, comes to an end."""
+    found = begun_by(api, run, flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}})
+    [waiting] = [r["id"] for r in found if r["parameters"]["shards"] == [shard]]
     for step in ("PENDING", "RUNNING", state):
-        api.post(f"flow_runs/{run}/set_state", {"state": {"type": step}, "force": True})
+        api.post(f"flow_runs/{waiting}/set_state", {"state": {"type": step}, "force": True})
 
 
 @pytest.mark.timeout(600)
@@ -46,7 +52,7 @@ def test_a_fan_out_that_is_begun_again_finds_what_it_began_and_one_that_is_cance
 ) -> None:
     def are(**states: Any) -> None:
         wanted = {shard: found if isinstance(found, list) else [found] for shard, found in states.items()}
-        until(lambda: children(prefect_api) == wanted)
+        until(lambda: children(prefect_api, run) == wanted)
 
     run = flow_run(prefect_api, view="orders")
     with ecs_task(w, prefect_api, run) as task:
@@ -54,8 +60,8 @@ def test_a_fan_out_that_is_begun_again_finds_what_it_began_and_one_that_is_cance
         assert task.stop() < in_time()
     assert state_of(prefect_api, run)[0] == "AwaitingRetry"
     are(shop_00="Scheduled", shop_01="Scheduled", shop_02="Scheduled")
-    ends(prefect_api, "shop_00", "COMPLETED")
-    ends(prefect_api, "shop_01", "FAILED")
+    ends(prefect_api, run, "shop_00", "COMPLETED")
+    ends(prefect_api, run, "shop_01", "FAILED")
     with ecs_task(w, prefect_api, run) as task:
         are(shop_00="Completed", shop_01=["Failed", "Scheduled"], shop_02="Scheduled")
         until(lambda: prefect_api.get(f"flow_runs/{run}")["state_type"] == "RUNNING")
@@ -72,15 +78,15 @@ def test_a_run_in_the_place_of_one_that_was_killed_finds_what_it_began_and_begin
 ) -> None:
     killed = flow_run(prefect_api, view="orders")
     with ecs_task(w, prefect_api, killed):
-        until(lambda: len(children(prefect_api)) == 3)
+        until(lambda: len(children(prefect_api, killed)) == 3)
     again = flow_run(prefect_api, view="orders", key=f"rerun-{killed}-0")
-    ends(prefect_api, "shop_00", "COMPLETED")
+    ends(prefect_api, killed, "shop_00", "COMPLETED")
     with ecs_task(w, prefect_api, again) as task:
-        ends(prefect_api, "shop_01", "CRASHED")
-        until(lambda: children(prefect_api)["shop_01"] == ["Crashed", "Scheduled"])
-        ends(prefect_api, "shop_01", "CRASHED")
-        ends(prefect_api, "shop_02", "COMPLETED")
+        ends(prefect_api, killed, "shop_01", "CRASHED")
+        until(lambda: children(prefect_api, killed)["shop_01"] == ["Crashed", "Scheduled"])
+        ends(prefect_api, killed, "shop_01", "CRASHED")
+        ends(prefect_api, killed, "shop_02", "COMPLETED")
         task.gone(300)
-    assert children(prefect_api) == {"shop_00": ["Completed"], "shop_01": ["Crashed", "Crashed"], "shop_02": ["Completed"]}
-    assert state_of(prefect_api, again) == ("Failed", "2/3 shards merged; shop_01: its run is Crashed:")
-    assert w.warehouse("SELECT state, message FROM shardlake.runs") == [("failed", "2/3 shards merged; shop_01: its run is Crashed:")]
+    assert children(prefect_api, killed) == {"shop_00": ["Completed"], "shop_01": ["Crashed", "Crashed"], "shop_02": ["Completed"]}
+    assert state_of(prefect_api, again) == ("Failed", "2/3 shards merged; shop_01: its run is Crashed")
+    assert w.warehouse("SELECT state, message FROM shardlake.runs") == [("failed", "2/3 shards merged; shop_01: its run is Crashed")]
