@@ -1,4 +1,4 @@
-"""The shards while they are used: rows come and change all the time, and each has a row that is the time."""
+"""The shards while they are used: rows come and change all the time."""
 
 import random
 import threading
@@ -28,7 +28,7 @@ class Writer:
         self._threads = [threading.Thread(target=self._write, args=(number,), daemon=True) for number in range(len(SHARDS))]
         for number, shard in enumerate(SHARDS):
             servers.on(shard, f"DELETE FROM orders WHERE id > {ROWS * len(SHARDS)}")  # the demo's rows that are trouble on purpose, too
-            servers.on(shard, f"UPDATE orders SET updated_at = now() AT TIME ZONE 'UTC' WHERE id = {pulse(number)}")
+            servers.on(shard, f"UPDATE orders SET updated_at = now() AT TIME ZONE 'UTC' WHERE id = {number + 1}")
 
     def start(self) -> None:
         """Begin."""
@@ -45,7 +45,7 @@ class Writer:
         chance, shard, step = random.Random(self.seed + number), SHARDS[number], len(SHARDS)
         newest = (ROWS - 1) * step + number + 1
         while not self._over.wait(1):
-            ids = [pulse(number), *(chance.randrange(ROWS) * step + number + 1 for _ in range(CHANGES))]
+            ids = [*(chance.randrange(ROWS) * step + number + 1 for _ in range(CHANGES))]
             change = (
                 f"UPDATE orders SET status = 'at ' || clock_timestamp()::text, updated_at = now() AT TIME ZONE 'UTC' WHERE id = ANY(ARRAY{ids}::bigint[]);"
                 f" INSERT INTO orders VALUES ({newest + step}, 'new', {chance.randrange(10_000)}.50, now() AT TIME ZONE 'UTC', $doc${document(newest + step)}$doc$)"
@@ -63,9 +63,9 @@ class Writer:
         return tuple(sum(column) for column in zip(*found, strict=True))
 
 
-def pulse(number: int) -> int:
-    """The id of the row of a shard whose `updated_at` is the time, to the second."""
-    return number + 1
+def shard_of(column: str) -> str:
+    """Which shard a row is of, by its id, as SQL."""
+    return f"({column} - 1) % {len(SHARDS)}"
 
 
 def arrived(servers: DemoServers, table: str) -> tuple[Any, ...]:
