@@ -42,7 +42,7 @@ def test_an_ad_hoc_run_by_prefects_own_command(it: Fleet) -> None:
         logs = [line["message"] for line in it.api.all("logs", logs={"flow_run_id": {"any_": [run]}})]
         return [line for line in logs if line.startswith("window.merged view=orders shard=shop_")]
 
-    assert it.until(lambda: len(lines()) == 3, 20)
+    assert it.until(lambda: len(lines()) == 3)
     ours = [line["message"] for line in it.api.all("logs", logs={"flow_run_id": {"any_": [run]}}, sort="TIMESTAMP_ASC")]
     first = next(line for line in ours if re.match(r"[a-z]+\.[a-z]+ ", line))
     assert re.fullmatch(r"run\.begins view=orders run=[0-9a-f-]{36} version=test", first)
@@ -52,7 +52,7 @@ def test_an_ad_hoc_run_by_prefects_own_command(it: Fleet) -> None:
     def announced() -> set[str]:
         return {e["payload"]["shard"] for e in it.api.events() if e["event"] == "shardlake.window.merged"}
 
-    assert it.until(lambda: announced() == {"shop_00", "shop_01", "shop_02"}, 20), announced()
+    assert it.until(lambda: announced() == {"shop_00", "shop_01", "shop_02"}), announced()
 
 
 def test_a_schedule_fires(it: Fleet) -> None:
@@ -60,7 +60,7 @@ def test_a_schedule_fires(it: Fleet) -> None:
     assert it.publish()["changes"] == [
         {"action": "change", "kind": "deployment", "name": "sync-view/orders", "fields": ["description", "schedules", "job_variables"]}
     ]
-    done = it.until(lambda: [r for r in it.runs("sync-view/orders") if r["auto_scheduled"] and r["state_type"] == "COMPLETED"], 100)
+    done = it.until(lambda: [r for r in it.runs("sync-view/orders") if r["auto_scheduled"] and r["state_type"] == "COMPLETED"])
     it.view()
     it.publish()
     assert done, it.runs("sync-view/orders")
