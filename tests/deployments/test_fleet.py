@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from embedded.listener import Listener
+from shardlake.version import running_version
 from tests.fleet import Fleet, fleet
 
 
@@ -45,7 +46,7 @@ def test_an_ad_hoc_run_by_prefects_own_command(it: Fleet) -> None:
     assert it.until(lambda: len(lines()) == 3)
     ours = [line["message"] for line in it.api.all("logs", logs={"flow_run_id": {"any_": [run]}}, sort="TIMESTAMP_ASC")]
     first = next(line for line in ours if re.match(r"[a-z]+\.[a-z]+ ", line))
-    assert re.fullmatch(r"run\.begins view=orders run=[0-9a-f-]{36} version=test", first)
+    assert re.fullmatch(rf"run\.begins view=orders run=[0-9a-f-]{{36}} version={re.escape(running_version())}", first), first
     merged = lines()
     assert all(" window=" in line and " run=" in line and " read=" in line for line in merged)
 
