@@ -292,7 +292,7 @@ def test_every_event_and_alarm_stands_there() -> None:
                 re.findall(r"\bsay\(\s*\"([a-z.]+)\"", code)
             )
             events |= set(re.findall(r"_emit\(\"([a-z.]+)\"", code))
-            alarms |= set(re.findall(r"Alarm\(\s*view(?:\.name)?, (?:\"\"|[a-z.]+), \"([a-z ]+)\"", code))
+            alarms |= set(re.findall(r"Alarm\(\s*(?:view(?:\.name)?|name), (?:\"\"|[a-z.]+), \"([a-z ]+)\"", code))
     assert len(events) == 11
     assert set(rows(section("results", "## Log lines and events"))) == events
     assert set(rows(section("results", "## Alarms"))) == alarms
