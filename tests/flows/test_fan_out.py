@@ -83,10 +83,16 @@ def test_a_run_in_the_place_of_one_that_was_killed_finds_what_it_began_and_begin
     ends(prefect_api, killed, "shop_00", "COMPLETED")
     with ecs_task(w, prefect_api, again) as task:
         ends(prefect_api, killed, "shop_01", "CRASHED")
-        until(lambda: children(prefect_api, killed)["shop_01"] == ["Crashed", "Scheduled"])
+        until(lambda: children(prefect_api, killed)["shop_01"] == ["Crashed", "Scheduled"])  # by its beginning
+        ends(prefect_api, killed, "shop_01", "CRASHED")
+        until(lambda: children(prefect_api, killed)["shop_01"] == ["Crashed", "Crashed", "Scheduled"])  # while it waits
         ends(prefect_api, killed, "shop_01", "CRASHED")
         ends(prefect_api, killed, "shop_02", "COMPLETED")
         task.gone(300)
-    assert children(prefect_api, killed) == {"shop_00": ["Completed"], "shop_01": ["Crashed", "Crashed"], "shop_02": ["Completed"]}
+    assert children(prefect_api, killed) == {
+        "shop_00": ["Completed"],
+        "shop_01": ["Crashed", "Crashed", "Crashed"],
+        "shop_02": ["Completed"],
+    }
     assert state_of(prefect_api, again) == ("Failed", "2/3 shards merged; shop_01: its run is Crashed")
     assert w.warehouse("SELECT state, message FROM shardlake.runs") == [("failed", "2/3 shards merged; shop_01: its run is Crashed")]
