@@ -58,7 +58,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a pr
             _backfills(left)
         for name, message in unknown.items():
             errors.print(f"{name}: {message}", markup=False, highlight=False, style="red", soft_wrap=True)
-        console.print(judged.headline(), style="green" if judged.ok else "red", markup=False, highlight=False, soft_wrap=True)
+        if found:  # else nothing is known, and why was said
+            console.print(judged.headline(), style="green" if judged.ok else "red", markup=False, highlight=False, soft_wrap=True)
     if not judged.ok:
         raise typer.Exit(1)
 
