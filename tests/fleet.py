@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from unittest.mock import patch
 
 import psutil
+import pytest
 import yaml
 
 from demo.servers import DemoServers, demo_servers
 from demo.up import prepare
+from embedded.postgres import Postgres
 from embedded.prefect_server import PrefectServer
 from embedded.prefect_worker import PrefectWorker
 from tests.prefect_api import PrefectApi
@@ -153,6 +155,7 @@ class Fleet(Project):
     ) -> None:
         """`worker` is what the worker's environment has beside ours."""
         super().__init__(folder, prefect, environment)
+        self.database: Postgres | None = None
         self.servers = servers
         self.worker = PrefectWorker(prefect, folder, environment | (worker or {}), pool=POOL)
 
@@ -171,9 +174,13 @@ class Fleet(Project):
         return str(made["id"])
 
     def as_if_scheduled(self) -> None:
-        """Make the runs that have not ended such as the server's scheduler makes; its API makes none. On SQLite alone."""
+        """Make the runs that have not ended such as the server's scheduler makes; its API makes none."""
+        statement = "UPDATE flow_run SET auto_scheduled = true WHERE end_time IS NULL"
+        if self.database:
+            self.database.execute(statement, database="prefect")
+            return
         with closing(sqlite3.connect(Path(str(self.prefect.home)) / "prefect.db", timeout=30)) as connection, connection:
-            connection.execute("UPDATE flow_run SET auto_scheduled = 1 WHERE end_time IS NULL")
+            connection.execute(statement)
 
     def process(self, run_id: str) -> psutil.Process:
         """The process of a run that is under way on this machine."""
@@ -218,14 +225,26 @@ def _flow_run(process: psutil.Process) -> str | None:
 
 
 @contextmanager
+def on_postgres(server: Postgres) -> Iterator[str]:
+    """A database for Prefect's own on a Postgres; its URL."""
+    if not server.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm'"):
+        pytest.skip("this Postgres has no pg_trgm, which Prefect's schema wants; Debian's and the official image have it")
+    server.execute("CREATE DATABASE prefect")
+    yield server.url(database="prefect")
+    server.execute("DROP DATABASE prefect WITH (FORCE)")
+
+
+@contextmanager
 def fleet(
-    folder: Path, database: str | None = None, *, settings: dict[str, str] | None = None, worker: dict[str, str] | None = None
+    folder: Path, database: Postgres | None = None, *, settings: dict[str, str] | None = None, worker: dict[str, str] | None = None
 ) -> Iterator[Fleet]:
-    """A fleet whose Prefect server is on SQLite, or on a Postgres database that is given by its URL; with settings of server and worker."""
+    """A fleet whose Prefect server is on SQLite, or on a Postgres; with settings of server and worker."""
     with ExitStack() as stack:
         servers = stack.enter_context(demo_servers(folder, "postgres"))
-        prefect = stack.enter_context(PrefectServer(folder, database=database, settings=settings))
+        url = stack.enter_context(on_postgres(database)) if database else None
+        prefect = stack.enter_context(PrefectServer(folder, database=url, settings=settings))
         made = Fleet(folder, prefect, servers, prepare(servers, folder), worker)
+        made.database = database
         made.view()
         made.publish()
         stack.enter_context(made.worker)

@@ -10,15 +10,17 @@ import pytest
 import yaml
 
 from embedded.listener import Listener
+from embedded.postgres import Postgres
 from shardlake.version import running_version
 from tests.fleet import Fleet, fleet
 
 
 @pytest.fixture(scope="module")
-def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """A fleet with the view orders published; Prefect is on SQLite."""
-    with fleet(tmp_path_factory.mktemp("fleet")) as made:
+def it(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A fleet with the view orders published; Prefect is on Postgres, as a shared server has it."""
+    with fleet(tmp_path_factory.mktemp("fleet"), postgres) as made:
         yield made
+        assert postgres.execute("SELECT count(*) > 0 FROM deployment", database="prefect") == [(True,)]
 
 
 @pytest.fixture(autouse=True)

@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 
 from demo.servers import SHARDS, DemoServers, demo_servers
 from demo.up import prepare
 from embedded.listener import BLOCK, SAVE_BLOCK, Listener
-from embedded.postgres import Postgres, obtain_postgres
+from embedded.postgres import obtain_postgres
 from embedded.prefect_server import PrefectServer
 from embedded.prefect_worker import PrefectWorker
-from tests.fleet import Fleet
+from tests.fleet import Fleet, on_postgres
 
 HANGS = SHARDS[-1]
 """The shard that is on a server of its own."""
@@ -49,8 +48,6 @@ HOLD = """
 
 class Drill(Fleet):
     """A fleet with a listener, and Prefect on Postgres, as where many use it; runs are such as the server's scheduler makes."""
-
-    database: Postgres
 
     def __init__(self, folder: Path, prefect: PrefectServer, servers: DemoServers, environment: dict[str, str], listener: Listener) -> None:
         super().__init__(folder, prefect, servers, environment, worker=BEATS)
@@ -109,10 +106,6 @@ class Drill(Fleet):
         made = self.due(name, datetime.now(UTC) + timedelta(seconds=delay))
         self.as_if_scheduled()
         return made
-
-    def as_if_scheduled(self) -> None:
-        """Make the runs that wait such as the server's scheduler makes; its API makes none."""
-        self.database.execute("UPDATE flow_run SET auto_scheduled = true WHERE state_type = 'SCHEDULED'", database="prefect")
 
     def order(self, name: str, **parameters: Any) -> str:
         """A run that somebody orders, at once; its id."""
@@ -245,10 +238,8 @@ def drill(folder: Path, prepared: Callable[[Drill], None] = lambda _: None, **ch
     with ExitStack() as stack:
         servers = stack.enter_context(demo_servers(folder, "postgres"))
         database = stack.enter_context(obtain_postgres(folder / "prefect-database", settings={"fsync": "off"}))
-        if not database.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm'"):
-            pytest.skip("this Postgres has no pg_trgm, which Prefect's schema wants; Debian's and the official image have it")
-        database.execute("CREATE DATABASE prefect")
-        prefect = stack.enter_context(PrefectServer(folder, database=database.url(database="prefect"), settings=QUICK))
+        url = stack.enter_context(on_postgres(database))
+        prefect = stack.enter_context(PrefectServer(folder, database=url, settings=QUICK))
         listener = stack.enter_context(Listener().listening())
         environment = prepare(servers, folder)
         connections = folder / "connections.yaml"
