@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +48,17 @@ def until(what: Callable[[], Any], seconds: float = SOON) -> Any:
         assert time.monotonic() < deadline, "it never came to be"
         time.sleep(0.01)
     return found
+
+
+def alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Those of processes that are there yet and run."""
+
+    def runs(process: psutil.Process) -> bool:
+        with suppress(psutil.NoSuchProcess):  # it may go between one question and the next
+            return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return False
+
+    return [process for process in processes if runs(process)]
 
 
 def hanging(world: WorldMaker, frail: MariaDB, shards: int = 5, rows: int = 3000, **options: Any) -> World:
@@ -151,7 +162,7 @@ class Task:
     def processes(self) -> list[psutil.Process]:
         """All that runs in it, but what is dead and was not asked about."""
         with suppress(psutil.NoSuchProcess):
-            return [p for p in [self.first, *self.first.children(recursive=True)] if p.status() != psutil.STATUS_ZOMBIE]
+            return alive([self.first, *self.first.children(recursive=True)])
         return []
 
     @property

@@ -371,7 +371,7 @@ def test_sizes_and_families_are_each_deployments_own(pool: Pool, aws: Aws) -> No
 def test_a_deployment_with_an_image_of_its_own_runs_it_and_its_runs_are_told(pool: Pool, aws: Aws) -> None:
     canary = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shardlake@sha256:{'ab' * 32}"
     pool.create()
-    pool.run(pool.deploy(**variables(aws, image=canary, env={"SHARDLAKE_IMAGE": canary, "SHARDLAKE_DEFINITIONS": "orders=12a6b5be9fe3"})))
+    pool.run(pool.deploy(**variables(image=canary, env={"SHARDLAKE_IMAGE": canary, "SHARDLAKE_DEFINITIONS": "orders=12a6b5be9fe3"})))
     [definition] = aws.asked("RegisterTaskDefinition")
     assert definition["containerDefinitions"][0]["image"] == canary
     [request] = aws.asked("RunTask")

@@ -21,6 +21,7 @@ from embedded.postgres import obtain_postgres
 from embedded.prefect_server import PrefectServer
 from embedded.prefect_worker import PrefectWorker
 from tests.fleet import Fleet, on_postgres
+from tests.stopping import alive
 
 HANGS = SHARDS[-1]
 """The shard that is on a server of its own."""
@@ -127,9 +128,8 @@ class Drill(Fleet):
         family = self.processes(run)
         began = time.monotonic()
         family[0].send_signal(how)
-        _, alive = psutil.wait_procs(family, timeout=GONE + 10)
-        alive = [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
-        assert alive == [], f"{how.name}: still there after {GONE + 10:g} s: {[' '.join(p.cmdline())[-120:] for p in alive]}"
+        left = alive(psutil.wait_procs(family, timeout=GONE + 10)[1])
+        assert left == [], f"{how.name}: still there after {GONE + 10:g} s: {[' '.join(p.cmdline())[-120:] for p in left]}"
         return time.monotonic() - began
 
     def readers(self) -> list[tuple[Any, ...]]:

@@ -68,7 +68,7 @@ def test_a_task_that_never_starts(
     w.on_all("INSERT INTO orders VALUES (1, 'new', 1.50, '2026-01-02', NULL), (2, 'paid', 2.50, '2026-01-03', NULL)")
     w.write_files()
     pool.create()
-    deployment = pool.deploy(**variables(aws))
+    deployment = pool.deploy(**variables())
     prefect_api.patch(
         f"deployments/{deployment}",
         {"tags": PROJECT, "concurrency_limit": 1, "concurrency_options": {"collision_strategy": "CANCEL_NEW"}},

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextvars import copy_context
 from pathlib import Path
 
 import psutil
@@ -25,7 +26,7 @@ from shardlake.run.threads import Threads
 from shardlake.source.sql import worker
 from tests.audit import unfinished
 from tests.prefect_api import PrefectApi
-from tests.stopping import SOON, and_the_next_run_is_whole, chunks, claims, hanging, paused_midway, until
+from tests.stopping import SOON, alive, and_the_next_run_is_whole, chunks, claims, hanging, paused_midway, until
 from tests.world import ORDERS_TABLE, ROOT, World, WorldMaker
 
 
@@ -76,7 +77,7 @@ def test_a_flow_that_meets_its_timeout_ends_with_all_that_it_began(
         if thread == "the main thread":
             run()
         else:
-            own = threading.Thread(target=run, daemon=True)
+            own = threading.Thread(target=copy_context().run, args=(run,), daemon=True)  # with the settings of `here`
             own.start()
             own.join(2 * SOON)
         assert [state.name for state in found] == ["TimedOut"]
@@ -102,7 +103,7 @@ def test_a_flow_that_is_cancelled_ends_with_all_that_it_began(world: WorldMaker,
         process.communicate(timeout=SOON)
         assert process.returncode != 0
         psutil.wait_procs(below, 10)
-        assert [p for p in below if p.is_running()] == []
+        assert alive(below) == []
         nothing_goes_on(w)
     and_the_next_run_is_whole(w)
 
@@ -125,7 +126,7 @@ def test_a_command_without_prefect_that_is_broken_off_ends_with_all_that_it_bega
         out, said = process.communicate(timeout=SOON)
         assert (process.returncode, out, said) == (code, "", "orders: broken off; the next run goes on from where it stopped\n")
         psutil.wait_procs(below, 10)
-        assert [p for p in below if p.is_running()] == []
+        assert alive(below) == []
         nothing_goes_on(w)
     assert [(state, message.partition(":")[2]) for state, message in w.warehouse("SELECT state, message FROM shardlake.runs")] == [
         ("failed", " the run was broken off")

