@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 
-from blocks.resolve import connect
 from shardlake.connection.connection_file import declared
 from shardlake.errors import ShardlakeError
 from shardlake.kinds import kind_of
 from shardlake.settings import connections_file
 from shardlake.view.view import View
+from tasks.connect import connect
 from tasks.limits import limit_name
 
 

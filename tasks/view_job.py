@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from functools import lru_cache
 from uuid import UUID
 
-from blocks.resolve import connect
 from shardlake.run.job import Job, open_job
 from shardlake.settings import views_folder
 from shardlake.view.view import View
 from shardlake.view.view_file import find_view, readable_views
+from tasks.connect import connect
 
 
 @lru_cache(maxsize=2)
