@@ -215,6 +215,11 @@ class Fleet(Project):
             connection.execute(f"LOCK TABLE {table} IN SHARE MODE")
             yield
 
+    def waits(self, table: str | None = None) -> bool:
+        """Whether somebody waits for a lock in the warehouse; for a table's, where one is named."""
+        which = f"AND relation = '{table}'::regclass" if table else ""
+        return bool(self.warehouse(f"SELECT 1 FROM pg_locks WHERE NOT granted {which}"))
+
 
 def _flow_run(process: psutil.Process) -> str | None:
     """The run that a process of Prefect's engine is for."""

@@ -66,13 +66,13 @@ def test_a_check_begins_and_tells_while_runs_that_hang_fill_their_queue(it: Flee
     it.view(freshness="1m")
     it.publish()
     assert it.ended(begin(it, "sync-view/orders"), LONG)[0] == "Completed"
-    it.warehouse("UPDATE shardlake.positions SET complete_to = now() - interval '10 minutes'")
     it.warehouse(
         "INSERT INTO shardlake.watched VALUES ('orders', now() - interval '1 hour') ON CONFLICT (view) DO UPDATE SET since = excluded.since"
     )
     with it.held("analytics.orders"):
         hangs = begin(it, "sync-view/orders", full=True)
-        assert it.until(lambda: it.flow_run(hangs)["state_type"] == "RUNNING")
+        assert it.until(it.waits)
+        it.warehouse("UPDATE shardlake.positions SET complete_to = now() - interval '10 minutes'")
         waits = begin(it, "sync-view/refunds")
         name, message = it.ended(begin(it, CHECK), LONG)
         assert (it.flow_run(hangs)["state_type"], it.flow_run(waits)["state_type"]) == ("RUNNING", "SCHEDULED")

@@ -186,11 +186,6 @@ class Drill(Fleet):
             connection.execute("SELECT pg_advisory_xact_lock(4242)")
             yield
 
-    def waits(self, table: str | None = None) -> bool:
-        """Whether somebody waits for a lock in the warehouse; for a table's, where one is named."""
-        which = f"AND relation = '{table}'::regclass" if table else ""
-        return bool(self.warehouse(f"SELECT FROM pg_locks WHERE NOT granted {which}"))
-
     def chunks(self) -> set[Path]:
         """The raw files of the last shard."""
         return {path for path in (self.folder / "lake").rglob("w*.parquet") if HANGS in str(path)}
