@@ -23,10 +23,10 @@ from embedded.prefect_server import PrefectServer
 from embedded.prefect_worker import PrefectWorker
 
 HEADING = "## With a random stop a minute"
-PERIOD = timedelta(minutes=2)
-FRESHNESS = timedelta(minutes=3)
-"""What the views promise. People are told at the next check, so that they know of it before two periods are over."""
+PERIOD = timedelta(minutes=3)
+FRESHNESS = timedelta(minutes=4)
 CHECK = timedelta(minutes=1)
+"""What the views promise, and the time between two checks: people are told before two periods are over, if a check takes less than a minute."""
 SILENCE, PENDING = 60, 120
 AT_LAST = 900.0
 """Seconds that the fleet has, when all that was stopped is back and nobody writes any more, to bring every row."""
