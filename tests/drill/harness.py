@@ -158,6 +158,10 @@ class Drill(Fleet):
         return run
 
     # --- what is told ---------------------------------------------------------------------------------------------------
+    def forget(self) -> None:
+        """Have no alarm be open: what is wrong from now on is news."""
+        self.warehouse("UPDATE shardlake.alarms SET ended_at = now() WHERE ended_at IS NULL")
+
     def age(self, **ago: str) -> None:
         """Have the ledger's view orders be as old as after a while without runs: its rows' freshness, and its runs."""
         self.warehouse(f"UPDATE shardlake.positions SET complete_to = now() - interval '{ago.get('rows', '10 minutes')}'")

@@ -48,6 +48,7 @@ def test_a_run_that_is_killed_takes_its_readers_along_and_comes_back(it: Drill) 
 def test_a_server_that_is_away_crashes_nobody_but_who_was_lost_meanwhile(it: Drill) -> None:
     """The worker is killed, and with it one run of two; the other goes on, unheard, for longer than a run may be silent."""
     it.change()
+    it.forget()
     heard = len(it.listener.heard)
     with it.held("analytics.refunds"), it.held("analytics.orders"):
         lives, lost = it.scheduled("sync-view/orders"), it.scheduled("sync-view/refunds")

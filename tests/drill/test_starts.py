@@ -36,6 +36,7 @@ def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
 
 def test_a_full_queue_keeps_nobody_from_being_told(it: Drill) -> None:
     it.change()
+    it.forget()
     heard = len(it.listener.heard)
     with it.held("analytics.refunds"):
         fills = it.order("sync-view/refunds", full=True)
@@ -53,6 +54,7 @@ def test_a_full_queue_keeps_nobody_from_being_told(it: Drill) -> None:
 
 def test_a_schedule_that_is_missed_since_no_worker_is_there(it: Drill) -> None:
     it.change()
+    it.forget()
     heard = len(it.listener.heard)
     it.worker.kill()
     since = datetime.now(UTC)

@@ -57,6 +57,7 @@ def test_a_run_that_is_stopped(it: Drill, stage: str, ecs: bool) -> None:
     if ecs:
         as_on_ecs(it)
     it.change()
+    it.forget()
     heard = len(it.listener.heard)
     with HOLDS[stage](it) as held:
         run = it.scheduled()
