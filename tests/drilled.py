@@ -1,4 +1,4 @@
-"""Tests that stop servers and workers for minutes: they run where SHARDLAKE_TEST_DRILL asks for them, on a machine that has nothing else to do."""
+"""Tests that wait out minutes of silence: they run where SHARDLAKE_TEST_DRILL asks for them, so that all others are done in half an hour."""
 
 from __future__ import annotations
 

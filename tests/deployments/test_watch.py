@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from embedded.listener import Listener
-from tests.drilled import if_asked
 from tests.fleet import POOL, Fleet, fleet
 
 CANARY = "canary-of-the-address"
@@ -17,7 +16,7 @@ QUICK = {"PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "1", "PREFECT_SERVER_EV
 """The server's own timings, so that a worker that is gone is missed within seconds."""
 LONG = 300
 """Seconds after which a run counts as hung on the busiest machine; it ends in a few on a quiet one."""
-pytestmark = [pytest.mark.timeout(900), if_asked]
+pytestmark = pytest.mark.timeout(900)
 CHECK = "check-freshness/check-freshness"
 BLOCKS = """
 from prefect.blocks.notifications import CustomWebhookNotificationBlock as Notification

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.drill.harness import SILENCE, Drill, drill, hung
+from tests.drilled import if_asked
 
 AT_ONCE = 10.0
 """Seconds within which readers are to follow a run that was killed; their shard hangs for longer."""
@@ -20,7 +21,7 @@ def also_refunds(it: Drill) -> None:
     it.view("refunds")
 
 
-pytestmark = pytest.mark.timeout(900)  # a busy machine; on an idle one each takes half a minute
+pytestmark = [pytest.mark.timeout(900), if_asked]  # a busy machine; on an idle one each takes half a minute
 
 
 @pytest.fixture(scope="module")

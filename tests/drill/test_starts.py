@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.drill.harness import Drill, OnlyAlarms, drill
+from tests.drilled import if_asked
 from tests.fleet import POOL
 
 NEVER = "orders: the run that was due at "
@@ -19,7 +20,7 @@ def also_refunds(it: Drill) -> None:
     it.write_project(it.project)
 
 
-pytestmark = pytest.mark.timeout(900)  # a busy machine; on an idle one each takes half a minute
+pytestmark = [pytest.mark.timeout(900), if_asked]  # a busy machine; on an idle one each takes half a minute
 
 
 @pytest.fixture(scope="module")

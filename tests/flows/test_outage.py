@@ -15,12 +15,17 @@ from flows.outage import kept_slot
 from tests.prefect_api import PrefectApi
 
 
+def doze() -> None:
+    """A minute's sleep that an exception from another thread ends: one comes between two instructions, not in the midst of a sleep."""
+    for _ in range(600):
+        time.sleep(0.1)
+
+
 def test_a_slot_that_the_server_forgot_ends_no_run_as_it_would_by_prefects_own_way(prefect_api: PrefectApi) -> None:
     forgotten = uuid4()
     with temporary_settings({PREFECT_API_URL: prefect_api.server.api_url}):
         with kept_slot(forgotten, 1, raise_on_lease_renewal_failure=True):  # five renewals a second, all refused
             time.sleep(2)
         with pytest.raises(CancelledError), maintain_concurrency_lease(forgotten, 60, raise_on_lease_renewal_failure=True):
-            for _ in range(600):  # it comes between two of them
-                time.sleep(0.1)
+            doze()
     assert vars(prefect.flow_engine)["maintain_concurrency_lease"] is kept_slot
