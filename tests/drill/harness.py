@@ -166,7 +166,10 @@ class Drill(Fleet):
         """Have the ledger's view orders be as old as after a while without runs: its rows' freshness, and its runs."""
         self.warehouse(f"UPDATE shardlake.positions SET complete_to = now() - interval '{ago.get('rows', '10 minutes')}'")
         if "watched" in ago:
-            self.warehouse(f"UPDATE shardlake.watched SET since = now() - interval '{ago['watched']}'")
+            self.warehouse(
+                f"INSERT INTO shardlake.watched VALUES ('orders', now() - interval '{ago['watched']}')"
+                " ON CONFLICT (view) DO UPDATE SET since = excluded.since"
+            )
         if "runs" in ago:
             self.warehouse(
                 f"UPDATE shardlake.runs SET started_at = now() - interval '{ago['runs']}', ended_at = now() - interval '{ago['runs']}'"
