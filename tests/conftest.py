@@ -50,7 +50,7 @@ def world(mariadb: MariaDB, postgres: Postgres, tmp_path: Path) -> Iterator[Worl
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectApi]:
     """A real Prefect server, and what it knows."""
-    often = {"PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "10"}
+    often = {"PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "10", "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.5"}
     with PrefectServer(tmp_path_factory.mktemp("prefect-server"), settings=often) as server:
         yield PrefectApi(server)
         drain()

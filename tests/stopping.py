@@ -125,7 +125,7 @@ def on_the_shards(server: MariaDB, w: World) -> list[tuple[Any, ...]]:
 
 def nobody_is_left(w: World, server: MariaDB) -> None:
     """No claim is held, and nobody is on a shard."""
-    assert claims(w) == []
+    until(lambda: claims(w) == [], 10)  # Postgres has to notice that its client is gone
     until(lambda: on_the_shards(server, w) == [], 10)
 
 
@@ -227,4 +227,4 @@ def state_of(api: PrefectApi, run: str) -> tuple[str, str]:
     return state["name"], state["message"] or ""
 
 
-can_have_namespaces = hasattr(os, "unshare") or os.geteuid() == 0
+can_have_namespaces = sys.platform == "linux" and os.geteuid() == 0

@@ -77,8 +77,7 @@ def test_a_check_begins_and_tells_while_runs_that_hang_fill_their_queue(it: Flee
         assert (it.flow_run(hangs)["state_type"], it.flow_run(waits)["state_type"]) == ("RUNNING", "SCHEDULED")
         it.api.delete(f"flow_runs/{waits}")
     assert (name, "orders: shop_00 is staler than 1m" in message) == ("Failed", True), message
-    assert len(told(listener)) == 1
-    assert "orders: shop_00 is staler than 1m" in told(listener)[0]
+    assert len([said for said in told(listener) if "orders: shop_00 is staler than 1m" in said]) == 1
     assert beats(listener) == 1
 
 
@@ -102,13 +101,18 @@ def test_a_pool_without_workers_and_a_check_that_does_not_run_are_told_of_by_the
     it.worker.stop()
     it.publish()
     asked = [f"Shardlake: no worker for {POOL}|", "Shardlake: check-freshness does not run|"]
-    heard = it.until(lambda: [a for a in asked if any(a in said for said in told(listener))] == asked, 120)
-    it.write_project({**it.project, "deployments": [check]})
-    it.publish()
-    assert heard, told(listener)
+    try:
+        assert it.until(lambda: [a for a in asked if any(a in said for said in told(listener))] == asked), told(listener)
+    finally:
+        it.write_project({**it.project, "deployments": [check]})
+        it.publish()
+        it.worker.start()
 
 
-def test_no_address_is_in_what_prefect_shows_or_in_a_log(it: Fleet) -> None:
+def test_no_address_is_in_what_prefect_shows_or_in_a_log(it: Fleet, listener: Listener) -> None:
+    before = beats(listener)
+    it.ended(begin(it, CHECK), LONG)
+    assert beats(listener) > before
     kept: Any = it.api.everything() + yaml.safe_dump(it.api.all("automations")) + yaml.safe_dump(it.api.all("block_documents"))
     kept += "".join(log.read_text("utf-8", errors="replace") for log in it.folder.rglob("*.log"))
     assert "custom-webhook/team" in kept

@@ -21,12 +21,10 @@ from embedded.postgres import obtain_postgres
 from embedded.prefect_server import PrefectServer
 from embedded.prefect_worker import PrefectWorker
 from tests.fleet import Fleet, on_postgres
-from tests.stopping import alive
+from tests.stopping import alive, in_time
 
 HANGS = SHARDS[-1]
 """The shard that is on a server of its own."""
-GONE = 20.0
-"""Seconds within which a run's processes are to be gone."""
 SILENCE = 40
 """Seconds that a run may be silent here; Prefect has it beat every 30 at the most often."""
 QUICK = {"PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "1", "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT1S"}
@@ -128,8 +126,8 @@ class Drill(Fleet):
         family = self.processes(run)
         began = time.monotonic()
         family[0].send_signal(how)
-        left = alive(psutil.wait_procs(family, timeout=GONE + 10)[1])
-        assert left == [], f"{how.name}: still there after {GONE + 10:g} s: {[' '.join(p.cmdline())[-120:] for p in left]}"
+        left = alive(psutil.wait_procs(family, timeout=2 * in_time())[1])
+        assert left == [], f"{how.name}: still there after {time.monotonic() - began:.0f} s: {[' '.join(p.cmdline())[-120:] for p in left]}"
         return time.monotonic() - began
 
     def readers(self) -> list[tuple[Any, ...]]:

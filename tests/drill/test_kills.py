@@ -21,7 +21,7 @@ def also_refunds(it: Drill) -> None:
     it.view("refunds")
 
 
-pytestmark = [pytest.mark.timeout(900), if_asked]  # a busy machine; on an idle one each takes half a minute
+pytestmark = [pytest.mark.timeout(900), if_asked]  # a busy machine; on an idle one they take one minute and three
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ def quantity(api: PrefectApi, state: Any) -> tuple[list[str], Counter[str]]:
         if now == before and any(line.startswith("Finished in state") for line in logs) and events["prefect.flow-run.Completed"]:
             break  # nothing more has come
         before = now
-        time.sleep(0.5)
+        time.sleep(1.2)  # the server writes down what it heard every half a second
     return [line.split()[0] for line in logs], events
 
 

@@ -1,4 +1,4 @@
-"""Tasks that are stopped as ECS stops them, in each step: gone in time, no reader left, claims free; and the run comes back by itself."""
+"""Tasks that are stopped as ECS stops them, while shards are read: gone in time, no reader left, claims free; and the run comes back by itself."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from embedded.machine import Machine
 from embedded.mariadb import MariaDB, obtain_mariadb
+from tests.audit import unfinished
 from tests.prefect_api import PrefectApi
 from tests.stopping import (
     Task,
@@ -103,15 +104,14 @@ def test_the_readers_of_an_engine_that_is_killed_end_with_it(
         else:
             until(lambda: len(chunks(w)) > 1)
             killed(task)
-        read = chunks(w)
         task.gone()
-    assert chunks(w) == read
+    assert {status for _, status in unfinished(w)} == {"open"}  # their readers had more to read, and would have
     assert state_of(prefect_api, run)[0] == "Crashed"
     nobody_is_left(w, frail)
 
 
 def killed(task: Task) -> None:
-    """SIGKILL to the engine; all that it started is gone at once."""
+    """SIGKILL to the engine; all that it started is gone soon."""
     engine = task.engine
     below = engine.children(recursive=True)
     assert [p for p in below if "forkserver" in " ".join(p.cmdline())]

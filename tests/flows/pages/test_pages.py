@@ -98,7 +98,9 @@ def test_what_people_see_of_a_run_and_of_the_fleet(world: WorldMaker, prefect_ap
     assert "shop_03" in seen
     name = prefect_api.flow_run(check)["name"]
     assert name == "8 of 15 shards of 3 views are fresh, 1 failed, 1 with every row rejected, 5 not arrived yet: orders"
-    assert [png.read_bytes()[:8] for png in sorted(PICTURES.glob("*.png"))] == [b"\x89PNG\r\n\x1a\n"] * len(list(PICTURES.glob("*.png")))
+    assert {png.name: png.read_bytes()[:8] for png in PICTURES.glob("*.png")} == dict.fromkeys(
+        ("run.png", "fleet.png", "fleet-v1.png", "log.png"), b"\x89PNG\r\n\x1a\n"
+    )
 
 
 def report(count: int, **failed: str) -> RunReport:
@@ -137,7 +139,7 @@ def test_a_page_is_bounded_however_many_shards_there_are_and_no_reason_is_markup
         "up to": "27 Nov 2026, 20:48:35",
     }
     assert "and 900 more that went well" in made
-    assert r"- **shop\_777**: 'a\|b' \<img src=x\> \[x\](http://evil) \`code\` and more" in made or "`code` and more" in made
+    assert r"- **shop\_777**: 'a\|b' \<img src=x\> \[x\](http://evil) `code` and more" in made.splitlines()
     assert len(made) < 20_000
 
 
