@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
-from embedded.listener import Listener
 from embedded.postgres import Postgres
 from shardlake.version import running_version
 from tests.fleet import Fleet, fleet
@@ -99,23 +98,6 @@ def test_a_view_runs_after_another(it: Fleet) -> None:
     assert gone == {("remove", "deployment"), ("remove", "automation")}
 
 
-def test_a_run_that_takes_too_long_is_ended_and_the_next_goes_on(it: Fleet) -> None:
-    it.view(
-        run={"timeout": "5s"},
-        warehouse={"connection": "postgres-warehouse/main", "table": "analytics.orders", "key": ["id"], "lock_timeout": "8s"},
-    )
-    it.publish()
-    it.ended(it.start("sync-view/orders"))
-    with it.held("analytics.orders"):
-        run = it.start("sync-view/orders", full=True)
-        name, message = it.ended(run, 60)
-    assert (name, "exceeded timeout of 5" in message) == ("TimedOut", True), message
-    assert it.warehouse("SELECT state FROM shardlake.runs ORDER BY started_at DESC LIMIT 1") == [("failed",)]
-    it.view()
-    it.publish()
-    assert it.ended(it.start("sync-view/orders"))[0] == "Completed"
-
-
 def test_late_runs_that_piled_up_are_left_out_but_the_newest(it: Fleet) -> None:
     """While no worker is there runs pile up; check-freshness leaves the newest, and a run that finds a later one done ends Skipped."""
     it.worker.stop()
@@ -142,53 +124,6 @@ def test_each_shard_as_a_run_of_its_own(it: Fleet) -> None:
     shards = it.runs("sync-view/orders.shards")
     assert sorted(r["parameters"]["shards"] for r in shards) == [["shop_00"], ["shop_01"], ["shop_02"]]
     assert {r["parent_task_run_id"] is not None for r in shards} == {True}
-
-
-@pytest.fixture
-def listener() -> Iterator[Listener]:
-    with Listener().listening() as made:
-        yield made
-
-
-def test_silence_is_an_alarm(it: Fleet, listener: Listener) -> None:
-    """The worker is stopped: no run begins, and check-freshness, run by hand, says so, tells the webhook once, and then that it is over."""
-    block = f"from prefect.blocks.notifications import CustomWebhookNotificationBlock as B; B(name='x', url='{listener.url}/', json_data={{'text': '{{{{body}}}}'}}).save('team')"
-    made = it.run("python", "-c", block)
-    assert made.returncode == 0, made.stderr
-    it.view(freshness="1m")
-    it.publish()
-    assert it.ended(it.start("sync-view/orders"))[0] == "Completed"
-    it.view(schedule="every 1m", freshness="1m")  # not before: a run of the schedule's would have the first one left out
-    it.publish()
-    it.worker.stop()
-    it.warehouse(
-        "INSERT INTO shardlake.watched VALUES ('orders', now() - interval '1 hour') ON CONFLICT (view) DO UPDATE SET since = excluded.since"
-    )
-    it.warehouse("UPDATE shardlake.positions SET complete_to = now() - interval '10 minutes'")
-    it.warehouse(
-        "UPDATE shardlake.runs SET started_at = now() - interval '21 minutes', ended_at = now() - interval '20 minutes' WHERE view = 'orders'"
-    )
-    check = "from flows.check_freshness import check_freshness as c; s = c(notify=['custom-webhook/team'], return_state=True); print(s.type.value, s.message)"
-    first, second = it.run("python", "-c", check), it.run("python", "-c", check)
-    for done in (first, second):
-        assert done.stdout.startswith("FAILED 0 of 3 shards of 1 view are fresh, 3 staler than 1m, 1 run not started; "), (
-            done.stdout + done.stderr
-        )
-        assert "orders: the run that was due at " in done.stdout
-    assert len(listener.said("/")) == 1
-    assert "orders: shop_02 is staler than 1m" in listener.said("/")[0]
-    it.view()
-    it.publish()
-    for run in it.api.all("flow_runs", flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}}):
-        it.api.delete(f"flow_runs/{run['id']}")  # the schedule's, if it had one by now: the next one would be left out beside it
-    it.worker.start()
-    assert it.ended(it.start("sync-view/orders"))[0] == "Completed"
-    over = it.run("python", "-c", check)
-    assert over.stdout.startswith("COMPLETED all 3 shards of 1 view are fresh"), over.stdout
-    assert len(listener.said("/")) == 2
-    assert "orders: over: shop_02 is staler than 1m" in listener.said("/")[1]
-    raised = [e["payload"]["kind"] for e in it.api.events() if e["event"] == "shardlake.alarm.raised"]
-    assert sorted(raised) == ["late", "late", "late", "not started"]
 
 
 def test_no_secret_is_in_anything_that_was_deployed(it: Fleet) -> None:

@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.drill.harness import Drill, drill, hung
+from tests.drilled import if_asked
 from tests.stopping import in_time
 
 LAKE = {"connection": "athena-lake/main", "layouts": [{"table": "orders", "partition_by": ["day(updated_at)"]}]}
 
 
-pytestmark = pytest.mark.timeout(900)  # a busy machine; on an idle one each takes half a minute
+pytestmark = [pytest.mark.timeout(900), if_asked]  # a busy machine; on an idle one each takes half a minute
 
 
 @pytest.fixture(scope="module")
