@@ -1,4 +1,4 @@
-"""Tests that wait out minutes of silence: they run where SHARDLAKE_TEST_DRILL asks for them, so that all others are done in half an hour."""
+"""The drill, which stops and kills runs, workers and servers for a quarter of an hour: it runs where SHARDLAKE_TEST_DRILL asks for it."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ import os
 import pytest
 
 ASKED = "SHARDLAKE_TEST_DRILL"
-if_asked = pytest.mark.skipif(not os.environ.get(ASKED), reason=f"takes minutes of a quiet machine: {ASKED}=1 asks for it")
+if_asked = pytest.mark.skipif(not os.environ.get(ASKED), reason=f"the drill takes a quarter of an hour: {ASKED}=1 asks for it")

@@ -54,6 +54,11 @@ def beats(listener: Listener) -> int:
     return len(listener.said(f"/beat/{CANARY}"))
 
 
+def raised(it: Fleet) -> list[str]:
+    """The kinds of the alarms of which there is an event."""
+    return [e["payload"]["kind"] for e in it.api.events() if e["event"] == "shardlake.alarm.raised"]
+
+
 def begin(it: Fleet, deployment: str, **parameters: Any) -> str:
     """Have a deployment run now; the flow run's id."""
     asked = {"state": {"type": "SCHEDULED"}, "parameters": parameters}
@@ -79,6 +84,7 @@ def test_a_check_begins_and_tells_while_runs_that_hang_fill_their_queue(it: Flee
     assert (name, "orders: shop_00 is staler than 1m" in message) == ("Failed", True), message
     assert len([said for said in told(listener) if "orders: shop_00 is staler than 1m" in said]) == 1
     assert beats(listener) == 1
+    assert it.until(lambda: raised(it).count("late") == 3), raised(it)
 
 
 def test_a_check_that_breaks_off_by_an_error_tells_it_and_gives_no_sign_of_life(it: Fleet, listener: Listener) -> None:
