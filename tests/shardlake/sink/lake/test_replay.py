@@ -258,7 +258,7 @@ def test_partitions_in_glue_move_with_a_replay(world: WorldMaker, s3_emulator: s
     order(w, "shop_00", 1, 1, city="wrong", town="Rome")
     w.must_sync()
     w.view["columns"] = MENDED
-    replay(w, [1])
+    replay(w, [1, 2])  # which of the shards came first is nobody's to say
     database = w.view["lake"]["database"]
     found = glue.get_partitions(DatabaseName=database, TableName="orders")["Partitions"]
     assert [p["Values"] for p in found] == [["Rome"]]
