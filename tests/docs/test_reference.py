@@ -185,7 +185,9 @@ def test_every_variable_that_is_read_of_the_environment_stands_there() -> None:
         "SHARDLAKE_PORT",
     }  # the machine's; embedded/compose.yaml's, from embedded/compose.py
     assert sorted(found - said - of_others) == []
-    everything = "".join(f.read_text("utf-8") for folder in CODE for f in (ROOT / folder).rglob("*.py"))
+    tests = "".join(f.read_text("utf-8") for f in (ROOT / "tests").rglob("*.py"))
+    assert sorted(set(re.findall(r'"(SHARDLAKE_TEST_[A-Z_]+)"', tests)) - said) == []
+    everything = tests + "".join(f.read_text("utf-8") for folder in CODE for f in (ROOT / folder).rglob("*.py"))
     assert [name for name in said if name not in everything] == []
 
 
