@@ -24,7 +24,7 @@ from embedded.postgres import Postgres
 from embedded.prefect_server import PrefectServer
 from embedded.prefect_worker import PrefectWorker
 from tests.prefect_api import PrefectApi
-from tests.world import ROOT
+from tests.world import ROOT, WINDOWS
 
 if TYPE_CHECKING:
     from deployments.publish import Published
@@ -214,6 +214,11 @@ class Fleet(Project):
         with self.servers.warehouse.connect(database="warehouse") as connection, connection.transaction():
             connection.execute(f"LOCK TABLE {table} IN SHARE MODE")
             yield
+
+    def unmerged(self, view: str = "orders") -> int:
+        """How many shards of a view have been read, and are not in the warehouse yet."""
+        [(count,)] = self.warehouse(f"SELECT count(DISTINCT partition) FROM {WINDOWS} WHERE state = 'read' AND feed = '{view}'")
+        return int(count)
 
     def waits(self, table: str | None = None) -> bool:
         """Whether somebody waits for a lock in the warehouse; for a table's, where one is named."""

@@ -60,7 +60,7 @@ def due(it: Fleet, view: str) -> str:
 
 def has_read(it: Fleet, view: str) -> bool:
     """Whether a run has read what it now waits to merge."""
-    return bool(it.warehouse(f"SELECT 1 FROM {WINDOWS} WHERE state = 'read' AND feed = '{view}'"))
+    return it.unmerged(view) > 0
 
 
 def beats(it: Fleet, run: str) -> bool:

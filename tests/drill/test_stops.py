@@ -27,16 +27,16 @@ def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
 
 
 @contextmanager
-def waiting(it: Drill, hold: AbstractContextManager[None]) -> Iterator[Callable[[], bool]]:
-    """Within, a lock is held; whether somebody waits for it."""
+def waiting(it: Drill, hold: AbstractContextManager[None], unmerged: int = 0) -> Iterator[Callable[[], bool]]:
+    """Within, a lock is held; whether somebody waits for it, and so many shards wait to be merged."""
     with hold:
-        yield it.waits
+        yield lambda: it.waits() and it.unmerged() == unmerged
 
 
 HOLDS: dict[str, Callable[[Drill], AbstractContextManager[Callable[[], bool]]]] = {
     "extract": hung,
-    "stage": lambda it: waiting(it, it.advisory()),
-    "merge": lambda it: waiting(it, it.held("analytics.orders")),
+    "stage": lambda it: waiting(it, it.advisory(), unmerged=3),
+    "merge": lambda it: waiting(it, it.held("analytics.orders"), unmerged=3),
     "write": lambda it: waiting(it, it.held("shardlake.lake_commits")),
 }
 
