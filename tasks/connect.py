@@ -1,4 +1,4 @@
-"""The connections of a run: of a file they are read at once; Prefect's blocks, and a second of imports, are for those that are not there."""
+"""A run's connections, from its file or from Prefect's blocks. Blocks cost a second of imports, which a run with a file is spared."""
 
 from collections.abc import Callable
 

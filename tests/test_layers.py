@@ -81,6 +81,12 @@ def test_the_engine_imports_neither_prefect_nor_a_command_line_nor_what_is_for_t
         assert imports(path) & {"embedded", "tests", "demo", "bench"} == set(), path
 
 
+def test_a_run_imports_what_aws_blocks_need_where_it_meets_a_block_alone() -> None:
+    code = "import sys, flows.sync_view, flows.check_freshness; print(sorted({'prefect_aws', 'aiobotocore', 'boto3'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_no_module_is_longer_than_300_lines() -> None:
     assert {str(p.relative_to(ROOT)): n for p in modules(*LAYERS) if (n := len(p.read_text("utf-8").splitlines())) > LONGEST} == {}
 
