@@ -25,7 +25,7 @@ up: setup ## Keep it all up: a Prefect server with its UI, a worker, the demo's 
 	@$(BIN)/python -m demo.up $(SOURCE)
 
 test: setup check ## Check, then run every test on real servers. ARGS="-k name" goes to pytest
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)  # hundreds of processes would each compile it all
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 $(ARGS)  # hundreds of processes would each compile it all
 
 check: setup ## Lint, format, types, imports, views: what fails a review before any test runs
 	$(BIN)/ruff check .

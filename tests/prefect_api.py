@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -25,6 +26,14 @@ def drain() -> None:
 
     for worker in (APILogWorker, EventsWorker):
         worker.drain_all(timeout=10)
+
+
+def traces(word: str, text: str) -> list[str]:
+    """What stands around `word` wherever it stands in `text`, for a list that must be empty.
+
+    Where `word not in text` fails, pytest compares the text with itself without the word: of megabytes it never ends.
+    """
+    return [text[max(0, found.start() - 80) : found.end() + 40] for found in re.finditer(re.escape(word), text)]
 
 
 class PrefectApi:

@@ -20,7 +20,7 @@ import yaml
 
 from examples.refresh_users import refresh
 from examples.refresh_users.flow import refresh_users
-from tests.prefect_api import PrefectApi
+from tests.prefect_api import PrefectApi, traces
 from tests.world import World, WorldMaker
 
 TOKEN = "the-providers-token-9f31"
@@ -225,7 +225,7 @@ def test_a_provider_that_cannot_be_reached_or_refuses_the_token_fails_the_run_an
     kept = prefect_api.everything()
     assert "the provider refused the token" in kept
     for hidden in (TOKEN, "${PROVIDER_TOKEN}", provider.url, "SELECT customer"):
-        assert hidden not in kept
+        assert traces(hidden, kept) == []
 
 
 @pytest.mark.parametrize(
