@@ -2,9 +2,9 @@
 
 import threading
 import time
-from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from bench.chaos.source import shard_of
 from demo.servers import DemoServers
@@ -13,14 +13,27 @@ LOOK = 3.0
 """Seconds between two looks."""
 
 
+@dataclass(frozen=True)
+class Untold:
+    """A view was later than the limit for some seconds, from `since` on, and nobody had been told."""
+
+    view: str
+    since: datetime
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.view} at {self.since:%H:%M:%S} for {self.seconds:.0f} s"
+
+
 @dataclass
 class Record:
     """A view's lateness: the longest, how many seconds it was beyond the limit, and stretches of it in which nobody had been told."""
 
+    view: str
     worst: float = 0.0
     beyond: float = 0.0
-    untold: list[float] = field(default_factory=list)
-    since: float | None = None
+    untold: list[Untold] = field(default_factory=list)
+    since: datetime | None = None
 
 
 class Lateness:
@@ -28,7 +41,7 @@ class Lateness:
 
     def __init__(self, servers: DemoServers, views: list[str], limit: float) -> None:
         self.servers, self.views, self.limit = servers, views, limit
-        self.records: dict[str, Record] = defaultdict(Record)
+        self.records = {view: Record(view) for view in views}
         self.alarms = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -41,9 +54,8 @@ class Lateness:
         """End; stretches that last still end here."""
         self._over.set()
         self._thread.join()
-        now = time.monotonic()
         for record in self.records.values():
-            self._close(record, now)
+            self._close(record)
         self.alarms = int(self.servers.warehouse.execute("SELECT count(*) FROM shardlake.alarms", database="warehouse")[0][0])
 
     def _watch(self) -> None:
@@ -53,21 +65,21 @@ class Lateness:
                 late, told = self.lags(), self._told()
                 now = time.monotonic()
                 for view, lag in late.items():
-                    self._note(self.records[view], lag, view in told, now, now - before)
+                    self._note(self.records[view], lag, view in told, now - before)
                 before = now
 
-    def _note(self, record: Record, lag: float, told: bool, now: float, passed: float) -> None:
+    def _note(self, record: Record, lag: float, told: bool, passed: float) -> None:
         record.worst = max(record.worst, lag)
         if lag > self.limit:
             record.beyond += passed
         if lag > self.limit and not told:
-            record.since = record.since if record.since is not None else now
+            record.since = record.since or datetime.now(UTC)
         else:
-            self._close(record, now)
+            self._close(record)
 
-    def _close(self, record: Record, now: float) -> None:
+    def _close(self, record: Record) -> None:
         if record.since is not None:
-            record.untold.append(now - record.since)
+            record.untold.append(Untold(record.view, record.since, (datetime.now(UTC) - record.since).total_seconds()))
             record.since = None
 
     def lags(self) -> dict[str, float]:
