@@ -74,11 +74,11 @@ def test_two_runs_at_once(it: Fleet, late: str, second: str) -> None:
     """One run a view at a time: another is left out, or waits, as the view says."""
     it.view(late=late)
     it.publish()
-    it.ended(it.start("sync-view/orders"))
+    it.ended(it.begin("sync-view/orders"))
     with it.held("analytics.orders"):
-        first = it.start("sync-view/orders", full=True)
+        first = it.begin("sync-view/orders", full=True)
         assert it.until(lambda: it.flow_run(first)["state_type"] == "RUNNING")
-        other = it.start("sync-view/orders", full=True)
+        other = it.begin("sync-view/orders", full=True)
         waits = {"skip": "CANCELLED", "queue": "SCHEDULED"}[late]
         assert it.until(lambda: it.flow_run(other)["state_type"] == waits and it.flow_run(other)["state"]["name"] != "Scheduled", 60)
         if late == "queue":
@@ -90,7 +90,7 @@ def test_two_runs_at_once(it: Fleet, late: str, second: str) -> None:
 def test_a_view_runs_after_another(it: Fleet) -> None:
     it.view("refunds", after=["orders"])
     it.publish()
-    assert it.ended(it.start("sync-view/orders"))[0] == "Completed"
+    assert it.ended(it.begin("sync-view/orders"))[0] == "Completed"
     assert it.until(lambda: [r for r in it.runs("sync-view/refunds") if r["state_type"] == "COMPLETED"])
     assert rows(it, "analytics.refunds") == rows(it)
     it.drop_view("refunds")
@@ -119,7 +119,7 @@ def test_late_runs_that_piled_up_are_left_out_but_the_newest(it: Fleet) -> None:
 def test_each_shard_as_a_run_of_its_own(it: Fleet) -> None:
     it.view(run={"fan_out": "deployments"})
     it.publish()
-    run = it.start("sync-view/orders", full=True)
+    run = it.begin("sync-view/orders", full=True)
     assert it.ended(run, 150) == ("Completed", "3/3 shards merged")
     shards = it.runs("sync-view/orders.shards")
     assert sorted(r["parameters"]["shards"] for r in shards) == [["shop_00"], ["shop_01"], ["shop_02"]]

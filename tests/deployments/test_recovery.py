@@ -33,7 +33,7 @@ def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         for name in ("orders", "refunds", "returns"):
             patient(made, name)
         made.publish()
-        for run in [made.start(f"sync-view/{name}") for name in ("orders", "refunds", "returns")]:
+        for run in [made.begin(f"sync-view/{name}") for name in ("orders", "refunds", "returns")]:
             assert made.ended(run, 180)[0] == "Completed"
         yield made
 

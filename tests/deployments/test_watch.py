@@ -60,26 +60,20 @@ def raised(it: Fleet) -> list[str]:
     return [e["payload"]["kind"] for e in it.api.events() if e["event"] == "shardlake.alarm.raised"]
 
 
-def begin(it: Fleet, deployment: str, **parameters: Any) -> str:
-    """Have a deployment run now; the flow run's id."""
-    asked = {"state": {"type": "SCHEDULED"}, "parameters": parameters}
-    return str(it.api.post(f"deployments/{it.deployment(deployment)['id']}/create_flow_run", asked)["id"])
-
-
 def test_a_check_begins_and_tells_while_runs_that_hang_fill_their_queue(it: Fleet, listener: Listener) -> None:
     it.view("refunds")
     it.view(freshness="1m")
     it.publish()
-    assert it.ended(begin(it, "sync-view/orders"), LONG)[0] == "Completed"
+    assert it.ended(it.begin("sync-view/orders"), LONG)[0] == "Completed"
     it.warehouse(
         "INSERT INTO shardlake.watched VALUES ('orders', now() - interval '1 hour') ON CONFLICT (view) DO UPDATE SET since = excluded.since"
     )
     with it.held("analytics.orders"):
-        hangs = begin(it, "sync-view/orders", full=True)
+        hangs = it.begin("sync-view/orders", full=True)
         assert it.until(lambda: it.unmerged() == 3)  # one that is read later is fresh again
         it.warehouse("UPDATE shardlake.positions SET complete_to = now() - interval '10 minutes'")
-        waits = begin(it, "sync-view/refunds")
-        name, message = it.ended(begin(it, CHECK), LONG)
+        waits = it.begin("sync-view/refunds")
+        name, message = it.ended(it.begin(CHECK), LONG)
         assert (it.flow_run(hangs)["state_type"], it.flow_run(waits)["state_type"]) == ("RUNNING", "SCHEDULED")
         it.api.delete(f"flow_runs/{waits}")
     assert (name, "orders: shop_00 is staler than 1m" in message) == ("Failed", True), message
@@ -120,7 +114,7 @@ def test_no_address_is_in_what_prefect_shows_or_in_a_log(it: Fleet, listener: Li
     before = beats(listener)
 
     def beaten() -> bool:
-        it.ended(begin(it, CHECK), LONG)  # where another is under way it is left out
+        it.ended(it.begin(CHECK), LONG)  # where another is under way it is left out
         return beats(listener) > before
 
     assert it.until(beaten)

@@ -106,11 +106,6 @@ class Drill(Fleet):
         self.as_if_scheduled()
         return made
 
-    def order(self, name: str, **parameters: Any) -> str:
-        """A run that somebody orders, at once; its id."""
-        body = {"state": {"type": "SCHEDULED"}, **({"parameters": parameters} if parameters else {})}
-        return str(self.api.post(f"deployments/{self.deployment(name)['id']}/create_flow_run", body)["id"])
-
     def processes(self, run: str) -> list[psutil.Process]:
         """The processes of a run, its first one first."""
         return sorted((p for p in psutil.process_iter() if _of_run(p, run)), key=lambda p: (p.create_time(), p.pid))
@@ -142,7 +137,7 @@ class Drill(Fleet):
 
     def check(self) -> tuple[str, str]:
         """A run of check-freshness, as every five minutes; here its minute has come when a test says so. How it ended."""
-        return self.ended(self.order("check-freshness/check-freshness"))
+        return self.ended(self.begin("check-freshness/check-freshness"))
 
     def came_back(self, since: datetime, seconds: float = 420, of: str = "sync-view/orders") -> dict[str, Any]:
         """Wait for a run of a view that completed after a time, which nobody ordered; it."""
@@ -250,6 +245,6 @@ def drill(folder: Path, prepared: Callable[[Drill], None] = lambda _: None, **ch
         it.view(**changes)
         it.publish()
         stack.enter_context(it.worker)
-        assert it.ended(it.order("sync-view/orders")) == ("Completed", "3/3 shards merged")
+        assert it.ended(it.begin("sync-view/orders")) == ("Completed", "3/3 shards merged")
         it.exact()
         yield it

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.timeout(900), if_asked]  # a busy machine; on an idle 
 def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
     """A drill with two views of the same shards."""
     with drill(tmp_path_factory.mktemp("kills"), also_refunds) as made:
-        assert made.ended(made.order("sync-view/refunds")) == ("Completed", "3/3 shards merged")
+        assert made.ended(made.begin("sync-view/refunds")) == ("Completed", "3/3 shards merged")
         yield made
 
 

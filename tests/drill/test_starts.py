@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.timeout(900), if_asked]  # a busy machine; on an idle 
 def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
     """A drill with room for one run, beside checks of freshness."""
     with drill(tmp_path_factory.mktemp("starts"), also_refunds) as made:
-        assert made.ended(made.order("sync-view/refunds"))[0] == "Completed"
+        assert made.ended(made.begin("sync-view/refunds"))[0] == "Completed"
         made.view(schedule="every 1m", freshness="1h")
         made.publish()
         made.api.patch(f"deployments/{made.deployment('sync-view/orders')['id']}", {"paused": True})
@@ -41,7 +41,7 @@ def test_a_full_queue_keeps_nobody_from_being_told(it: Drill) -> None:
     it.forget()
     heard = len(it.listener.heard)
     with it.held("analytics.refunds"):
-        fills = it.order("sync-view/refunds", full=True)
+        fills = it.begin("sync-view/refunds", full=True)
         assert it.until(it.waits), it.flow_run(fills)["state"]
         since = datetime.now(UTC)
         late = it.scheduled()

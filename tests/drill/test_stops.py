@@ -82,5 +82,5 @@ def test_what_was_told_is_over_when_it_is(it: Drill) -> None:
     it.age()
     it.told("orders: shop_02 is staler than 1m", since=heard)
     heard = len(it.listener.heard)
-    assert it.ended(it.order("sync-view/orders")) == ("Completed", "3/3 shards merged")
+    assert it.ended(it.begin("sync-view/orders")) == ("Completed", "3/3 shards merged")
     it.told("orders: over: shop_02 is staler than 1m", since=heard)
