@@ -1,6 +1,7 @@
 """check: a view against its promises; and what stands of alarms in the ledgers."""
 
 from collections.abc import Set
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -25,6 +26,18 @@ def check(name: str, run_id: UUID) -> tuple[Judgement, list[timedelta | None]]:
         return judge(job, all_views(run_id)[0], now, watch=True), delays(came, now)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a check changed in the ledgers, `raised` and `ended`; and what people do not know yet: alarms that are `fresh` to them, and
+    ends of alarms that are `over`.
+    """
+
+    raised: list[Alarm] = field(default_factory=list)
+    ended: list[Alarm] = field(default_factory=list)
+    fresh: list[Alarm] = field(default_factory=list)
+    over: list[Alarm] = field(default_factory=list)
+
+
 class Told:
     """The ledgers of a check's views: what is wrong is written there, and what people were told of."""
 
@@ -34,24 +47,23 @@ class Told:
             warehouse = view_job(name, run_id).ledger
             self._ledgers.setdefault(id(warehouse), (warehouse, []))[1].append(name)
 
-    def record(
-        self, alarms: list[Alarm], others: list[str], *, whole: bool, unknown: Set[str] = frozenset()
-    ) -> tuple[list[Alarm], list[Alarm]]:
-        """Write the alarms down; returns what people do not know yet: alarms, and ends of alarms. None of `unknown` kinds ends.
+    def record(self, alarms: list[Alarm], others: list[str], *, whole: bool, unknown: Set[str] = frozenset()) -> Known:
+        """Write the alarms down. None of `unknown` kinds ends.
 
         Alarms of `others`, which could not be asked or are no views, stand in the first ledger; where there is none, all are new each time.
         """
-        fresh: list[Alarm] = [] if self._ledgers else list(alarms)
-        over: list[Alarm] = []
+        known = Known() if self._ledgers else Known(raised=list(alarms), fresh=list(alarms))
         every = {name for _, names in self._ledgers.values() for name in names} | set(others)
         first = True
         for warehouse, names in self._ledgers.values():
             mine = [a for a in alarms if a.view in names or (first and a.view in others)]
             with warehouse.connection() as connection:
-                ledger.record(connection, names, sorted(every - set(names)), mine, whole=whole, unknown=unknown)
-                new, ended = ledger.untold(connection)
-            fresh, over, first = fresh + new, over + ended, False
-        return fresh, over
+                raised, ended = ledger.record(connection, names, sorted(every - set(names)), mine, whole=whole, unknown=unknown)
+                fresh, over = ledger.untold(connection)
+            for kept, found in ((known.raised, raised), (known.ended, ended), (known.fresh, fresh), (known.over, over)):
+                kept += found
+            first = False
+        return known
 
     def told(self, fresh: list[Alarm], over: list[Alarm]) -> None:
         """People know of these now."""

@@ -17,17 +17,18 @@ from tasks.freshness import Told
 def tell(ledgers: Told, alarms: list[Alarm], others: set[str], blocks: list[str], *, whole: bool, unknown: Set[str]) -> list[str]:
     """Write down what is wrong now, and tell what people do not know yet. Returns what could not be told, and why.
 
+    What one of the blocks could not be told is told all of them by the next check; without blocks nobody has been told.
     `others` are views that could not be judged, and deployments; with `whole` these and the judged ones are all that there are.
     Alarms of `unknown` kinds stay as they are, since nobody knows whether they are over.
     """
-    fresh, ended = ledgers.record(alarms, sorted(others), whole=whole, unknown=unknown)
-    for alarm in fresh:
+    now = ledgers.record(alarms, sorted(others), whole=whole, unknown=unknown)
+    for alarm in now.raised:
         _emit("shardlake.alarm.raised", alarm)
-    for alarm in ended:
+    for alarm in now.ended:
         _emit("shardlake.alarm.ended", alarm)
-    untold = alert(blocks, fresh, ended)
-    if not untold:
-        ledgers.told(fresh, ended)
+    untold = alert(blocks, now.fresh, now.over)
+    if blocks and not untold:
+        ledgers.told(now.fresh, now.over)
     return untold
 
 
@@ -62,7 +63,8 @@ def _tell(name: str, subject: str, body: str) -> str | None:
         block: Any = Block.load(name)
         if not isinstance(block, NotificationBlock):
             return f"{name} is no notification block"
-        block.notify(body, subject)  # type: ignore[unused-coroutine]  # it is none without an event loop
+        with block.raise_on_failure():  # without it most kinds only log that they were refused
+            block.notify(body, subject)  # type: ignore[unused-coroutine]  # it is none without an event loop
     except Exception as error:  # noqa: BLE001 - a webhook's URL is a secret, and its errors hold it
         return f"{name} could not be told ({type(error).__name__})"
     return None

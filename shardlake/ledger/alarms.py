@@ -90,8 +90,9 @@ def record(
     *,
     whole: bool = False,
     unknown: Set[str] = frozenset(),
-) -> None:
+) -> tuple[list[Alarm], list[Alarm]]:
     """Write down what is wrong now with the views of this ledger that were `asked`. Of `others` only whether they could be asked, and runs that crashed.
+    Returns the alarms that were raised by this, and those that it ended.
 
     With `whole`, asked and others are all views that there are: alarms of those that are gone have ended. Those of `unknown` kinds stay open.
     """
@@ -103,16 +104,25 @@ def record(
             (asked, others, whole, [*asked, *others], sorted(unknown)),
         ).fetchall()  # fmt: skip
         now = {(a.view, a.shard, a.kind): a for a in alarms}
-        for key in set(open_now) - now.keys():
-            connection.execute(
-                "UPDATE shardlake.alarms SET ended_at = now() WHERE view = %s AND shard = %s AND kind = %s AND ended_at IS NULL", key
+        ended = [
+            Alarm(*row)
+            for key in sorted(set(open_now) - now.keys())
+            for row in connection.execute(
+                "UPDATE shardlake.alarms SET ended_at = now() WHERE view = %s AND shard = %s AND kind = %s AND ended_at IS NULL"
+                " RETURNING view, shard, kind, message", key
             )
-        for alarm in now.values():
-            connection.execute(
-                "INSERT INTO shardlake.alarms (view, shard, kind, message) VALUES (%s, %s, %s, %s)"
-                " ON CONFLICT (view, shard, kind) WHERE ended_at IS NULL DO UPDATE SET message = excluded.message",
-                (alarm.view, alarm.shard, alarm.kind, alarm.message),
-            )
+        ]  # fmt: skip
+        return [alarm for alarm in now.values() if _raise(connection, alarm)], ended
+
+
+def _raise(connection: Connection, alarm: Alarm) -> bool:
+    """Write an alarm down; whether it is a new one, and not one that stands and says now what is so."""
+    row = connection.execute(
+        "INSERT INTO shardlake.alarms (view, shard, kind, message) VALUES (%s, %s, %s, %s)"
+        " ON CONFLICT (view, shard, kind) WHERE ended_at IS NULL DO UPDATE SET message = excluded.message RETURNING xmax = 0",
+        (alarm.view, alarm.shard, alarm.kind, alarm.message),
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def open_alarms(connection: Connection, view: str, kind: str) -> list[Alarm]:
@@ -121,6 +131,15 @@ def open_alarms(connection: Connection, view: str, kind: str) -> list[Alarm]:
         return cursor.execute(
             "SELECT view, shard, kind, message FROM shardlake.alarms WHERE view = %s AND kind = %s AND ended_at IS NULL ORDER BY shard",
             (view, kind),
+        ).fetchall()
+
+
+def crashed_elsewhere(connection: Connection, views: list[str]) -> list[Alarm]:
+    """The alarms of runs that crashed, and are not over, of deployments that are none of the views': those for upkeep, and flows of one's own."""
+    with connection.cursor(row_factory=class_row(Alarm)) as cursor:
+        return cursor.execute(
+            "SELECT view, shard, kind, message FROM shardlake.alarms WHERE view <> ALL(%s) AND kind = 'crashed' AND ended_at IS NULL ORDER BY view",
+            (views,),
         ).fetchall()
 
 

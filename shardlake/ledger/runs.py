@@ -98,12 +98,15 @@ def failing_since(connection: Connection, view: str) -> dict[str, datetime]:
 
 
 def completed_since(connection: Connection, view: str, shards: int, since: datetime) -> bool:
-    """Whether runs that began after `since` have completed on as many shards as the view has."""
+    """Whether a run that began after `since` has completed on as many shards as the view has. Several of some shards each are none: of
+    them nobody has said that the view has arrived, for which others wait.
+    """
     row = connection.execute(
-        "SELECT count(DISTINCT s.shard) FROM shardlake.runs r JOIN shardlake.run_shards s USING (run_id)"
-        " WHERE r.view = %s AND r.started_at > %s AND r.state = 'completed'", (view, since)
-    ).fetchone()  # fmt: skip
-    return bool(row and row[0] >= shards)
+        "SELECT EXISTS (SELECT FROM shardlake.runs r JOIN shardlake.run_shards s USING (run_id)"
+        " WHERE r.view = %s AND r.started_at > %s AND r.state = 'completed' GROUP BY r.run_id HAVING count(DISTINCT s.shard) >= %s)",
+        (view, since, shards),
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def that_are_over(connection: Connection, view: str, ids: list[str]) -> list[str]:

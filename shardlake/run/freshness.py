@@ -17,7 +17,7 @@ from shardlake.ledger.status import ShardStatus, status
 from shardlake.run.job import Job
 from shardlake.view.operation import short
 from shardlake.view.view import View
-from shardlake.view.view_set import promised, run_of
+from shardlake.view.view_set import expected_period, promised, run_of
 
 START_GRACE = timedelta(minutes=5)
 """How long after it was due a run may begin: a container takes its time."""
@@ -105,11 +105,11 @@ def judge(job: Job, views: Mapping[str, View], now: datetime | None = None, *, w
     told += [_silence(view, quiet[shard]) for shard in job.partitions if shard in quiet]
     told += [_rejects(view, rate) for rate in rates if rate.shard in job.partitions]
     wrong: list[Alarm] = []
+    mend = min(expected_period(view, views) or MEND_GRACE, MEND_GRACE)
     for line in lines:
-        mend = None if view.period is None else min(view.period, MEND_GRACE)
         for alarm in _of_shard(view, line):
             first = failing.get(line.shard) or failing.get("")
-            known = alarm.kind == "failed" and (mend is None or (first is not None and now - first < mend))
+            known = alarm.kind == "failed" and first is not None and now - first < mend
             wrong.append(alarm)
             told.append(None if known or (limit is None and alarm.kind != "rejected") else alarm)
     alarms = [alarm for alarm in told if alarm]

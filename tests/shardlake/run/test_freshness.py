@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,6 +15,7 @@ from shardlake.ledger.claims import Claims
 from shardlake.ledger.runs import completed_since
 from shardlake.run.freshness import judge
 from shardlake.view.operation import short
+from shardlake.view.view import View
 from tests.world import ORDERS_TABLE, World, WorldMaker, orders_view
 
 
@@ -36,6 +38,25 @@ VIEW = {("", "not started"), ("", "broken off")}
 def found(w: World, now: datetime | None = None) -> set[tuple[str, str]]:
     job = w.job()
     return {(a.shard, a.kind) for a in judge(job, {job.view.name: job.view}, now, watch=True).alarms}
+
+
+def test_a_shard_that_fails_is_an_alarm_after_a_while_where_a_view_runs_after_another_too(shop: World) -> None:
+    """It has no time of its own at which it is due; of one without a promise `status` alone tells."""
+    first = View.model_validate(orders_view(name="customers", schedule="every 1d"))
+    shop.on("shop_01", "DROP TABLE orders")
+    assert not shop.sync().ok
+
+    def told(**changes: Any) -> set[tuple[str, str]]:
+        shop.view = orders_view(**changes)
+        job = shop.job()
+        return {(a.shard, a.kind) for a in judge(job, {"orders": job.view, "customers": first}, watch=True).alarms}
+
+    for changes in ({"after": ["customers"]}, {"freshness": "2d"}, {}):
+        assert told(**changes) == set()  # the next run may mend it
+    shop.warehouse("UPDATE shardlake.run_shards SET ended_at = ended_at - interval '16 minutes'")
+    shop.warehouse("UPDATE shardlake.runs SET ended_at = ended_at - interval '16 minutes'")
+    assert told(after=["customers"]) == told(freshness="2d") == {("shop_01", "failed")}
+    assert told() == set()
 
 
 def test_what_came_as_promised_is_no_alarm(shop: World) -> None:
@@ -203,14 +224,16 @@ def test_an_alarm_is_new_once_and_over_once(shop: World) -> None:
     late = Alarm("orders", "shop_01", "late", "shop_01 is staler than 10m")
     job = shop.job()
     with job.ledger.connection() as connection:
-        record(connection, ["orders"], [], [late])
+        assert record(connection, ["orders"], [], [late]) == ([late], [])
         assert untold(connection) == ([late], [])  # until somebody was told
         assert untold(connection) == ([late], [])
         told(connection, [late], [])
-        record(connection, ["orders"], [], [late])
+        later = replace(late, message="shop_01 is staler than 20m")
+        assert record(connection, ["orders"], [], [later]) == ([], [])
         record(connection, ["other"], ["orders"], [])
         assert untold(connection) == ([], [])
-        record(connection, ["orders"], [], [])
+        late = later
+        assert record(connection, ["orders"], [], []) == ([], [late])
         assert untold(connection) == ([], [late])
         told(connection, [], [late])
         assert untold(connection) == ([], [])
@@ -221,8 +244,8 @@ def test_an_alarm_is_new_once_and_over_once(shop: World) -> None:
 
 def test_only_a_run_of_every_shard_makes_those_before_it_superfluous(shop: World) -> None:
     before = datetime.now(UTC)
-    assert shop.sync(shards=["shop_01"]).ok
-    assert shop.sync(shards=["shop_01"]).ok
+    for shard in ("shop_01", "shop_01", "shop_00"):  # of none of them it was said that the view has arrived
+        assert shop.sync(shards=[shard]).ok
     with shop.job().ledger.connection() as connection:
         assert not completed_since(connection, "orders", 2, before)
     shop.must_sync()
