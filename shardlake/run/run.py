@@ -62,6 +62,14 @@ class Run:
         return self.report.run_id
 
     def __enter__(self) -> Self:
+        try:
+            self._begin()
+        except BaseException as error:  # it has been opened, and perhaps claimed: the ledger says why it came to nothing
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def _begin(self) -> None:
         if self.job.spool:
             self.job.spool.open()
         with self.job.ledger.connection() as connection:
@@ -72,7 +80,6 @@ class Run:
         for sink in self.job.sinks.values():
             sink.clear(self.free)
         self.job.watch.begins(self.job.view.name, list(self.report.shards))
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is not None:
