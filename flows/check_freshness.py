@@ -13,7 +13,7 @@ from flows.ending import ends
 from flows.fleet.alert import alert_of_failure, tell
 from flows.fleet.heartbeat import beat
 from flows.fleet.late import leave_out_late
-from flows.fleet.mend import begin_crashed, end_silent
+from flows.fleet.mend import begin_crashed, end_silent, unharmed
 from flows.pages.fleet_page import show
 from flows.presentation import outcome
 from flows.runner import RUNNER
@@ -62,13 +62,14 @@ def check_freshness(
     def tell_all() -> tuple[Judgement, list[str]]:
         crashed = begin_crashed(known, run_id)
         judged = Judgement.of([*found, Judgement([], crashed or [], crashed or [])], unknown)
-        show(judged, delays)
+        if not views:  # the page is the whole fleet's
+            show(judged, delays)
         others = unknown.keys() | {alarm.view for alarm in crashed or [] if alarm.view not in known}
         left_open = {"crashed"} if crashed is None else set[str]()
         return judged, tell(ledgers, judged.alarms, others, notify or [], whole=not views, unknown=left_open)
 
     judged, untold = tell_all()
-    left = leave_out_late(known)
+    left = unharmed(lambda runs: leave_out_late(runs, known)) or 0
     if end_silent(silence, pending):  # it listens to runs for a minute: people are told of the rest before
         judged, untold = tell_all()
     untold = untold or beat(heartbeat)

@@ -19,8 +19,8 @@ RENEWALS = 5
 PATIENCE = 1800.0
 """Seconds that a run waits for a server that is away, to tell it how it ended."""
 _POLL = 5.0
-SERVERS_FAULT = 500
-"""The first HTTP status that says nothing of the request."""
+SERVERS_FAULT, BUSY = 500, 429
+"""The first HTTP status that says nothing of the request, and one that says only that there were too many."""
 T = TypeVar("T")
 
 
@@ -72,15 +72,18 @@ def await_server() -> None:
         time.sleep(_POLL)
 
 
+def refuses(error: httpx.HTTPError) -> bool:
+    """Whether the server is there and will not have it: to ask again changes nothing. One that is asked too often (429) will."""
+    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code < SERVERS_FAULT and error.response.status_code != BUSY
+
+
 def patiently(do: Callable[[], T]) -> T:
     """Do something with the server, and once more when it is there again where it was away. Raises what it raises then."""
     try:
         return do()
-    except httpx.HTTPStatusError as error:
-        if error.response.status_code < SERVERS_FAULT:
+    except httpx.HTTPError as error:
+        if refuses(error):
             raise
-    except httpx.HTTPError:
-        pass
     await_server()
     return do()
 
@@ -89,8 +92,6 @@ def _answers() -> bool:
     try:
         with get_client(sync_client=True) as client:  # a new one each time: one that was connected retries for a minute
             said = client.api_healthcheck()
-        return said is None or (
-            isinstance(said, httpx.HTTPStatusError) and said.response.status_code < SERVERS_FAULT
-        )  # refused: it is there
+        return said is None or (isinstance(said, httpx.HTTPError) and refuses(said))
     except Exception:  # noqa: BLE001 - whatever it is, it is no answer
         return False

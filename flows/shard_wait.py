@@ -12,7 +12,7 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelled
 
-from flows.outage import await_server
+from flows.outage import await_server, refuses
 from flows.shard_runs import RunFailed
 from shardlake.run.report import RunReport
 
@@ -31,8 +31,11 @@ def wait(waiting: dict[str, list[str]], report: RunReport, start: Callable[[list
         while waiting:
             try:
                 found = {str(run.id): run for run in _read(client, waiting)}
-            except httpx.HTTPError:
+            except httpx.HTTPError as error:
+                if refuses(error):
+                    raise
                 moved = time.time()
+                time.sleep(POLL)
                 await_server()
                 continue
             for key in list(waiting):
@@ -51,7 +54,7 @@ def wait(waiting: dict[str, list[str]], report: RunReport, start: Callable[[list
                 for key in waiting:
                     with suppress(httpx.HTTPError):
                         client.set_flow_run_state(UUID(key), Cancelled(message="no worker had room for it"))
-            elif waiting:
+            if waiting:
                 time.sleep(POLL)
 
 

@@ -10,6 +10,7 @@ from flows.begins import begins
 from flows.ending import ends
 from flows.fan_out import fan_out
 from flows.fleet.late import superfluous
+from flows.outage import await_server
 from flows.pages.progress import Progress
 from flows.pages.run_page import ended, publish_report
 from flows.presentation import final_state, run_name
@@ -52,7 +53,8 @@ def run_view(view: str, shards: list[str] | None, full: bool) -> RunReport:
             _stages(view, run, full, logs)
     except ShardlakeError as error:
         report.error = str(error)
-    if report.ok and not shards and not report.left_out:  # at once: views wait for it
+    if report.ok and not shards and not report.left_out:  # at once: views wait for it, and an event is not sent twice
+        await_server()
         announce("view.arrived", f"view.{view}", view=view, run=report.run_id)
     if not report.left_out:
         publish_report(report, logs, some=bool(shards))

@@ -23,7 +23,7 @@ def begin_crashed(views: Mapping[str, View], run_id: UUID) -> list[Alarm] | None
 
     None where it is not known: the API does not answer, or the check is one by hand, which is of no project.
     """
-    crashes = _unharmed(lambda runs: _begun(runs, run_id))
+    crashes = unharmed(lambda runs: _begun(runs, run_id))
     if crashes is None:
         return None
     told = [(name, crash) for crash in crashes if _is_told(crash) for name in crash.views or [crash.deployment.name]]
@@ -32,19 +32,21 @@ def begin_crashed(views: Mapping[str, View], run_id: UUID) -> list[Alarm] | None
 
 def end_silent(silence: float, pending: float) -> bool:
     """Mark the project's runs as crashed that give no sign of life, or do not begin; whether there were any. To be sure takes a minute."""
-    ended = _unharmed(lambda runs: crash_silent(runs, timedelta(seconds=silence), timedelta(seconds=pending))) or []
+    ended = unharmed(lambda runs: crash_silent(runs, timedelta(seconds=silence), timedelta(seconds=pending))) or []
     for one in ended:
         say("run.crashed", flow_run=one.run.name, why="it never started" if one.never_started else "no sign of life")
     return bool(ended)
 
 
-def _unharmed(do: Callable[[ProjectRuns], T]) -> T | None:
-    """Do something with the project's runs, if there are any: what watches goes on, whatever Prefect's API says."""
+def unharmed(do: Callable[[ProjectRuns], T]) -> T | None:
+    """Do something with the project's runs: what watches goes on, whatever Prefect's API says. None where it said no, or a check belongs
+    to no project.
+    """
     try:
         with ProjectRuns.around() as runs:
             return None if runs is None else do(runs)
     except Exception as error:  # noqa: BLE001 - the API fails in many ways, and what is late is to be told in all of them
-        get_run_logger().warning("Runs that crashed could not be looked after (%s); the next check does.", type(error).__name__)
+        get_run_logger().warning("Runs that crashed or are late could not be looked after (%s); the next check does.", type(error).__name__)
         return None
 
 

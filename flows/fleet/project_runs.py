@@ -11,8 +11,9 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import DeploymentFilter, FlowRunFilter, LogFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import DeploymentResponse, SetStateStatus
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
-from prefect.states import Crashed
+from prefect.states import Cancelled, Crashed
 
 PAGE = 200
 """As many objects as a server gives at once."""
@@ -72,6 +73,14 @@ class ProjectRuns:
     def crash(self, run: FlowRun, why: str) -> bool:
         """Mark a run as crashed, by check-freshness; False where it has ended meanwhile. The slots that it held are free again."""
         done: Any = self._client.set_flow_run_state(run.id, Crashed(message=JUDGED + why))
+        return bool(done.status == SetStateStatus.ACCEPT)
+
+    def leave_out(self, run: FlowRun, why: str) -> bool:
+        """Cancel a run that has not begun; False where it has meanwhile, or is gone."""
+        try:
+            done: Any = self._client.set_flow_run_state(run.id, Cancelled(message=why))
+        except ObjectNotFound:  # its deployment has another schedule since
+            return False
         return bool(done.status == SetStateStatus.ACCEPT)
 
     def begin(self, deployment: UUID, parameters: dict[str, Any], *, key: str, tag: str) -> FlowRun:
