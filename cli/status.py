@@ -26,6 +26,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a pr
     """
     from cli.connect import connect
     from shardlake.errors import ShardlakeError
+    from shardlake.ledger.alarms import Alarm, crashed_elsewhere
     from shardlake.ledger.backfills import Unfinished, all_unfinished
     from shardlake.run.freshness import Judgement, judge
     from shardlake.run.job import open_job
@@ -34,6 +35,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a pr
 
     found: list[Judgement] = []
     left: list[Unfinished] = []
+    crashed: dict[Alarm, None] = {}
     views, unknown = readable_views(views_folder())
     for name, view in views.items():
         try:
@@ -41,9 +43,10 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a pr
             found.append(judge(job, views))
             with job.ledger.connection() as connection:
                 left += all_unfinished(connection, name)
+                crashed |= dict.fromkeys(crashed_elsewhere(connection, sorted(views.keys() | unknown.keys())))
         except ShardlakeError as error:
             unknown[name] = str(error)
-    judged = Judgement.of(found, unknown)
+    judged = Judgement.of([*found, Judgement([], list(crashed), [])], unknown)
     if as_json:
         show_json({
             "ok": judged.ok, "message": judged.headline(), "shards": [line.as_json() for line in judged.lines],

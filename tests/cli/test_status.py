@@ -45,6 +45,17 @@ def test_fresh_shards_end_with_0(shop: World) -> None:
     ]
 
 
+def test_a_run_that_crashed_of_a_deployment_without_a_view_ends_with_1_as_the_check_does(shop: World) -> None:
+    shop.warehouse("INSERT INTO shardlake.alarms (view, shard, kind, message) VALUES ('compact-lake', '', 'crashed', 'it crashed twice')")
+    status(shop, 1)
+    shown = shop.command("status")
+    assert (shown.returncode, shown.stdout.splitlines()[-2:]) == (
+        1, ["compact-lake: it crashed twice", "all 2 shards of 1 view are fresh, 1 run crashed"]
+    )  # fmt: skip
+    shop.warehouse("UPDATE shardlake.alarms SET ended_at = now()")
+    status(shop, 0)
+
+
 def test_a_shard_that_is_staler_than_the_views_freshness_ends_with_1(shop: World) -> None:
     shop.warehouse("UPDATE shardlake.positions SET complete_to = now() - interval '11 minutes' WHERE partition = 'shop_01'")
     lines = status(shop, 1)
