@@ -64,7 +64,10 @@ class Aws:
 
 @pytest.fixture(scope="module")
 def aws_emulator() -> Iterator[str]:
-    """moto's address; one for all tests here, since prefect-aws keeps its clients for as long as a process lives."""
+    """moto's address; one for all tests of a module, since prefect-aws keeps its clients. Another module's are forgotten."""
+    from prefect_aws.credentials import _get_client_cached
+
+    _get_client_cached.cache_clear()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     yield "http://{}:{}".format(*server.get_host_and_port())
