@@ -47,7 +47,8 @@ RUN set -eu; export PIP_NO_INDEX=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_V
     compile="/opt/shardlake/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash"; \
     for it in shardlake blocks tasks flows deployments cli examples; do $compile /opt/shardlake/lib/python3*/site-packages/"$it"; done; \
     if ! $compile /opt/shardlake/lib; then echo "The files above are of dependencies, written for another Python; they stay as they are."; fi
-# Authorities that databases are verified by, such as RDS's, as /app/ca/bundle.pem where CA_BUNDLE says where they are had.
+# Authorities that databases are verified by, such as RDS's, as /app/ca/bundle.pem where CA_BUNDLE says where they are had. Connections
+# name the file as ${CA_BUNDLE_FILE}, which is another on the machine of somebody who runs a command.
 ARG CA_BUNDLE=""
 ARG CA_BUNDLE_SHA256=""
 RUN --mount=type=secret,id=ca.crt set -eu; \
@@ -81,6 +82,7 @@ ENV PATH=/opt/shardlake/bin:/usr/local/bin:/usr/bin:/bin \
     PREFECT_SERVER_ANALYTICS_ENABLED=false \
     DO_NOT_TRACK=1 \
     PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER=json \
+    CA_BUNDLE_FILE=/app/ca/bundle.pem \
     SHARDLAKE_VIEWS=/app/views \
     SHARDLAKE_CONNECTIONS=/app/deployments/connections.yaml \
     SHARDLAKE_PROJECT=/app/prefect.yaml \

@@ -1,6 +1,6 @@
 """Automations: the order between views, and what becomes of runs that crashed or fell silent. Pure: no server is asked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
@@ -39,6 +39,17 @@ class Automation:
         """An automation as the server describes it."""
         return cls(answer["name"], _plain(answer))
 
+    @property
+    def runs(self) -> str | None:
+        """The id of the deployment that it runs; None where it does something else."""
+        return next((str(a["deployment_id"]) for a in self.body["actions"] if a["type"] == "run-deployment"), None)
+
+    @property
+    def awaits(self) -> list[str]:
+        """What it waits for, in words that are alike where that is the same, whatever the time within which all must come."""
+        trigger = self.body["trigger"]
+        return sorted(str((t["match"], t["match_related"])) for t in trigger.get("triggers") or [trigger])
+
 
 def _plain(body: dict[str, Any]) -> dict[str, Any]:
     """As Prefect's own model spells it, without ids and what people may change (whether it is enabled)."""
@@ -59,13 +70,29 @@ def _sorted(value: Any) -> Any:
     return [_sorted(v) for v in value] if isinstance(value, list) else value
 
 
+def renamed(wanted: Iterable[Automation], there: Iterable[Automation]) -> dict[str, str]:
+    """Of automations that are there under another name, by the name that is wanted, the one that they have: an order is named by what
+    it waits for. It stays the same automation, which somebody may have switched off.
+    """
+    wanted, there = list(wanted), list(there)
+    names, present = {a.name for a in wanted}, {a.name for a in there}
+    left = {a.runs: a.name for a in there if a.name not in names}
+    return {a.name: left.pop(a.runs) for a in wanted if a.name not in present and a.runs and a.runs in left}
+
+
 def automations(views: Mapping[str, View], project: Project, ids: Mapping[str, str]) -> list[Automation]:
     """Those that the project wants. `ids` are its deployments' by full name."""
-    found = [_after(view, views, project, ids) for view in views.values() if view.after and not view.group]
+    found = [order for name in views if (order := order_of(name, views, project, ids))]
     if "check_freshness" in project.names:
         check = ids.get("check-freshness/check-freshness", UNBORN)
         found += [_silent(project, check), _crashed(project, check), _check_is_gone(project, check)]
     return found
+
+
+def order_of(name: str, views: Mapping[str, View], project: Project, ids: Mapping[str, str]) -> Automation | None:
+    """The automation that runs a view after others; None where it needs none."""
+    view = views.get(name)
+    return _after(view, views, project, ids) if view and view.after and not view.group else None
 
 
 def _after(view: View, views: Mapping[str, View], project: Project, ids: Mapping[str, str]) -> Automation:

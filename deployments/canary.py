@@ -1,15 +1,16 @@
 """One view alone: which deployments a wish is about, which it leaves as they are, and that a fleet stays on its pool."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from deployments.automations import Automation, order_of
 from deployments.deployed import Deployed
-from deployments.project import Pool
-from deployments.release import CANARY, Wish, image_of_pool, with_image
-from deployments.server import PublishRefused, Server
+from deployments.project import Pool, Project
+from deployments.release import CANARY, Wish, image_of_pool
+from deployments.server import PublishRefused
 from shardlake.errors import SpecError
 from shardlake.view.view import View
-from shardlake.view.view_set import groups
+from shardlake.view.view_set import described, groups
 
 There = Mapping[str, tuple[str, Deployed]]
 """A project's deployments on the server by full name, with their ids."""
@@ -62,8 +63,25 @@ def stays(there: There, pool: Pool, wish: Wish, alone: set[str]) -> None:
         )
 
 
-def move_pool(server: Server, pool: Pool, template: Mapping[str, Any], image: str, *, write: bool) -> bool:
-    """Have a pool give its runs another image; returns whether it gave them another before. Raises PublishRefused."""
+def order_stays(
+    names: set[str], views: Mapping[str, View], project: Project, there: There, present: Iterable[Automation]
+) -> None:  # fmt: skip
+    """Raise PublishRefused where a view of these deployments would run after others than now: its automation is published with all."""
+    ids = {name: key for name, (key, _) in there.items()}
+    by_target = {automation.runs: automation for automation in present if automation.runs}
+    for full_name in sorted(name for name in names if name.startswith("sync-view/")):
+        view = full_name.partition("/")[2]
+        wanted, was = order_of(view, views, project, ids), by_target.get(ids.get(full_name, ""))
+        if (wanted and wanted.awaits) != (was and was.awaits):
+            what = f"is to run {described(views[view])}" if view in views else "is to go"
+            raise PublishRefused(
+                f"{view}: its order changes: it {what}, and the server has it otherwise; the order of views is published with all of them",
+                hint="Publish all views, without --view.",
+            )
+
+
+def moves_pool(pool: Pool, template: Mapping[str, Any], image: str) -> bool:
+    """Whether a pool is to give its runs another image than it does. Raises PublishRefused where it may not."""
     if image_of_pool(template) == image:
         return False
     if not pool.declared:
@@ -76,6 +94,4 @@ def move_pool(server: Server, pool: Pool, template: Mapping[str, Any], image: st
             f"the work pool {pool.name} is kept to {pool.file}, which names another image",
             hint="Change it there and publish without --image; or say --view for one view alone.",
         )
-    if write:
-        server.write_template(pool.name, with_image(template, image))
     return True

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from deployments.registry import Reference, Registry, unread
+from deployments.registry import Reference, Registry, nothing_for, unread
 from shardlake.version import definition, of_view
 
 SMALL = 32 << 20
@@ -54,7 +54,10 @@ def read_image(image: str, architecture: str = "amd64") -> Image:
     """Look into an image in its registry. Raises PublishRefused where it cannot be read."""
     with Registry.of(image) as registry:
         _, manifest = registry.manifest(architecture)
-        config: dict[str, Any] = registry.document(manifest["config"]["digest"]).get("config") or {}
+        document = registry.document(manifest["config"]["digest"])
+        if document.get("architecture") != architecture:  # a name for several machines has led to the right one; this may be for one
+            raise nothing_for(image, architecture)
+        config: dict[str, Any] = document.get("config") or {}
         env = dict(item.split("=", 1) for item in config.get("Env") or [] if "=" in item)
         said = (config.get("Labels") or {}).get(_REVISION) or env.get("SHARDLAKE_VERSION")
         folder = PurePosixPath(config.get("WorkingDir") or "/") / (env.get("SHARDLAKE_VIEWS") or "views")

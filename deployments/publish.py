@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from deployments.automations import Automation, automations
-from deployments.canary import There, about, left_alone, move_pool, stays, views_about
+from deployments.automations import Automation, automations, renamed
+from deployments.canary import There, about, left_alone, moves_pool, order_stays, stays, views_about
 from deployments.deployed import Deployed
 from deployments.desired import desired
+from deployments.fargate import must_fit
 from deployments.limits import source_limits
 from deployments.project import Pool, Project
-from deployments.release import ALL, Release, Wish, release
+from deployments.release import ALL, Release, Wish, release, with_image
 from deployments.server import PublishRefused, Server
 from deployments.watchdogs import told_blocks, watchdogs
 from shardlake.errors import SpecError
@@ -46,9 +47,10 @@ class Published:
 def publish(views: Mapping[str, View], project: Project, pool: Pool, *, write: bool = True, wish: Wish = ALL) -> Published:
     """Make deployments, automations, the work pool, its queues and the sources' limits as the views want them; without `write`, only look.
 
-    A wish for one view is about its deployments alone. Raises SpecError where views contradict each other, PublishRefused where
-    the server does not answer, a deployment of somebody else bears a name of ours, deployments would move to a pool that
-    nobody named, a block that is to be told is not there, or the image is not one of these views.
+    A wish for one view is about its deployments alone. Raises SpecError where views contradict each other or ask for a size that
+    Fargate lacks, PublishRefused where the server does not answer, a deployment of somebody else bears a name of ours, deployments
+    would move to a pool that nobody named, a block that is to be told is not there, the order of the one view changes, the pool may
+    not be given the image, or the image is not one of these views. Nothing has been changed then, but where the server broke off.
     """
     if wrong := contradictions(views, project.names):
         name, why = next(iter(wrong.items()))
@@ -63,17 +65,30 @@ def publish(views: Mapping[str, View], project: Project, pool: Pool, *, write: b
         _must_be_there(pool, found, wish)
         template = pool.template or (found or {}).get("base_job_template")
         done.release = release(pool.name, template, wish, views_about(wish, views, alone))
-        pool = _pool(pool, found, server, done, write) if names is None else replace(pool, type=found["type"] if found else "")
-        if wish.ends_canaries and template and move_pool(server, pool, template, str(done.release.image), write=write):
-            done.changes.append(Change("change", "work pool", pool.name, ("image",)))
+        pool = replace(pool, type=found["type"]) if found else pool
+        whole = {d.full_name: done.release.of(d) for d in desired(views, project, pool) if names is None or d.full_name in names}
+        wanted = {name: deployed for name, deployed in whole.items() if name not in alone}
+        if pool.is_ecs:
+            must_fit(wanted.values(), template)
+        _not_taken(server, project, wanted, there)
+        present = server.automations()
+        if names is not None:
+            order_stays(names, views, project, there, (automation for _, automation in present.values()))
+        limits = source_limits(views.values()) if names is None else {}
+        image = str(done.release.image)
+        moved = with_image(template, image) if wish.ends_canaries and template and moves_pool(pool, template, image) else None
+
+        # From here on it is written: whatever is refused has been refused.
         if names is None:
             done.kept = sorted(alone)
+            _pool(pool, found, server, done, write)
+            if moved:
+                _move_pool(server, pool, moved, done, write)
             _queues(server, pool, found is not None or write, done, write)
-            _limits(server, source_limits(views.values()), done, write)
-        wanted = {d.full_name: done.release.of(d) for d in desired(views, project, pool) if names is None or d.full_name in names}
-        ids = _deployments(server, project, {k: v for k, v in wanted.items() if k not in alone}, there, alone, done, write)
+            _limits(server, limits, done, write)
+        ids = _deployments(server, wanted, there, alone, done, write)
         if names is None:
-            _automations(server, [*automations(views, project, ids), *watchdogs(project, pool, ids, blocks)], done, write)
+            _automations(server, present, [*automations(views, project, ids), *watchdogs(project, pool, ids, blocks)], done, write)
         done.calls = server.calls
     return done
 
@@ -88,21 +103,34 @@ def _must_be_there(pool: Pool, found: dict[str, Any] | None, wish: Wish) -> None
         )
 
 
-def _pool(pool: Pool, found: dict[str, Any] | None, server: Server, done: Published, write: bool) -> Pool:
-    """The work pool, made or kept to its template; its type is the server's where there is one."""
+def _not_taken(server: Server, project: Project, wanted: Mapping[str, Deployed], there: There) -> None:
+    """Raise PublishRefused for a name of ours that a deployment of somebody else bears."""
+    if taken := server.strangers(deployed for name, deployed in wanted.items() if name not in there):
+        raise PublishRefused(
+            f"there is a deployment {taken[0]} already, which is not of the project {project.name}",
+            hint=f"Remove it, or give it the tags {' and '.join(project.tags)} if it is.",
+        )
+
+
+def _pool(pool: Pool, found: dict[str, Any] | None, server: Server, done: Published, write: bool) -> None:
+    """The work pool, made or kept to its template."""
     wanted = {"base_job_template": pool.template, "concurrency_limit": None}
     differs = tuple(
         key for key, value in wanted.items() if found and found[key] != value and (value is not None or key == "concurrency_limit")
     )
-    if found is not None:
-        pool = replace(pool, type=found["type"])
     if found is not None and not (differs and pool.declared):
         done.same += 1
-        return pool
+        return
     done.changes.append(Change("change" if found else "create", "work pool", pool.name, differs))
     if write:
         server.write_pool(pool, new=found is None)
-    return pool
+
+
+def _move_pool(server: Server, pool: Pool, template: dict[str, Any], done: Published, write: bool) -> None:
+    """Have the pool give its runs another image."""
+    done.changes.append(Change("change", "work pool", pool.name, ("image",)))
+    if write:
+        server.write_template(pool.name, template)
 
 
 def _queues(server: Server, pool: Pool, there: bool, done: Published, write: bool) -> None:
@@ -132,14 +160,9 @@ def _limits(server: Server, limits: Mapping[str, int], done: Published, write: b
 
 
 def _deployments(
-    server: Server, project: Project, wanted: Mapping[str, Deployed], there: There, alone: set[str], done: Published, write: bool
+    server: Server, wanted: Mapping[str, Deployed], there: There, alone: set[str], done: Published, write: bool
 ) -> dict[str, str]:  # fmt: skip
     """The deployments, but those that are left alone; returns their ids by full name, as far as they are there."""
-    if taken := server.strangers(d for name, d in wanted.items() if name not in there):
-        raise PublishRefused(
-            f"there is a deployment {taken[0]} already, which is not of the project {project.name}",
-            hint=f"Remove it, or give it the tags {' and '.join(project.tags)} if it is.",
-        )
     ids = {name: key for name, (key, _) in there.items() if name in wanted or name in alone}
     for name, deployed in sorted(wanted.items()):
         was = there[name][1] if name in there else None
@@ -158,12 +181,13 @@ def _deployments(
 
 
 def _automations(
-    server: Server, automations: Iterable[Automation], done: Published, write: bool
+    server: Server, there: Mapping[str, tuple[str, Automation]], automations: Iterable[Automation], done: Published, write: bool
 ) -> None:  # fmt: skip
-    there = server.automations()
+    """The automations. One whose name changes is changed as well, and so stays off where somebody switched it off."""
     wanted = {a.name: a for a in automations}
+    before = renamed(wanted.values(), (automation for _, automation in there.values()))
     for name, automation in sorted(wanted.items()):
-        key, was = there.get(name, (None, None))
+        key, was = there.get(before.get(name, name), (None, None))
         if was == automation:
             done.same += 1
             continue
@@ -171,7 +195,7 @@ def _automations(
         done.changes.append(Change("change" if was else "create", "automation", name, fields))
         if write:
             server.write_automation(automation, key)
-    for name in sorted(set(there) - set(wanted)):
+    for name in sorted(set(there) - set(wanted) - set(before.values())):
         done.changes.append(Change("remove", "automation", name))
         if write:
             server.remove_automation(there[name][0])

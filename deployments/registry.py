@@ -80,7 +80,7 @@ class Registry:
             wanted = {"os": "linux", "architecture": architecture}
             fits = [m for m in found["manifests"] if wanted.items() <= m.get("platform", {}).items()]
             if not fits:
-                raise unread(self.image, f"it has nothing for linux/{architecture}")
+                raise nothing_for(self.image, architecture)
             found = self._get(f"manifests/{fits[0]['digest']}").json()
         return digest, found
 
@@ -139,6 +139,14 @@ def unread(image: str, why: str) -> PublishRefused:
     return PublishRefused(
         f"the image {image} cannot be read ({why}), so that nobody knows which views are in it",
         hint="Log in to its registry as for a push (for ECR AWS's credentials are taken), or say --trust-image.",
+    )
+
+
+def nothing_for(image: str, architecture: str) -> PublishRefused:
+    """That an image is for other machines than those that would run it, and what to do."""
+    return PublishRefused(
+        f"the image {image} has nothing for linux/{architecture}, which the work pool's runs are",
+        hint=f"Build it with --platform linux/{architecture}, or give the pool another cpu_architecture.",
     )
 
 

@@ -30,14 +30,17 @@ class FakeRegistry:
         self.bearer = False
         self.host = ""
 
-    def push(self, tag: str, *layers: dict[str, bytes], revision: str | None = None, views: str = "/app/views", packed: bool = True) -> str:
+    def push(
+        self, tag: str, *layers: dict[str, bytes], revision: str | None = None, views: str = "/app/views", packed: bool = True,
+        architecture: str = "amd64",
+    ) -> str:  # fmt: skip
         """Make an image of layers, files by path, the lowest first; returns its digest."""
         described = [self._blob(_layer(files, packed), "application/vnd.oci.image.layer.v1.tar" + "+gzip" * packed) for files in layers]
         config = {"Env": [f"SHARDLAKE_VIEWS={views}"], "WorkingDir": "/app"}
         config |= {"Labels": {"org.opencontainers.image.revision": revision}} if revision else {}
         manifest = {
             "schemaVersion": 2, "mediaType": MANIFEST, "layers": described,
-            "config": self._blob(json.dumps({"architecture": "amd64", "config": config}).encode(), "application/vnd.oci.image.config.v1+json"),
+            "config": self._blob(json.dumps({"architecture": architecture, "config": config}).encode(), "application/vnd.oci.image.config.v1+json"),
         }  # fmt: skip
         return self._manifest(tag, MANIFEST, manifest)
 

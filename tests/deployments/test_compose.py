@@ -20,6 +20,7 @@ import yaml
 
 from embedded.mariadb import obtain_mariadb
 from embedded.postgres import obtain_postgres
+from shardlake import parallelism
 from shardlake.connection.connection_file import connection_names, load_connection
 from tests.world import ROOT
 
@@ -52,6 +53,27 @@ def test_every_service_has_a_bound_on_memory_and_time_to_stop() -> None:
     assert [name for name, service in SERVICES.items() if not service.get("mem_limit")] == []
     quick = {"lake", "lake-bucket"}  # MinIO writes nothing back when it is stopped
     assert {name for name, service in SERVICES.items() if not service.get("stop_grace_period")} == quick
+
+
+def test_the_memory_of_the_worker_holds_all_runs_that_it_may_have_at_once() -> None:
+    worker, given = SERVICES["worker"], (ROOT / "prefect.yaml").read_text("utf-8")
+    queues = next(pool for pool in yaml.safe_load(given)["definitions"]["work_pools"] if pool["name"] == "shardlake-local")["queues"]
+    runs = sum(queues[name]["concurrency_limit"] for name in ("runs", "backfills"))
+    cores, size = (re.fullmatch(r"\$\{WORKER_(?:CPUS|MEMORY):-(\d+)g?\}", str(worker[key])) for key in ("cpus", "mem_limit"))
+    assert cores
+    assert size
+    memory = int(size[1]) << 30
+    small = 2 * parallelism._BASE  # the check, and the worker itself
+    assert runs * taken(int(cores[1]), memory) + small <= memory
+    for count, said in ((2, 480), (4, 572), (16, 1088)):
+        assert taken(count, memory) >> 20 == said
+        assert re.search(rf"\b{said}\b", TEXT), "the comment of the worker says what a run takes"
+
+
+def taken(cores: int, memory: int) -> int:
+    """Bytes of a run that may use so many cores and so much memory."""
+    found = parallelism.parallelism(cores, memory)
+    return parallelism._BASE + found.chains * parallelism._CHAIN + found.readers * parallelism._READER
 
 
 def test_no_limit_of_the_worker_keeps_alarms_waiting_behind_views() -> None:
@@ -144,6 +166,18 @@ def test_prefects_server_takes_its_own_postgres_from_what_it_is_given() -> None:
     assert done.stdout.split() == ["postgresql+asyncpg://prefect:filled@prefect-database:5432/prefect", "http://127.0.0.1:filled/api"], (
         done.stderr
     )
+
+
+def test_prefects_server_copies_its_pages_to_a_folder_that_it_may_write() -> None:
+    service = SERVICES["prefect"]
+    given = {k: v for k, v in service["environment"].items() if "UI_STATIC" in k}
+    code = "from prefect.settings import PREFECT_UI_STATIC_DIRECTORY as at; print(at.value())"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")} | given
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment, check=False)
+    folder = Path(done.stdout.strip())
+    mounted = [volume.split(":") for volume in service.get("volumes", [])]
+    writable = [Path(parts[1]) for parts in mounted if parts[2:] != ["ro"]] + [Path(path) for path in service.get("tmpfs", [])]
+    assert any(folder.is_relative_to(place) for place in writable), done.stdout + done.stderr
 
 
 def test_prefects_server_forgets_what_is_old() -> None:

@@ -18,12 +18,15 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from deployments.job_template import OPTIONAL, TEMPLATES, MissingOutput, fill, load
+from shardlake.connection.connection_file import load_connection
+from shardlake.errors import SpecError
 from tests.prefect_api import PrefectApi
 from tests.world import ROOT
 
 FILE = ROOT / "deployments" / "ecs" / "shardlake.cfn.yaml"
 GRANTS = (ROOT / "docs" / "reference" / "grants.md").read_text("utf-8")
 STACK: dict[str, Any] = json.loads(json.dumps(decode_str(FILE.read_text("utf-8"))[0]))
+GUIDE = (ROOT / "docs" / "how-to" / "run-on-ecs.md").read_text("utf-8")
 RESOURCES: dict[str, dict[str, Any]] = STACK["Resources"]
 POLICIES = [name for name, r in RESOURCES.items() if r["Type"] in ("AWS::IAM::Role", "AWS::IAM::RolePolicy", "AWS::IAM::ManagedPolicy")]
 GIVEN = {"ImageUri", "AwsCredentialsBlockId"}
@@ -51,6 +54,46 @@ def documented(row: str) -> set[str]:
     """The actions in a row of the manual's table of what users need to be allowed."""
     line = next(line for line in GRANTS.splitlines() if line.startswith(f"| {row} |"))
     return set(re.findall(r"`((?:s3|kms|glue):\w+)`", line))
+
+
+def step(number: int) -> str:
+    """A step of the guide."""
+    return re.split(r"^## ", GUIDE.split(f"\n## {number}. ")[1], flags=re.MULTILINE)[0]
+
+
+def test_the_guide_commits_what_the_image_is_named_by_and_takes_passwords_from_outside_the_checkout() -> None:
+    [third] = re.findall(r"```sh\n(.*?)```", step(3), re.DOTALL)
+    assert re.fullmatch(r"git add deployments/connections\.yaml views && git commit .*", third.splitlines()[-1])
+    assert "git rev-parse" not in GUIDE.split("git commit")[0]
+    assert "TAG=$(git rev-parse --short HEAD)" in step(4)
+    files = re.findall(r"file://(\S+)", step(2))
+    assert len(files) == 3
+    assert all(file.startswith("$HOME/") for file in files)
+
+
+def test_the_alarm_on_missing_runs_is_set_when_runs_have_come() -> None:
+    said = {number: re.findall(r"--parameter-overrides .*RunsMissingSeconds=(\d+)", step(number)) for number in range(1, 9)}
+    assert {number: values for number, values in said.items() if values} == {1: ["0"], 8: ["3600"]}
+    parameter = STACK["Parameters"]["RunsMissingSeconds"]
+    assert {0, 3600} <= set(parameter["AllowedValues"])
+
+
+def test_connections_name_the_authorities_by_a_variable_that_the_image_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    [inside] = re.findall(r"^\s+CA_BUNDLE_FILE=(\S+)", dockerfile, re.MULTILINE)
+    [tls] = re.findall(r"`tls: (\{mode: verify_identity, [^`]*\})`", step(3))
+    file = tmp_path / "connections.yaml"
+    file.write_text(f"postgres-warehouse/main:\n  url: postgresql://loader@w.example/analytics\n  tls: {tls}\n")
+    monkeypatch.delenv("CA_BUNDLE_FILE", raising=False)
+    with pytest.raises(SpecError, match=r"\$\{CA_BUNDLE_FILE\} is not set"):
+        load_connection(file, "postgres-warehouse/main")
+    for place in (inside, str(tmp_path / "bundle.pem")):  # a run's, and an operator's
+        monkeypatch.setenv("CA_BUNDLE_FILE", place)
+        assert load_connection(file, "postgres-warehouse/main").tls.ca == place  # type: ignore[attr-defined]
+    assert f"COPY --from=builder /build/ca {Path(inside).parent}\n" in dockerfile
+    assert "export SHARDLAKE_POOL=shardlake-ecs" in GUIDE
+    assert "CA_BUNDLE_FILE=$HOME/" in GUIDE
+    assert re.search(r"python -m deployments\.ca_bundle https://\S+ \$CA_BUNDLE_FILE\n", step(3))
 
 
 @pytest.mark.parametrize("file", sorted(FILE.parent.glob("*.cfn.yaml")), ids=lambda file: file.name)

@@ -102,20 +102,40 @@ def test_what_somebody_changed_by_hand_is_drift_but_a_paused_schedule_stays_paus
     assert [s["active"] for s in after["schedules"]] == [False]
 
 
-def test_a_paused_schedule_stays_paused_when_it_is_changed_and_an_automation_that_is_off_stays_off(it: Project) -> None:
-    it.view("next", after=["orders"])
+def test_a_paused_schedule_stays_paused_when_it_is_changed(it: Project) -> None:
     it.publish()
     found = it.deployment("sync-view/orders")
     it.api.patch(f"deployments/{found['id']}/schedules/{found['schedules'][0]['id']}", {"active": False})
-    order = next(a for a in it.api.all("automations") if a["name"] == "shardlake: next after orders")
-    it.api.patch(f"automations/{order['id']}", {"enabled": False})
     it.view(schedule="every 30m")
-    it.view("next", after=["orders", "third"])
-    it.view("third", schedule="every 1h")
     it.publish()
     assert [(s["slug"], s["active"]) for s in it.deployment("sync-view/orders")["schedules"]] == [("every-30m", False)]
+
+
+def test_an_automation_that_somebody_switched_off_stays_off_whatever_changes_about_it(it: Project) -> None:
+    it.view("third", schedule="every 1h")
     it.view("next", after=["orders"])
     it.publish()
+    [first] = orders_of(it, "next")
+    it.api.patch(f"automations/{first['id']}", {"enabled": False})
+
+    it.view("next", after=["orders", "third"])
+    assert changes(it.publish(), "automation") == {("change", "shardlake: next after orders, third", ("name", "description", "trigger"))}
+    assert [(a["id"], a["enabled"]) for a in orders_of(it, "next")] == [(first["id"], False)]
+    it.view("third", schedule="every 2h")
+    assert changes(it.publish(), "automation") == {("change", "shardlake: next after orders, third", ("trigger",))}
+    [changed] = orders_of(it, "next")
+    assert (changed["name"], changed["trigger"]["within"]) == ("shardlake: next after orders, third", 7200)
+    assert (changed["id"], changed["enabled"]) == (first["id"], False)
+    assert it.publish("--check")["changes"] == []
+
+    it.view("other", after=["orders"])
+    it.publish()
+    assert [a["enabled"] for a in orders_of(it, "other")] == [True]
+
+
+def orders_of(it: Project, view: str) -> list[dict[str, Any]]:
+    """The automations that run a view after others."""
+    return [a for a in it.api.all("automations") if a["name"].startswith(f"shardlake: {view} after ")]
 
 
 def test_a_new_view_that_runs_after_another_is_shown_before_it_is_made(it: Project) -> None:

@@ -74,13 +74,17 @@ def asked(registry: FakeRegistry, tag: str) -> bool:
 
 def test_of_a_name_for_several_machines_the_one_that_runs_is_read(registry: FakeRegistry) -> None:
     amd = registry.push("amd", {"app/views/orders/view.yaml": ORDERS}, revision="amd")
-    arm = registry.push("arm", {"elsewhere/orders/view.yaml": OTHER}, revision="arm", views="/elsewhere")
+    arm = registry.push("arm", {"elsewhere/orders/view.yaml": OTHER}, revision="arm", views="/elsewhere", architecture="arm64")
     registry.push_index("both", amd64=amd, arm64=arm)
     registry.push_index("one", arm64=arm)
     image = f"{registry.host}/shardlake"
     assert (read_image(f"{image}:both").version, read_image(f"{image}:both", "arm64").views) == ("amd", {"orders": IS_OTHER})
-    with pytest.raises(PublishRefused, match="it has nothing for linux/amd64"):
-        read_image(f"{image}:one")
+    said = "has nothing for linux/amd64, which the work pool's runs are. Build it with --platform linux/amd64"
+    for name in ("one", "arm"):  # a name for several machines, and an image of its own
+        with pytest.raises(PublishRefused, match=f"the image {image}:{name} {said}"):
+            read_image(f"{image}:{name}")
+    with pytest.raises(PublishRefused, match="has nothing for linux/arm64"):
+        read_image(f"{image}:amd", "arm64")
 
 
 def test_what_cannot_be_read_is_refused_with_what_to_do(registry: FakeRegistry) -> None:

@@ -51,6 +51,19 @@ class EcsProject(Project):
         found = self.api.all("deployments", deployments={"tags": {"all_": ["project:shardlake"]}})
         return {d["id"]: {k: v for k, v in d.items() if k not in ("last_polled", "status")} for d in found if d["name"] not in names}
 
+    def whole(self) -> dict[str, Any]:
+        """All that publish may change on the server: deployments, automations, the pool, its queues and limits."""
+        pool = {k: v for k, v in self.api.get(f"work_pools/{FLEET}").items() if k in ("base_job_template", "concurrency_limit")}
+        queues = {q["name"]: (q["priority"], q["concurrency_limit"]) for q in self.api.all(f"work_pools/{FLEET}/queues")}
+        automations = {a["id"]: a for a in self.api.all("automations") if "project:shardlake" in a["tags"]}
+        limits = {found["name"]: found["limit"] for found in self.api.all("v2/concurrency_limits")}
+        return {"deployments": self.all_but(), "pool": pool, "queues": queues, "automations": automations, "limits": limits}
+
+    def drift(self) -> None:
+        """Have the server differ in all that publish writes before deployments."""
+        self.api.patch(f"work_pools/{FLEET}", {"concurrency_limit": 7})
+        self.api.patch(f"work_pools/{FLEET}/queues/runs", {"concurrency_limit": 1})
+
 
 @pytest.fixture
 def it(prefect_api: PrefectApi, tmp_path: Path) -> Iterator[EcsProject]:
@@ -244,3 +257,79 @@ def test_a_fleet_is_moved_to_another_pool_only_by_its_name_on_the_command_line(i
     assert it.runs_what() == dict.fromkeys(ALL, ("test", None, None))
     with pytest.raises(PublishRefused, match=f"from the work pool {POOL} to {FLEET}"):
         it.publish_as()
+
+
+@pytest.mark.parametrize(
+    ("views", "said"),
+    [
+        ({"orders": {"cpu": 2048, "memory": "1GB"}}, "orders: run: .* cpu 2048 with memory 1024MB. With cpu 2048 go 4096 to 16384MB"),
+        ({"orders": {"memory": "8GB"}}, "orders: run: .* cpu 512 with memory 8192MB. With cpu 512 go 1024 to 4096MB, in steps of 1024MB"),
+        ({"orders": {"cpu": 300}}, "orders: run: .* cpu 300 with memory 1024MB. Its cpu is one of 256, 512, 1024, 2048, 4096, 8192, 16384"),
+        (
+            {"a_view": {"cpu": 4096, "memory": "17GB"}, "b_view": {"cpu": 8192, "memory": "16GB"}},
+            "the group finance: run: .* cpu 8192 with memory 17408MB. With cpu 8192 go 16384 to 61440MB, in steps of 4096MB",
+        ),
+    ],
+)
+def test_a_size_that_fargate_lacks_is_refused_and_nothing_is_changed(it: EcsProject, views: dict[str, Any], said: str) -> None:
+    for name, run in views.items():
+        it.view(name, run=run, schedule="every 1h", group="finance" if len(views) > 1 else None)
+    it.drift()
+    before = it.whole()
+    with pytest.raises(SpecError, match=said):
+        it.publish_as(trust=True)
+    assert it.whole() == before
+
+
+def test_a_size_that_fargate_has_is_taken_and_processes_have_any(it: EcsProject) -> None:
+    it.view(schedule="every 15m", run={"memory": "4GB"})
+    it.publish_as(trust=True)
+    assert it.deployment("sync-view/orders")["job_variables"]["memory"] == 4096
+    it.view(schedule="every 15m", run={"cpu": 300})
+    it.publish_as(POOL, pool_named=True)
+    assert it.deployment("sync-view/orders")["work_pool_name"] == POOL
+
+
+def test_one_view_whose_order_changes_is_refused_and_nothing_is_changed(it: EcsProject) -> None:
+    it.view("items", after=["orders"])
+    image, before = it.build("after"), it.whole()
+    with pytest.raises(PublishRefused, match=r"items: its order changes: it is to run after orders, .*Publish all views, without --view"):
+        it.publish_as(view="items", image=image)
+    assert it.whole() == before
+
+    it.publish_as(image=image)
+    it.view("orders", schedule="every 30m")
+    it.view("items", after=["orders"], description="Another.")
+    assert "commit-canary" in it.publish_as(view="items", image=it.build("canary")).release.version  # type: ignore[union-attr]
+    for changes, said in (({"after": ["orders", "compact_lake"]}, "after orders, compact_lake"), ({"schedule": "every 1h"}, "every 1h")):
+        it.view("items", **changes)
+        before = it.whole()
+        with pytest.raises(PublishRefused, match=f"items: its order changes: it is to run {said}, "):
+            it.publish_as(view="items", trust=True)
+        assert it.whole() == before
+
+
+def test_an_image_that_the_pools_file_refuses_and_a_name_that_is_taken_change_nothing(it: EcsProject) -> None:
+    template = load("ecs")
+    template["variables"]["properties"]["image"]["default"] = it.build("old")
+    template["variables"]["properties"]["memory"]["default"] = 2048
+    (it.folder / "pool.json").write_text(json.dumps(template))
+    named = {**it.project["definitions"]["work_pools"][0], "base_job_template": "pool.json"}
+    declared = it.project
+    it.write_project({**declared, "definitions": {**declared["definitions"], "work_pools": [named]}})
+    it.drift()
+    before = it.whole()
+    with pytest.raises(PublishRefused, match=r"is kept to .*pool\.json, which names another image"):
+        it.publish_as(image=it.build("new"))
+    assert it.whole() == before
+
+    it.write_project(declared)
+    it.view("third", schedule="every 1h")
+    flow = it.api.post("flows/", {"name": "sync-view"})["id"]
+    theirs = it.api.post("deployments/", {"name": "third", "flow_id": flow, "tags": ["project:other"]})["id"]
+    try:
+        with pytest.raises(PublishRefused, match="there is a deployment sync-view/third already"):
+            it.publish_as(image=it.build("newer"))
+        assert it.whole() == before
+    finally:
+        it.api.delete(f"deployments/{theirs}")
