@@ -6,6 +6,11 @@ UNDECODED = "_shardlake_bytes"
 """The column of raw rows, where a file has one, that names (as a JSON list) those of the row's columns of text that stand in
 hexadecimal, as in `\\xeda080`, since their bytes are not UTF-8: the row is a reject."""
 
+FAULT = "_shardlake_fault"
+"""The column of raw rows, where a file has one, that says why its source could not read a row as it should be. It is a JSON list of
+the column, the value (or null) and the reason of the reject that the row is; behind them may stand an object that tells the row,
+in place of its key. NULL where the row is as it should be."""
+
 
 @dataclass(frozen=True, slots=True)
 class Envelope:

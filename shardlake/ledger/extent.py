@@ -20,6 +20,15 @@ class RawFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """Something at a source that is read once, such as a file: its name, a mark that changes with its content, and its bytes."""
+
+    name: str
+    mark: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Extent:
     """What a window reads, as its source planned it.
 
@@ -46,7 +55,8 @@ class Reading:
     """What reading a window came to: its files in order, how many rows the source gave, counted as they came, and the position reached
     where that is not the window's end.
 
-    `more` says that there is more to be read now; `ends_snapshot` that all there is has been read.
+    `more` says that there is more to be read now; `ends_snapshot` that all there is has been read. `items` are those that were
+    read, of a source that reads each once, and `gone` those of earlier windows that are not there any more.
     """
 
     files: tuple[RawFile, ...]
@@ -55,6 +65,8 @@ class Reading:
     more: bool = False
     ends_snapshot: bool = False
     seconds: Mapping[str, float] = field(default_factory=dict)
+    items: tuple[Item, ...] = ()
+    gone: tuple[Item, ...] = ()
 
     def require(self, place: str) -> None:
         """That the files hold what came. Raises AccountingError with the `place` and the figures."""

@@ -15,7 +15,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from shardlake.errors import ClaimLost
-from shardlake.ledger import claims
+from shardlake.ledger import claims, items
 from shardlake.ledger.extent import Extent, Json, RawFile, Reading
 
 Connection = psycopg.Connection[Any]
@@ -160,6 +160,7 @@ def record_read(
                 "INSERT INTO shardlake.files (window_id, key, rows, bytes) VALUES (%s, %s, %s, %s)",
                 [(window.window_id, f.key, f.rows, f.bytes) for f in reading.files],
             )
+        items.record(connection, window.feed, window.partition, window.window_id, reading.items, reading.gone)
         if window.backfill is None and not window.read:
             move_position(connection, window.feed, window.partition, end, shown, row[0], held_by)
 
@@ -193,6 +194,7 @@ def forget(connection: Connection, feed: str, partition: str) -> None:
     """Begin a partition anew: no position, and a reading that was broken off is given up, but for backfills, which go on by themselves."""
     with connection.transaction():
         connection.execute("DELETE FROM shardlake.positions WHERE feed = %s AND partition = %s", (feed, partition))
+        items.forget(connection, feed, partition)
         connection.execute(
             "UPDATE shardlake.windows SET status = 'abandoned' WHERE feed = %s AND partition = %s AND status = 'open' AND backfill_id IS NULL",
             (feed, partition),

@@ -41,7 +41,7 @@ def discover(reference: str, source: Source, table: str, connections: Sequence[s
     columns = _Columns(sample)
     for column in sample.columns:
         columns.add(column)
-    return _draft(reference, len(source.partitions()), table, sample, columns, connections)
+    return _draft(reference, sample.partitions, table, sample, columns, connections)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from shardlake.connection.postgres import PostgresWarehouse
 from shardlake.errors import SpecError
 from shardlake.kinds import KINDS
 from shardlake.ledger.database import Warehouse, open_warehouse
+from shardlake.ledger.items import Inventory
 from shardlake.ledger.sinks import WAREHOUSE, layout_sink
 from shardlake.parallelism import Parallelism, of_machine
 from shardlake.rows.spool import Spool
@@ -19,7 +20,7 @@ from shardlake.rows.supply import Supply
 from shardlake.run.watch import UNWATCHED, Watch, watching
 from shardlake.settings import connections_file
 from shardlake.sink.door import Layouts, Sink, open_lake, open_sink
-from shardlake.source.door import Source, open_source
+from shardlake.source.door import Inventories, Source, open_source
 from shardlake.view.view import View
 
 
@@ -75,11 +76,13 @@ def open_job(view: View, connect: Callable[[str], Connection], ledger: str | Non
     books = open_ledger(view, connect, ledger)
     spool = Spool() if view.lake.layouts else None
     feed = opened.feed(view)
+    if isinstance(opened, Inventories):
+        opened.remember(Inventory(books, feed))
     supply = Supply(view, feed, opened.timezone, books, lake, opened.envelope, spool=spool)
     layouts = open_lake(lake, view.lake.connection, supply)
     sink = open_sink(warehouse, view.warehouse.connection, replace(supply, keep=layouts.keep if spool else None))
     sinks = {found.name: found for found in (sink, *layouts.sinks)}
-    partitions = tuple(opened.partitions())
+    partitions = tuple(opened.partitions(view))
     found = of_machine(view.run)  # and no more readers than the source gives connections, or than it has partitions
     parallelism = Parallelism(found.chains, max(1, min(found.readers, opened.max_connections, len(partitions))))
     return Job(view, opened, feed, partitions, sinks, books, lake, layouts, supply, parallelism, spool, watch=watching.get())

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from shardlake.envelope import Envelope
 from shardlake.quoting import ansi
-from shardlake.shape.documents import Careful, look_at
+from shardlake.shape.documents import Careful, Told, look_at
 from shardlake.shape.duck import duck
 from shardlake.shape.json_limits import FINE, extract_exact, parse_exact, why_malformed
 from shardlake.shape.query import (
@@ -85,7 +85,7 @@ def shape(view: View, table: pa.Table, kinds: dict[str, str], envelope: Envelope
         for row in rows.filter(malformed).column(ROW).to_pylist():
             bad[row] = _first_malformed(view, table, row, documents)
         rows = rows.filter(pc.invert(malformed))
-    rejects = [_reject(envelope, original, row, column, reason) for row, (column, reason) in sorted(bad.items())]
+    rejects = [_reject(envelope, original, row, column, reason, found.told.get(row)) for row, (column, reason) in sorted(bad.items())]
     places = rows.column(ROW)
     shaped = pc.count_distinct(places).as_py()
     due = _promised(rows) if view.explode else shaped
@@ -197,11 +197,12 @@ def _first_malformed(view: View, table: pa.Table, row: int, documents: tuple[Jso
     return next(((n, r) for n, r in reasons.items() if r != FINE), next(iter(reasons.items())))
 
 
-def _reject(envelope: Envelope, table: pa.Table, row: int, column: str, reason: str) -> Reject:
+def _reject(envelope: Envelope, table: pa.Table, row: int, column: str, reason: str, told: Told | None) -> Reject:
     def shown(name: str) -> str | None:
         value = table.column(name)[row].as_py()
         return (
             None if value is None else ("\\x" + value[:VALUE].hex() if isinstance(value, bytes) else str(value))[:VALUE].replace("\0", "␀")
         )
 
-    return Reject({k: shown(k) for k in envelope.key}, column, shown(column), reason)
+    key = told.key if told and told.key else {k: shown(k) for k in envelope.key}
+    return Reject(key, column, (told.value or "")[:VALUE].replace("\0", "␀") or None if told else shown(column), reason)

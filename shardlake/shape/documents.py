@@ -6,8 +6,9 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from shardlake.envelope import UNDECODED
+from shardlake.envelope import FAULT, UNDECODED
 from shardlake.shape.json_limits import (
     HUGE,
     LONG,
@@ -28,11 +29,20 @@ _FREE = ("text", "json", "array", "bytes")
 """What else comes as text (times, decimals) is the server's own print."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a source says of a row that it could not read: its value, and what tells the row in place of its key."""
+
+    value: str | None
+    key: dict[str, str | None] | None = None
+
+
 @dataclass(slots=True)
 class Careful:
     """Rows of a chunk by their place: `bad` ones (column, reason), the documents of those that are taken `exact`ly, by column,
     and those that are `judged` whatever they look like. In the columns `misleading` a string may pass for JSON (see MISLEADING);
-    `encoded` counts, by column, documents that are JSON texts inside a JSON string.
+    `encoded` counts, by column, documents that are JSON texts inside a JSON string. `told` has the values, and keys of their own,
+    of bad rows that their source has told of.
     """
 
     bad: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -40,6 +50,7 @@ class Careful:
     judged: set[int] = field(default_factory=set)
     misleading: set[str] = field(default_factory=set)
     encoded: dict[str, int] = field(default_factory=dict)
+    told: dict[int, Told] = field(default_factory=dict)
 
     def take_exactly(self, table: pa.Table, documents: tuple[JsonColumn, ...], found: dict[int, dict[str, Any]]) -> None:
         """Rows of which some documents are exact: the others of these rows are, too. One that is no JSON makes its row a bad one."""
@@ -57,6 +68,7 @@ class Careful:
 def look_at(table: pa.Table, documents: tuple[JsonColumn, ...], kinds: dict[str, str], limits: JsonLimits) -> tuple[pa.Table, Careful]:
     """The chunk, its JSON all of text, and what must be done with some of its rows."""
     table, found = _undecoded(table)
+    table = _faulty(table, found)
     table = _decoded(table, documents, found)
     of_json = {j.name: j for j in documents}
     exact: dict[int, dict[str, Any]] = {}
@@ -121,6 +133,18 @@ def _undecoded(table: pa.Table) -> tuple[pa.Table, Careful]:
     why = "holds bytes that are not UTF-8; mend them at the source, or bring the column as bytes by extract.sql"
     marks = table.column(UNDECODED).to_pylist()
     return table.drop_columns([UNDECODED]), Careful({row: (loads(mark)[0], why) for row, mark in enumerate(marks) if mark})
+
+
+def _faulty(table: pa.Table, found: Careful) -> pa.Table:
+    """The table without FAULT; the rows that it tells of are bad."""
+    if FAULT not in table.column_names:
+        return table
+    faults = table.column(FAULT)
+    for row in pc.indices_nonzero(pc.is_valid(faults)).to_pylist():
+        column, value, reason, *key = loads(faults[row].as_py())
+        found.bad[row] = (column, reason)
+        found.told[row] = Told(value, key[0] if key else None)
+    return table.drop_columns([FAULT])
 
 
 def _decoded(table: pa.Table, documents: tuple[JsonColumn, ...], found: Careful) -> pa.Table:

@@ -13,6 +13,7 @@ from shardlake.envelope import Envelope
 from shardlake.errors import SpecError
 from shardlake.kinds import KINDS, source_kind
 from shardlake.ledger.extent import Extent, Json, Reading
+from shardlake.ledger.items import Inventory
 from shardlake.raw.files import RawTarget
 from shardlake.view.view import View
 
@@ -43,8 +44,8 @@ class Source(Protocol):
     def feed(self, view: View) -> str:
         """What the view's rows are read with: the view's own name, or what several views share."""
 
-    def partitions(self) -> Sequence[str]:
-        """The partitions, in order. Raises SourceUnavailable, AccessRefused."""
+    def partitions(self, view: View) -> Sequence[str]:
+        """The partitions that the view's rows come from, in order. Raises SourceUnavailable, AccessRefused."""
 
     def plan(self, view: View, partition: str, position: Json | None) -> Plan:
         """The window behind `position` (None: from the beginning); reads no data.
@@ -70,6 +71,14 @@ class Rereads(Protocol):
 
     def again(self, view: View, partition: str, extent: Extent) -> Plan:
         """The plan of a window that is given: its columns as they are now, and whether it holds anything. Raises as `plan` does."""
+
+
+@runtime_checkable
+class Inventories(Protocol):
+    """A source of things that are read once each: it is told what the ledger knows of them."""
+
+    def remember(self, inventory: Inventory) -> None:
+        """Take the ledger's inventory of the feed, before anything is planned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +129,7 @@ class Estimates(Protocol):
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What a view can be drafted from: the source's part of it, how its rows are written, its columns, values of those that may be
-    JSON (no NULLs), and remarks for people.
+    JSON (no NULLs), remarks for people, and how many `partitions` there are.
     """
 
     source: dict[str, Any]
@@ -128,6 +137,7 @@ class Sample:
     columns: tuple[Described, ...]
     documents: dict[str, list[str]]
     remarks: tuple[str, ...] = ()
+    partitions: int = 1
 
 
 @runtime_checkable

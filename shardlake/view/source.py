@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, mo
 
 from shardlake.kinds import source_kind
 from shardlake.spec import REFERENCE, Duration, Reference, Size, SourceIdentifier, Spec
+from shardlake.view.jsonpath import Path
 
 
 class JsonLimits(Spec):
@@ -41,6 +42,22 @@ class SourceSpec(Spec):
     def tells_changes(self) -> bool:
         """Whether the source can tell what has changed; where it cannot, the whole is read each time."""
         return True
+
+    @property
+    def may_read_whole(self) -> bool:
+        """Whether the whole may be read each time although changes are told: a view that replaces its table asks for that."""
+        return False
+
+    @property
+    def document(self) -> str | None:
+        """The raw column that holds a whole row as a document, for a source of documents: a view's paths lead into it."""
+        return None
+
+    def raw_path(self, path: Path) -> Path:
+        """Where a view's path leads in raw: into the document, but for the source's own fields and the document itself."""
+        if self.document is None or path.column.startswith("$") or path.column == self.document:
+            return path
+        return path if path.column in self.own_fields and not path.steps else Path(self.document, (path.column, *path.steps))
 
     @property
     def tells_deletes(self) -> bool:

@@ -6,7 +6,7 @@ Every message names the key and says what would be right; `view_file.py` adds th
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from shardlake.spec import Duration, Identifier, PlainText, Reference, SourceIdentifier, Spec, ViewName, identifier, source_identifier
 from shardlake.view import jsonpath
@@ -136,6 +136,18 @@ class View(Operation):
             full[name] = column
         return full
 
+    @field_validator("columns")
+    @classmethod
+    def _into_the_document(cls, value: dict[str, Column], info: ValidationInfo) -> dict[str, Column]:
+        source = info.data.get("source")
+        return {n: c.model_copy(update={"path": source.raw_path(c.path)}) for n, c in value.items()} if source else value
+
+    @field_validator("explode")
+    @classmethod
+    def _explode_in_the_document(cls, value: Explode | None, info: ValidationInfo) -> Explode | None:
+        source = info.data.get("source")
+        return value.model_copy(update={"path": source.raw_path(value.path)}) if value and source else value
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         taken = [n for n in self.columns if n.lower() in RESERVED or n.lower().startswith("_shardlake_")]
@@ -183,7 +195,7 @@ class View(Operation):
 
     def _check_mode(self) -> None:
         write, changes, by = self.warehouse.write, self.source.tells_changes, self.source.changes_by
-        if write == "replace" and (changes or self.deletes):
+        if write == "replace" and ((changes and not self.source.may_read_whole) or self.deletes):
             raise ValueError(f"warehouse.write: `replace` loads whole tables; take away `{by}` and `deletes`, or use `merge`")
         if write != "replace" and not changes:
             raise ValueError(f"source.{by}: `{write}` needs a {by}; for a table without one use `warehouse.write: replace`")

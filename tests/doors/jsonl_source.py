@@ -57,7 +57,7 @@ class JsonLinesSource:
         """See Source: the folder's."""
         return self._reference.replace("-", "_").replace("/", "__")
 
-    def partitions(self) -> Sequence[str]:
+    def partitions(self, view: View) -> Sequence[str]:
         """See Source."""
         return sorted(path.name for path in self._spec.folder.iterdir() if path.is_dir())
 

@@ -61,7 +61,7 @@ def sample(reference: str, shards: tuple[Shard, ...], table: str) -> Sample:
     documents = {
         c.name: [text for look in looks for text in look.values[c.name] if text is not None] for c in columns if c.kind in ("json", "text")
     }
-    return Sample(source, changes.write, tuple(described(c) for c in columns), documents, tuple(remarks))
+    return Sample(source, changes.write, tuple(described(c) for c in columns), documents, tuple(remarks), len(shards))
 
 
 def _look(speaker: Dialect, connection: Any, shard: Shard, table: str, shards: int) -> _Look:

@@ -49,8 +49,8 @@ class SqlSource:
         """See Source: a window of a cursor is the view's own."""
         return view.name
 
-    def partitions(self) -> tuple[str, ...]:
-        """See Source."""
+    def partitions(self, view: View) -> tuple[str, ...]:
+        """See Source: the connection's shards."""
         return tuple(self._shards)
 
     def shard(self, name: str) -> Shard:
