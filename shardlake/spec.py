@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -64,6 +65,14 @@ def source_identifier(value: str) -> str:
     return plain_text(value)
 
 
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{value!r} is not a time zone; it reads like Europe/Berlin") from None
+    return value
+
+
 def _reference(value: str) -> str:
     if not re.fullmatch(REFERENCE, value):
         raise ValueError(f"{value!r} is not a connection; it reads like mysql-shards/shop")
@@ -77,6 +86,8 @@ Identifier = Annotated[str, AfterValidator(identifier)]
 SourceIdentifier = Annotated[str, AfterValidator(source_identifier)]
 PlainText = Annotated[str, AfterValidator(plain_text)]
 Reference = Annotated[str, AfterValidator(_reference)]
+Zone = Annotated[str, AfterValidator(_zone)]
+"""A time zone by its name."""
 
 
 class Spec(BaseModel):

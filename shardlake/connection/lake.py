@@ -1,64 +1,17 @@
 """The lake: a folder or a bucket, and the identity with which AWS is asked."""
 
-import re
-from typing import Annotated, ClassVar, Self
+from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field
 
-from shardlake.connection.spec import ConnectionSpec
-
-
-class Role(BaseModel):
-    """A role that is assumed, and assumed again before its keys end."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    arn: Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::[0-9]{12}:role/\S+$")]
-    external_id: str | None = None
-    session_name: str = "shardlake"
-    seconds: Annotated[int, Field(ge=900, le=43_200)] = 3600
+from shardlake.connection.bucket import Bucket
 
 
-class Lake(ConnectionSpec):
+class Lake(Bucket):
     """The folder or bucket that holds the rows as they were read, and the tables made of them."""
 
     slug: ClassVar[str] = "athena-lake"
-    url: str = Field(description="s3://bucket/prefix, or a folder.")
-    region: str | None = Field(None, description="The bucket's region; AWS's own settings where it is left out.")
-    endpoint: str | None = Field(None, description="The address of an S3 server other than AWS.")
-    credentials: str | None = Field(None, description="aws-credentials/<name>: a block of prefect-aws, in place of what follows.")
-    access_key_id: SecretStr | None = Field(None, description="Where AWS's own chain of credentials is not wanted.")
-    secret_access_key: SecretStr | None = Field(None, description="Goes with access_key_id.")
-    session_token: SecretStr | None = Field(None, description="Goes with keys that end.")
-    profile: str | None = Field(None, description="A profile of AWS's own configuration, in place of keys.")
-    role: Role | None = Field(None, description="A role that the keys, the profile or AWS's own chain may assume.")
+    called: ClassVar[str] = "the lake"
     kms_key: str | None = Field(None, description="The KMS key that encrypts what is written; the bucket's own settings where left out.")
     glue: bool = Field(False, description="Register the tables in AWS Glue, for Athena. Without, the ledger alone knows them.")
     glue_endpoint: str | None = Field(None, description="The address of a Glue other than AWS's.")
-
-    @field_validator("url")
-    @classmethod
-    def _folder_or_s3(cls, value: str) -> str:
-        if "\0" in value or ".." in value.split("/") or ("://" in value and not re.match(r"s3://[a-z0-9.-]{3,63}(/|$)", value)):
-            raise ValueError(f"{value!r} must be a folder or s3://bucket/prefix, and .. cannot be a part of it")
-        return value
-
-    @model_validator(mode="after")
-    def _one_identity(self) -> Self:
-        if isinstance(self.credentials, str) and not re.fullmatch(r"aws-credentials/[A-Za-z0-9-]+", self.credentials):
-            raise ValueError(f"credentials: {self.credentials!r} must read aws-credentials/<name>, a block of prefect-aws")
-        if self.credentials and (self.access_key_id or self.profile or self.role):
-            raise ValueError("give either `credentials`, or keys, `profile` and `role` here")
-        if (self.access_key_id is None) != (self.secret_access_key is None) or (self.session_token and not self.access_key_id):
-            raise ValueError("`access_key_id` and `secret_access_key` go together, `session_token` with both")
-        if self.access_key_id and self.profile:
-            raise ValueError("give either keys or `profile`")
-        return self
-
-    @property
-    def credentials_block(self) -> str | None:
-        """The Prefect block that holds its credentials, where it names one."""
-        return self.credentials
-
-    def secrets(self) -> tuple[str, ...]:
-        """Every secret inside, for `redact`."""
-        return tuple(s.get_secret_value() for s in (self.access_key_id, self.secret_access_key, self.session_token) if s)

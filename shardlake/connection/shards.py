@@ -4,13 +4,12 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, ClassVar, Self
-from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from shardlake.connection.address import POSTGRES_PORT, POSTGRES_SCHEMES, Shard, Tls, expand_ranges, split_url
 from shardlake.connection.spec import ConnectionSpec
-from shardlake.spec import Duration
+from shardlake.spec import Duration, Zone
 
 
 class ShardOverride(BaseModel):
@@ -43,19 +42,10 @@ class Shards(ConnectionSpec):
         description="What they are replicas of: one URL or a pattern as in `url`, or shards and URLs. It is asked for its open transactions.",
     )
     primary_password: SecretStr | None = Field(None, description="The password there, where it is another.")
-    timezone: str = Field("UTC", description="The zone of datetimes without one.")
+    timezone: Zone = Field("UTC", description="The zone of datetimes without one.")
     max_connections: Annotated[int, Field(ge=1, le=64)] = Field(4, description="Reads under way at once over all shards.")
     connect_timeout: Duration = Field(timedelta(seconds=10), description="How long to wait for an answer to a first word.")
     statement_timeout: Duration = Field(timedelta(minutes=10), description="How long one statement may take.")
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError):
-            raise ValueError(f"{value!r} is not a time zone; it reads like Europe/Berlin") from None
-        return value
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
