@@ -1,0 +1,75 @@
+"""What a record is, as regular expressions: exact and slow, for a single record and for text whose quoting is broken.
+
+The patterns are possessive, so that they never go back over what they have read.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from shardlake.source.files.csv.dialect import Dialect
+
+LINE = re.compile(rb"[^\r\n]*+(?:\r\n?|\n)")
+"""A line with its end, whatever the quotes say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """The patterns of a dialect.
+
+    - `record`: a record with its line end.
+    - `field`: a field and what ends it. The groups are the text within quotes and the text of a field without.
+    - `attempt`: as much as can be read of a record that is broken. The groups are a last field whose quote is closed, and one whose is not.
+    - `escaped`: what stands for a single character, in a field without quotes (None: nothing does) and in one with.
+    """
+
+    record: re.Pattern[bytes]
+    field: re.Pattern[bytes]
+    attempt: re.Pattern[bytes]
+    escaped: tuple[re.Pattern[bytes] | None, re.Pattern[bytes] | None]
+
+    def fields(self, record: bytes) -> list[tuple[bytes, bool]]:
+        """The fields of a record, and whether each was quoted."""
+        return [self._value(found) for found in self.field.finditer(record)]
+
+    def place(self, text: bytes, start: int, end: int) -> int:
+        """The number, from 1, of the field that is broken in what was read by `attempt`."""
+        place = 1
+        while found := self.field.match(text, start, end):
+            place, start = place + 1, found.end()
+        return place
+
+    def _value(self, found: re.Match[bytes]) -> tuple[bytes, bool]:
+        quoted = found[1] is not None
+        text, escaped = found[1] if quoted else found[2], self.escaped[quoted]
+        return (escaped.sub(lambda pair: pair[0][1:], text) if escaped else text), quoted
+
+
+@lru_cache
+def grammar(dialect: Dialect) -> Grammar:
+    """The patterns of a dialect.
+
+    >>> grammar(Dialect()).fields(b'7,"a ""b"",\\n",\\n')
+    [(b'7', False), (b'a "b",\\n', True), (b'', False)]
+    """
+    delimiter, quote, escape = (re.escape((sign or "").encode()) for sign in (dialect.delimiter, dialect.quote, dialect.escape))
+    line_end = rb"(?:\r\n?|\n)"
+    pair = escape + rb"[\s\S]?+" if escape else b""
+    doubled = quote * 2
+    bare = _any_of(rb"[^" + delimiter + quote + escape + rb"\r\n]++", pair)
+    within = _any_of(rb"[^" + quote + escape + rb"]++", pair, doubled)
+    nothing = rb"(?!)"
+    opened = quote + within if quote else nothing
+    closed = opened + quote
+    field = rb"(?:" + closed + rb"|" + bare + rb")"
+    kept = quote + rb"(" + within + rb")" + quote if quote else nothing + rb"()"
+    return Grammar(
+        record=re.compile(field + rb"(?:" + delimiter + field + rb")*+" + line_end),
+        field=re.compile(rb"(?:" + kept + rb"|(" + bare + rb"))(?:" + delimiter + rb"|" + line_end + rb")"),
+        attempt=re.compile(rb"(?:" + field + delimiter + rb")*+(?:(" + closed + rb")|(" + opened + rb")|" + bare + rb")"),
+        escaped=(re.compile(pair) if pair else None, re.compile(rb"|".join(filter(None, (pair, doubled)))) if pair or quote else None),
+    )
+
+
+def _any_of(*patterns: bytes) -> bytes:
+    return rb"(?:" + rb"|".join(filter(None, patterns)) + rb")*+"
