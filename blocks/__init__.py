@@ -3,8 +3,9 @@
 `prefect block register -m blocks` makes them known to a server; `blocks.resolve` says which a run takes.
 """
 
+from blocks.files import S3Files
 from blocks.lake import AthenaLake
 from blocks.shards import MySQLShards, PostgresShards
 from blocks.warehouse import PostgresWarehouse
 
-__all__ = ["AthenaLake", "MySQLShards", "PostgresShards", "PostgresWarehouse"]
+__all__ = ["AthenaLake", "MySQLShards", "PostgresShards", "PostgresWarehouse", "S3Files"]

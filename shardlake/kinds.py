@@ -36,6 +36,9 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "mysql-shards": Kind("source", "shardlake.connection.shards:MySQLShards", *_SQL),
     "postgres-shards": Kind("source", "shardlake.connection.shards:PostgresShards", *_SQL),
+    "s3-files": Kind(
+        "source", "shardlake.connection.files:S3Files", "shardlake.view.files:Files", "shardlake.source.files.source:FilesSource.open"
+    ),
     "postgres-warehouse": Kind(
         "warehouse", "shardlake.connection.postgres:PostgresWarehouse", opener="shardlake.sink.postgres.sink:PostgresSink.open"
     ),

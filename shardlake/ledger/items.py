@@ -3,7 +3,7 @@
 An item whose name has come to stand for other content, or that is not there any more, is gone.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ from shardlake.ledger.database import Warehouse
 from shardlake.ledger.extent import Item, RawFile
 
 Connection = psycopg.Connection[Any]
-PAGE = 5_000
-"""Items that are asked for at once: memory holds no more, whatever their number."""
+MOST = 5_000
+"""Missing items that are named at once: memory holds no more, whatever their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +24,33 @@ class Inventory:
     ledger: Warehouse
     feed: str
 
-    def read_items(self, partition: str, after: str = "") -> Iterator[Item]:
-        """The items that were read and are not gone, by name in the order of its bytes, behind `after`; page by page."""
-        while True:
-            with self.ledger.connection() as connection:
-                page = connection.execute(
-                    "SELECT name, mark, bytes FROM shardlake.items WHERE feed = %s AND partition = %s AND name > %s AND gone_at IS NULL"
-                    " ORDER BY name LIMIT %s",
-                    (self.feed, partition, after, PAGE),
-                ).fetchall()
-            yield from (Item(*row) for row in page)
-            if len(page) < PAGE:
-                return
-            after = page[-1][0]
+    def partitions(self) -> list[str]:
+        """The partitions of which items were read that are not gone."""
+        with self.ledger.connection() as connection:
+            found = connection.execute("SELECT DISTINCT partition FROM shardlake.items WHERE feed = %s AND gone_at IS NULL", (self.feed,))
+            return [row[0] for row in found.fetchall()]
+
+    def named(self, partition: str, names: list[str]) -> dict[str, dict[str, bool]]:
+        """What is known of names: of each the marks under which it was read, and whether that content is there still."""
+        with self.ledger.connection() as connection:
+            rows = connection.execute(
+                "SELECT name, mark, gone_at IS NULL FROM shardlake.items WHERE feed = %s AND partition = %s AND name = ANY(%s)",
+                (self.feed, partition, names),
+            ).fetchall()
+        found: dict[str, dict[str, bool]] = {}
+        for name, mark, there in rows:
+            found.setdefault(name, {})[mark] = there
+        return found
+
+    def missing(self, partition: str, after: str, until: str, but: list[str]) -> list[Item]:
+        """Items that were read and are not known as gone, `after` < name <= `until`, `but` for some names; at most MOST of them."""
+        with self.ledger.connection() as connection:
+            rows = connection.execute(
+                "SELECT name, mark, bytes FROM shardlake.items WHERE feed = %s AND partition = %s AND name > %s AND name <= %s"
+                " AND gone_at IS NULL AND name <> ALL(%s) ORDER BY name LIMIT %s",
+                (self.feed, partition, after, until, but, MOST),
+            ).fetchall()
+        return [Item(*row) for row in rows]
 
     def raw_of(self, partition: str, item: Item) -> list[RawFile] | None:
         """The raw files of the window that has read an item; None where they are not there any more, or nothing is known of it."""

@@ -71,7 +71,7 @@ def record(connection: Connection, view: View, partition: str, window_id: int, l
 def settle(connection: Connection, view: View, partition: str, window_id: int) -> None:
     """Mark the rejects of earlier windows whose rows this window has read: their keys stand in KEYS."""
     of_view = f"r.view = {postgres_text(view.name)} AND r.shard = {postgres_text(partition)} AND r.read_again_at IS NULL"
-    for same in _same_row(view, window_id):
+    for same in (_same_file(window_id), *_same_row(view, window_id)):
         connection.execute(f"UPDATE shardlake.rejects r SET read_again_at = now() WHERE {of_view} AND r.window_id < {window_id} AND {same}")
     connection.execute(f"UPDATE shardlake.rejects r SET read_again_at = now() WHERE {of_view} AND r.window_id < ({_snapshot(window_id)})")
 
@@ -82,6 +82,14 @@ def _snapshot(window_id: int) -> str:
     return (
         f"SELECT max(w.window_id) FROM shardlake.windows e JOIN shardlake.windows w ON {same} AND w.start_position IS NULL"
         f" AND w.status <> 'abandoned' AND w.window_id <= e.window_id WHERE e.window_id = {window_id} AND e.backfill_id IS NULL AND e.ends_snapshot"
+    )
+
+
+def _same_file(window_id: int) -> str:
+    """A condition that a reject `r` is of a record of a file that this window has read, with other content."""
+    return (
+        "r.stage = 'shape' AND r.row_key ->> '_file' IN (SELECT i.name FROM shardlake.items i JOIN shardlake.windows w USING (feed, partition)"
+        f" WHERE w.window_id = {window_id} AND i.window_id = {window_id})"
     )
 
 

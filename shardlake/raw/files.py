@@ -21,7 +21,7 @@ from shardlake.connection.lake import Lake
 from shardlake.envelope import Envelope
 from shardlake.errors import AccountingError, FileGone
 from shardlake.ledger.extent import RawFile
-from shardlake.raw.store import get, open_store, put
+from shardlake.raw.store import get, open_store, put, remove
 
 _COMPRESSION = 1
 """zstd level: 3 costs twice the time of 1 for 3% of the bytes on JSON rows."""
@@ -54,16 +54,19 @@ class RawWriter:
         self.files: list[RawFile] = []
         self.seconds = 0.0
         self._target, self._store = target, store
-        self._metadata = {KINDS: json.dumps(kinds), ENVELOPE: json.dumps(asdict(envelope))}
+        self._kinds, self._envelope = kinds, json.dumps(asdict(envelope))
 
-    def write(self, table: pa.Table) -> None:
-        """One chunk. Raises LakeUnavailable with nothing visible left behind, AccountingError where the file lacks rows."""
+    def write(self, table: pa.Table, kinds: dict[str, str] | None = None) -> None:
+        """One chunk, of `kinds` of its own where chunks differ. Raises LakeUnavailable with nothing visible left behind, AccountingError
+        where the file lacks rows.
+        """
         started = time.perf_counter()
         sink = pa.BufferOutputStream()
+        metadata = {KINDS: json.dumps(kinds or self._kinds), ENVELOPE: self._envelope}
         with pq.ParquetWriter(
-            sink, table.schema.with_metadata(self._metadata), compression="zstd", compression_level=_COMPRESSION, use_dictionary=False
+            sink, table.schema.with_metadata(metadata), compression="zstd", compression_level=_COMPRESSION, use_dictionary=False
         ) as writer:
-            writer.write_table(table.replace_schema_metadata(self._metadata))
+            writer.write_table(table.replace_schema_metadata(metadata))
         data = sink.getvalue()
         key = f"{self._target.folder}/w{self._target.window_id:09d}-a{self._target.attempt:03d}-{len(self.files):05d}.parquet"
         rows = writer.writer.metadata.num_rows
@@ -76,6 +79,11 @@ class RawWriter:
         if self._target.tally:
             self._target.tally.write_text(str(sum(file.rows for file in self.files)))
         self.seconds += time.perf_counter() - started
+
+    def take_back(self, count: int) -> None:
+        """Leave `count` chunks, and remove those behind them: their rows do not count. Raises LakeUnavailable."""
+        remove(self._store, [file.key for file in self.files[count:]])
+        del self.files[count:]
 
 
 def folder_of(feed: str, partition: str, day: date) -> str:

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from obstore.store import LocalStore, ObjectStore, S3Store
 
+from shardlake.connection.bucket import Bucket
 from shardlake.connection.lake import Lake
 from shardlake.errors import FileGone, LakeUnavailable, SpecError
 
 T = TypeVar("T")
-_RETRY: Any = {
+RETRY: Any = {
     "max_retries": 8,
     "retry_timeout": timedelta(seconds=60),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=8), "base": 2},
@@ -36,7 +37,8 @@ def open_store(lake: Lake) -> ObjectStore:
             folder.mkdir(parents=True, exist_ok=True)
             return LocalStore(folder, automatic_cleanup=False)
         bucket, _, prefix = lake.url.removeprefix("s3://").strip("/").partition("/")
-        return S3Store(bucket, prefix=prefix or None, retry_config=_RETRY, **_options(lake))
+        options = s3_options(lake) | ({"server_side_encryption": "aws:kms", "sse_kms_key_id": lake.kms_key} if lake.kms_key else {})
+        return S3Store(bucket, prefix=prefix or None, retry_config=RETRY, **options)
     except SpecError:
         raise
     except Exception as error:  # noqa: BLE001 - obstore's errors share no base, and may hold settings
@@ -50,17 +52,16 @@ def address(lake: Lake, key: str) -> str:
     return f"{lake.url.rstrip('/')}/{key}" if lake.url.startswith("s3://") else str(Path(lake.url).expanduser().resolve() / key)
 
 
-def _options(lake: Lake) -> dict[str, Any]:
-    options: dict[str, Any] = {"region": lake.region} if lake.region else {}
-    if lake.endpoint:
-        options |= {"endpoint": lake.endpoint, "client_options": {"allow_http": lake.endpoint.startswith("http://")}}
-    if lake.kms_key:
-        options |= {"server_side_encryption": "aws:kms", "sse_kms_key_id": lake.kms_key}
+def s3_options(bucket: Bucket) -> dict[str, Any]:
+    """How a bucket is reached: region, endpoint and identity, as obstore has them."""
+    options: dict[str, Any] = {"region": bucket.region} if bucket.region else {}
+    if bucket.endpoint:
+        options |= {"endpoint": bucket.endpoint, "client_options": {"allow_http": bucket.endpoint.startswith("http://")}}
     from obstore.auth.boto3 import Boto3CredentialProvider  # boto3 takes a tenth of a second
 
     from shardlake.connection.aws import session
 
-    return {**options, "credential_provider": Boto3CredentialProvider(session(lake), ttl=_KEYS)}
+    return {**options, "credential_provider": Boto3CredentialProvider(session(bucket), ttl=_KEYS)}
 
 
 def put(store: ObjectStore, key: str, data: Any) -> None:

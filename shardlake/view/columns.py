@@ -26,5 +26,6 @@ def target_columns(view: View, version_type: str) -> tuple[TargetColumn, ...]:
 
 
 def version_type(kind: str) -> str:
-    """The Postgres type of `_cursor`, by what the source's versions are."""
-    return {"instant": "timestamptz", "datetime": "timestamp", "date": "date", "decimal": "numeric"}.get(kind, "bigint")
+    """The Postgres type of `_cursor`, by what the source's versions are. An `order` is a whole number of 38 digits at most."""
+    types = {"instant": "timestamptz", "datetime": "timestamp", "date": "date", "decimal": "numeric", "order": "numeric(38,0)"}
+    return types.get(kind, "bigint")

@@ -35,6 +35,7 @@ BLOCKS: dict[str, type[ConnectionBlock]] = {
     "postgres-shards": blocks.PostgresShards,
     "postgres-warehouse": blocks.PostgresWarehouse,
     "athena-lake": blocks.AthenaLake,
+    "s3-files": blocks.S3Files,
 }
 FILE: dict[str, dict[str, Any]] = {
     "mysql-shards/pattern": {
@@ -56,6 +57,7 @@ FILE: dict[str, dict[str, Any]] = {
     "postgres-shards/shop": {"url": "postgresql://r@a.example/shop_{1..3}", "password": "open sesame"},
     "postgres-warehouse/main": {"url": "postgresql://l@w.example/analytics", "password": "open sesame", "tls": {"mode": "required"}, "max_connections": 9},
     "athena-lake/main": {"url": "s3://bucket/lake", "region": "eu-central-1", "access_key_id": "open sesame", "secret_access_key": "open barley"},
+    "s3-files/landing": {"url": "s3://drops/dms", "access_key_id": "open sesame", "secret_access_key": "open barley", "timezone": "Europe/Berlin"},
 }  # fmt: skip
 SECRETS = ("open sesame", "open barley", "p@ss:w/rd%")
 

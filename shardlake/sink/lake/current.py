@@ -66,7 +66,7 @@ def merge_batch(
     for verdict, windows in change.verdicts.items():
         account.count(verdict, windows)
     account.require()  # the batch is all that was counted since the last one, and nothing of it is in the table yet
-    tombstones.remember(connection, view.name, sink, change.gone)
+    tombstones.remember(connection, view.name, sink, change.gone, tombstones.places(rows.get_column(keys.version).dtype))
     failpoint("lake.tombstones")
     connection.execute("SELECT 1")  # the layout's lock goes with this session: without it another run may be at the table
     if change.upserts.height or change.removed.height:

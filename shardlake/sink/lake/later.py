@@ -44,6 +44,8 @@ def _as_numbers(one: Range, number: Mapping[str, int]) -> tuple[int | None, int 
 
 def _number(kind: Type, edge: str) -> str:
     value = cast(kind, postgres_text(edge))
+    if kind.sizes == (38, 0):
+        return f"{value}"
     if kind.name == "date":
         return f"({value} - date '1970-01-01')::bigint * 1000000"
     return f"round({f'extract(epoch FROM {value})' if kind.name.startswith('timestamp') else f'{value}::numeric'} * 1000000)"
