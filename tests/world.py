@@ -16,10 +16,9 @@ import yaml
 
 from embedded.mariadb import MariaDB
 from embedded.postgres import Postgres
-from shardlake.connection.kinds import Connection
+from shardlake.connection.kinds import Connection, kind_of
 from shardlake.connection.lake import Lake
 from shardlake.connection.postgres import PostgresWarehouse
-from shardlake.connection.shards import MySQLShards, PostgresShards
 from shardlake.ledger.database import open_warehouse
 from shardlake.run.job import Job, open_job
 from shardlake.run.report import RunReport
@@ -156,13 +155,8 @@ class World:
         }
 
     def connect(self, reference: str) -> Connection:
-        kinds: dict[str, Any] = {
-            "mysql-shards": MySQLShards,
-            "postgres-shards": PostgresShards,
-            "postgres-warehouse": PostgresWarehouse,
-            "athena-lake": Lake,
-        }
-        return kinds[reference.split("/", maxsplit=1)[0]].model_validate(self.connections()[reference])
+        spec = kind_of(reference)
+        return spec.model_validate(self.connections()[reference])
 
     def write_files(self) -> None:
         """views/<name>/view.yaml and connections.yaml in the world's folder."""

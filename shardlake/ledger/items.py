@@ -25,9 +25,9 @@ class Inventory:
     feed: str
 
     def partitions(self) -> list[str]:
-        """The partitions of which items were read that are not gone."""
+        """The partitions of which items were read, gone or not."""
         with self.ledger.connection() as connection:
-            found = connection.execute("SELECT DISTINCT partition FROM shardlake.items WHERE feed = %s AND gone_at IS NULL", (self.feed,))
+            found = connection.execute("SELECT DISTINCT partition FROM shardlake.items WHERE feed = %s", (self.feed,))
             return [row[0] for row in found.fetchall()]
 
     def named(self, partition: str, names: list[str]) -> dict[str, dict[str, bool]]:

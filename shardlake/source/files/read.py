@@ -13,13 +13,14 @@ from shardlake.failpoints import failpoint
 from shardlake.ledger.extent import Item
 from shardlake.raw.files import RawWriter
 from shardlake.source.files.columns import lacking
-from shardlake.source.files.csv_rows import HEAD, csv_rows
+from shardlake.source.files.csv_rows import HEAD, csv_rows, dialect_of
 from shardlake.source.files.jsonl_rows import jsonl_rows
-from shardlake.source.files.order import Order
+from shardlake.source.files.order import Order, role
 from shardlake.source.files.parquet_rows import parquet_rows
 from shardlake.source.files.pattern import hive_values
 from shardlake.source.files.raw_rows import InFile, Part, raw_rows
 from shardlake.source.files.store import Listed, Moved, Store
+from shardlake.source.files.transactions import transaction_rows
 from shardlake.view.files import Files
 
 CHUNK = 8 << 20
@@ -153,6 +154,8 @@ def parts(store: Store, planned: Planned, source: Files, partition: str) -> Iter
             yield from parquet_rows(stream, source, place)
         elif source.format == "jsonl":
             yield from jsonl_rows(stream, source)
+        elif source.format == "dms" and role(planned.file.name) == "transactions":
+            yield from transaction_rows(stream, dialect_of(source, b""), source, place)
         else:
             yield from csv_rows(stream, peek(stream), source, place)
     if not store.still(planned.file):

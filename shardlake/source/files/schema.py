@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 
 from shardlake.source.files.csv_rows import csv_rows
+from shardlake.source.files.order import role
 from shardlake.source.files.parquet_rows import parquet_kinds
 from shardlake.source.files.pattern import hive_values
 from shardlake.source.files.raw_rows import Part
@@ -24,6 +25,8 @@ def schema_of(store: Store, source: Files, planned: Sequence[Planned], partition
         if source.format == "parquet" or file.name.endswith(".parquet"):
             with store.seekable(file) as stream:
                 return {**kinds, **parquet_kinds(stream, f"{partition}: {file.name}")}
+        if source.format == "dms" and role(file.name) == "transactions":
+            return {**kinds, **dict.fromkeys(source.fields or (), "text")}
         with store.stream(file) as stream:
             head = peek(stream)
     except Moved:  # it is read by a later pass
