@@ -5,6 +5,7 @@ from bisect import bisect_left
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shardlake.errors import AccountingError
 from shardlake.source.files.csv.block import Block, Fault, excerpt
 from shardlake.source.files.csv.careful import Span, Until, spans
 from shardlake.source.files.csv.dialect import Dialect
@@ -34,6 +35,8 @@ class Blocks:
         found = structure(text, self._dialect)
         if found.sound() and tear is None and (until != "end" or found.end() == len(text)):
             records = Records(text[: found.end()], found.starts, found.ends, pc.add(found.lines, self._lines + 1))
+            if self._layout is None and until == "block" and not len(records.filled()):
+                return 0, None  # in a file of one column these would be records
             self._lines += found.line_count
             return found.end(), self._block(records, [])
         if found.broken is None and until == "block":
@@ -45,8 +48,14 @@ class Blocks:
 
     def _apart(self, text: bytes, cut: list[Span]) -> tuple[Records, list[Loss]]:
         """The records that can be read, one behind the other, and the lines that cannot."""
-        kept, lines, losses = [], [], []
+        kept, lines, losses, at = [], [], list[Loss](), 0
         for span in cut:
+            if span.start != at:
+                raise AccountingError(
+                    f"behind line {self._lines}: {span.start - at} bytes belong to no record",
+                    hint="Nothing of it counts; please report it.",
+                )
+            at = span.end
             piece, line = text[span.start : span.end], self._lines + 1
             self._lines += piece.count(b"\n") + piece.count(b"\r") - piece.count(b"\r\n") + (piece[-1:] not in (b"\r", b"\n"))
             if span.fault is None:

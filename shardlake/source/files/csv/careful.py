@@ -28,12 +28,14 @@ class Span:
 def spans(text: bytes, grammar: Grammar, until: Until, width: int | None) -> list[Span]:
     """Cut a text that begins with a record; a last record that may go on behind the text is left over.
 
-    `width` is the number of fields of a record, where it is known.
+    `width` is the number of fields that a record should have, where that is known already; otherwise the first one tells.
     """
     found: list[Span] = []
     at = 0
     while at < len(text):
         record = grammar.record.match(text, at)
+        if record and width is None and record[0].strip(b"\r\n"):
+            width = len(grammar.fields(record[0]))
         span = Span(at, record.end()) if record else _broken(text, at, grammar, until, width)
         if not span:
             break
