@@ -34,7 +34,7 @@ class Blocks:
             text += b"\n"
         found = structure(text, self._dialect)
         if found.sound() and tear is None and (until != "end" or found.end() == len(text)):
-            records = Records(text[: found.end()], found.starts, found.ends, pc.add(found.lines, self._lines + 1))
+            records = Records(text, found.starts, found.ends, pc.add(found.lines, self._lines + 1))
             if self._layout is None and until == "block" and not len(records.filled()):
                 return 0, None  # in a file of one column these would be records
             self._lines += found.line_count

@@ -52,13 +52,21 @@ def parse(text: bytes, dialect: Dialect, names: tuple[str, ...]) -> tuple[pa.Tab
                 quoted_strings_can_be_null=dialect.quoted_null,
             ),
         )
-    except pa.ArrowInvalid as error:
-        if "UTF8" in str(error):
+    except pa.ArrowInvalid:
+        if not _is_utf8(text):
             raise NotUtf8 from None
         raise
     if stand_in:
         table = _taken_back(table, stand_in)
     return table.rename_columns(names), wrong
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _with_stand_ins(text: bytes, dialect: Dialect) -> tuple[bytes, list[str], dict[str, str]]:

@@ -1,5 +1,6 @@
 """Records of sound quoting, and what becomes of each: a row, or a fault."""
 
+import codecs
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,10 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Records one behind the other: where each starts and ends in the text, and the line of the file on which it begins (all int64)."""
+    """Records one behind the other: where each starts and ends in the text, and the line of the file on which it begins (all int64).
+
+    The text may go on behind the last, and holds nothing but blank lines between them.
+    """
 
     text: bytes
     starts: Any
@@ -102,7 +106,8 @@ def _fields(count: int) -> str:
 def _undecoded(records: Records) -> list[int]:
     """The records that are not UTF-8. An error is within one record: line ends begin and end no character."""
     found: list[int] = []
-    text, at = memoryview(records.text), records.starts[0].as_py()
+    at, end = records.starts[0].as_py(), records.ends[-1].as_py()
+    text = memoryview(records.text)[:end]
     while True:
         try:
             str(text[at:], "utf-8")
@@ -121,5 +126,7 @@ def why_undecoded(record: bytes, dialect: Dialect, names: tuple[str, ...]) -> st
             text.decode()
         except UnicodeDecodeError as error:
             column = names[place] if place < len(names) else f"field {place + 1}"
-            return f"{column}: its bytes {text[error.start : error.end].hex(' ')} are not {dialect.encoding}"
+            if codecs.lookup(dialect.encoding).name != "utf-8":  # the bytes here are not those of the file
+                return f"{column}: it holds bytes that are not {dialect.encoding}"
+            return f"{column}: its bytes {text[error.start : error.end].hex(' ')} are not utf-8"
     raise AssertionError("a field was not UTF-8")

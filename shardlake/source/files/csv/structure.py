@@ -5,7 +5,7 @@ quotes where the number of quotes up to it is odd. No code here is shared with t
 """
 
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 import polars as pl
@@ -116,6 +116,7 @@ def _positions(mask: Mask) -> Positions:
     return pc.add(pc.shift_left(word, _word(6)), pc.bit_wise_and(bits, _word(63))).cast(pa.int64())
 
 
+@lru_cache
 def _word(number: int) -> Any:
     return pa.scalar(number, pa.uint64())
 
