@@ -196,7 +196,11 @@ def test_a_listing_of_many_files_takes_the_memory_of_a_page(landing: LandingMake
         def listing(self, prefix: str, after: str = "") -> Any:
             then = datetime(2026, 1, 1, tzinfo=UTC)
             for start in range(0, many, 1_000):
-                yield [Listed(f"in/{n:09}.csv", f"m{n}" if n != 70_000 else "new", 10, then) for n in range(start, start + 1_000) if n != 50_000]
+                yield [
+                    Listed(f"in/{n:09}.csv", f"m{n}" if n != 70_000 else "new", 10, then)
+                    for n in range(start, start + 1_000)
+                    if n != 50_000
+                ]
 
     inventory = Inventory(w.job().ledger, "orders")
     tracemalloc.start()
