@@ -51,7 +51,8 @@ class Landing(World):
         """See World."""
         if not self.bucket:
             self.root.mkdir(exist_ok=True)
-        return {**super().connections(), "s3-files/landing": self.bucket or {"url": str(self.root)}}
+        others = {name: it for name, it in super().connections().items() if not name.endswith("/shop")}
+        return {**others, "s3-files/landing": self.bucket or {"url": str(self.root)}}
 
     def land(self, name: str, content: str | bytes, at: float | None = None) -> Path:
         """Write a file as a whole; gzip by its name; `at` is the time that it bears."""

@@ -60,6 +60,9 @@ class _Columns:
             return
         self._seen.add(column.name.lower())
         documents = read_documents(self.sample.documents.get(column.name, ()))
+        if column.name == self.sample.document:
+            self._add_document(column, documents)
+            return
         json = column.kind == "json" or documents.all_json
         declared = "jsonb" if json else column.target
         target = _free(column.name, self.outs)
@@ -69,6 +72,15 @@ class _Columns:
         if json:
             for path, type_ in documents.columns().items():
                 self.outs[_free("_".join(path), self.outs)] = {"type": type_, "from": str(Path(column.name, path))}
+
+    def _add_document(self, column: Described, documents: Documents) -> None:
+        """The fields of whole documents, but for those of the key, which have columns of their own."""
+        self._remark(column, documents)
+        keys = [(name,) for name in self.sample.source["primary_key"]]
+        for path, type_ in documents.columns().items():
+            if path not in keys:
+                name = _free("_".join(path), self.outs)
+                self.outs[name] = type_ if (name,) == path else {"type": type_, "from": str(Path(path[0], path[1:]))}
 
     def _unfit(self, column: Described) -> str | None:
         """Why a view cannot take a column, if it cannot."""

@@ -129,7 +129,8 @@ class Estimates(Protocol):
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What a view can be drafted from: the source's part of it, how its rows are written, its columns, values of those that may be
-    JSON (no NULLs), remarks for people, and how many `partitions` there are.
+    JSON (no NULLs), remarks for people, and how many `partitions` there are. `document` is the column that holds whole rows, of a
+    source of documents.
     """
 
     source: dict[str, Any]
@@ -138,6 +139,7 @@ class Sample:
     documents: dict[str, list[str]]
     remarks: tuple[str, ...] = ()
     partitions: int = 1
+    document: str | None = None
 
 
 @runtime_checkable

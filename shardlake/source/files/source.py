@@ -11,8 +11,8 @@ from shardlake.errors import ContractError, SourceFailed, SpecError
 from shardlake.ledger.extent import Extent, Item, Json, Reading
 from shardlake.ledger.items import Inventory
 from shardlake.raw.files import RawTarget
-from shardlake.source.door import Plan
-from shardlake.source.files import plan
+from shardlake.source.door import Plan, Sample
+from shardlake.source.files import plan, sample
 from shardlake.source.files.listing import Found
 from shardlake.source.files.order import KIND
 from shardlake.source.files.pattern import Pattern
@@ -141,6 +141,10 @@ class FilesSource:
             tuple(writer.files), done.records + removed, moved, more="after" in extent.end, seconds={"raw": writer.seconds},
             items=tuple(done.items), gone=tuple(gone),
         )  # fmt: skip
+
+    def sample(self, table: str) -> Sample:
+        """See Samples: `table` is a pattern of files."""
+        return sample.sample(self.reference, self.store, table)
 
     def _pattern(self, view: View, partition: str) -> Pattern:
         found = Pattern(files(view).files)

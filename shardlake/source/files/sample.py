@@ -1,0 +1,195 @@
+"""A look at some files, for a view that is to be drafted: how they are written, their columns, and what their values may be."""
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from shardlake.errors import ContractError
+from shardlake.source.door import Described, Sample
+from shardlake.source.files.columns import OP
+from shardlake.source.files.csv.sniff import Guess, sniff
+from shardlake.source.files.csv_rows import csv_rows
+from shardlake.source.files.jsonl_rows import jsonl_rows
+from shardlake.source.files.order import role
+from shardlake.source.files.parquet_rows import parquet_kinds, parquet_rows
+from shardlake.source.files.pattern import Pattern, hive_values
+from shardlake.source.files.raw_rows import Part
+from shardlake.source.files.read import peek
+from shardlake.source.files.store import Listed, Store
+from shardlake.view.files import Files
+from shardlake.view.types import parse
+
+_LISTED, _FILES, _ROWS = 5_000, 6, 2_000
+"""Files that are listed, of which some are looked into, and rows of each."""
+_KEYS = ("id", "_id", "oid_id", "oid__id", "uuid")
+_TYPES = ("bigint", "numeric", "boolean", "timestamptz", "timestamp", "date")
+_LEADING_ZERO = re.compile(r"[-+]?0\d")
+_DMS_SIGNS = ("I", "U", "D")
+_BY_KIND = {
+    "int": "bigint", "decimal": "numeric", "float": "double precision", "bool": "boolean", "date": "date", "datetime": "timestamp",
+    "instant": "timestamptz", "time": "interval", "json": "jsonb", "bytes": "bytea",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Look:
+    """What was seen: the columns with what they hold, and texts of them."""
+
+    kinds: dict[str, str] = field(default_factory=dict)
+    values: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, part: Part) -> None:
+        self.kinds |= {name: kind for name, kind in part.kinds.items() if name != part.op}
+        for name in [n for n in part.table.column_names if n != part.op]:
+            found = (value for value in part.table.column(name).slice(0, _ROWS).to_pylist() if value is not None)
+            self.values.setdefault(name, []).extend(map(str, found))
+
+
+def sample(reference: str, store: Store, text: str) -> Sample:
+    """What a view of the files that match a pattern can be drafted from. Raises ContractError where nothing matches."""
+    try:
+        Files.model_validate({"connection": reference, "files": text, "format": "csv", "primary_key": ["id"]})
+    except ValidationError as error:
+        raise ContractError(f"{text!r} is no pattern of files: {error.errors()[0]['msg']}") from None
+    found, shards = _some(store, Pattern(text))
+    if not found:
+        raise ContractError(f"{reference}: nothing matches {text}", hint="Check the pattern, and the connection's url.")
+    source: dict[str, Any] = {"connection": reference, "files": text, "format": _format(found)}
+    remarks: list[str] = []
+    look = _Look(dict.fromkeys(hive_values(found[0].name), "text"))
+    of: dict[str, Callable[..., None]] = {"jsonl": _documents, "parquet": _parquet, "csv": _csv, "dms": _csv}
+    of[source["format"]](store, found, source, look, remarks)
+    key = source.setdefault("primary_key", [_key(look, remarks)])
+    kinds = {name: kind for name, kind in look.kinds.items() if name != "document" or source["format"] != "jsonl"}
+    columns = [Described(n, k, k, _BY_KIND.get(k) or type_of(look.values.get(n, []))) for n, k in kinds.items()]
+    documents = {n: look.values.get(n, []) for n, k in look.kinds.items() if k in ("json", "text")}
+    if source["format"] == "jsonl":
+        columns = [Described(n, "text", "text", type_of(look.values.get(n, []))) for n in key] + [
+            Described("document", "json", "json", "jsonb")
+        ]
+    if source["format"] == "dms" and "timestamp" not in source:
+        remarks.append("if the task has a TimestampColumnName, say it as `timestamp:`: the time of its commit tells the newer of two rows")
+    return Sample(
+        source, "merge", tuple(columns), documents, tuple(remarks), max(1, len(shards)), "document" if source["format"] == "jsonl" else None
+    )
+
+
+def _some(store: Store, pattern: Pattern) -> tuple[list[Listed], set[str]]:
+    """Some of the files: first ones and last ones, of each role that DMS's have; and the shards that were seen."""
+    found: list[Listed] = []
+    for page in store.listing(pattern.prefix):
+        found += [one for one in page if pattern.matches(one.name) and one.bytes]
+        if len(found) >= _LISTED:
+            break
+    shards = {shard for one in found if (shard := pattern.shard(one.name))}
+    roles = [[one for one in found if role(one.name) == kind] for kind in ("load", "changes", "transactions", "other")]
+    few = [one for of in roles for one in {o.name: o for o in (*of[: _FILES // 2], *of[-_FILES // 2 :])}.values()]
+    return few[: 2 * _FILES], shards
+
+
+def _format(found: list[Listed]) -> str:
+    base = found[0].name.removesuffix(".gz").lower()
+    if any(role(one.name) != "other" for one in found):
+        return "dms"
+    if base.endswith(".parquet"):
+        return "parquet"
+    return "jsonl" if base.endswith((".jsonl", ".ndjson", ".json")) else "csv"
+
+
+def _documents(store: Store, found: list[Listed], source: dict[str, Any], look: _Look, remarks: list[str]) -> None:
+    """Lines of JSON; the key is a field that every document has."""
+    of = Files.model_validate({**source, "primary_key": ["_"]})
+    for one in found:
+        for name in _KEYS:
+            of = of.model_copy(update={"primary_key": (name,)})
+            if (part := next(jsonl_rows(_head(store, one), of), None)) and part.table.num_rows:
+                look.add(part)
+                source.setdefault("primary_key", [name])
+                break
+    if "primary_key" not in source:
+        source["primary_key"] = ["id"]
+        remarks.append(f"no document has one of {', '.join(_KEYS)}: say which fields are the primary_key")
+
+
+def _parquet(store: Store, found: list[Listed], source: dict[str, Any], look: _Look, _: list[str]) -> None:
+    of = Files.model_validate({**source, "primary_key": ["_"]})
+    for one in found:
+        with store.seekable(one) as stream:
+            look.kinds |= {n: k for n, k in parquet_kinds(stream, one.name).items() if n.lower() != OP.lower() or source["format"] != "dms"}
+        with store.seekable(one) as stream:
+            if part := next(parquet_rows(stream, of, one.name), None):
+                look.add(part)
+
+
+def _csv(store: Store, found: list[Listed], source: dict[str, Any], look: _Look, remarks: list[str]) -> None:
+    if found[0].name.endswith(".parquet"):
+        _parquet(store, found, source, look, remarks)
+        return
+    heads = [(one, peek(store.stream(one))) for one in found]
+    guess = sniff(heads[0][1])
+    if source["format"] == "csv":
+        source |= _written(guess)
+    if not guess.header:
+        first = guess.records[0] if guess.records else ()
+        skip = 1 if source["format"] == "dms" and role(found[0].name) != "load" and first and first[0].text in _DMS_SIGNS else 0
+        source["fields"] = [f"column_{n + 1}" for n in range(len(first) - skip)]
+        remarks.append("the files have no header: name the columns in `fields`, in order, and under `columns`")
+    of = Files.model_validate({**source, "primary_key": [source["fields"][0] if "fields" in source else guess.records[0][0].text]})
+    for one, head in heads:
+        try:
+            if part := next(csv_rows(io.BytesIO(head), head, of, one.name), None):
+                look.add(part)
+        except ContractError as error:
+            remarks.append(error.message)
+
+
+def _head(store: Store, file: Listed) -> io.BytesIO:
+    with store.stream(file) as stream:
+        return io.BytesIO(peek(stream))
+
+
+def _written(guess: Guess) -> dict[str, Any]:
+    """How a file is written, where that is not the usual."""
+    dialect = guess.dialect
+    found = {
+        "delimiter": dialect.delimiter,
+        "quote": dialect.quote,
+        "escape": dialect.escape,
+        "encoding": dialect.encoding,
+        "header": guess.header,
+    }
+    usual = {"quote": '"', "escape": None, "encoding": "utf-8", "header": True}
+    return {name: value for name, value in found.items() if name == "delimiter" or value != usual[name]}
+
+
+def _key(look: _Look, remarks: list[str]) -> str:
+    names = {name.lower(): name for name in look.kinds}
+    if known := next((names[key] for key in _KEYS if key in names), None):
+        return known
+    unique = [n for n, values in look.values.items() if values and len(set(values)) == len(values)]
+    chosen = (unique or list(look.kinds))[0]
+    remarks.append(
+        f"{chosen} is taken for the primary_key, since {'no value of it came twice' if unique else 'there is no better'}: check it"
+    )
+    return chosen
+
+
+def type_of(values: list[str]) -> str:
+    """The type that holds every one of some texts exactly.
+
+    >>> type_of(["1", "-20"]), type_of(["1.10", "7"]), type_of(["007"]), type_of(["2026-11-28"]), type_of([])
+    ('bigint', 'numeric', 'text', 'date', 'text')
+    """
+    if not values or any(_LEADING_ZERO.match(value) for value in values):
+        return "text"
+    for name in _TYPES:
+        certain = re.compile(rf"(?:{parse(name).certain})\Z", re.DOTALL)
+        if name == "boolean":
+            certain = re.compile(r"(?:true|false)\Z")
+        if all(certain.match(value) for value in values):
+            return "timestamp" if name == "timestamptz" and not all(re.search(r"(?:Z|[+-]\d\d(?::?\d\d)?)$", v) for v in values) else name
+    return "text"
