@@ -128,7 +128,7 @@ def _some(column: Described, paths: list[Steps], rows: dict[Steps, int]) -> str:
 
 
 def _draft(reference: str, partitions: int, table: str, sample: Sample, columns: _Columns, connections: Sequence[str]) -> Draft:
-    name = re.sub(r"[^a-z0-9_]+", "_", table.lower()).strip("_") or "view"
+    name = re.sub(r"[^a-z0-9_]+", "_", (sample.name or table).lower()).strip("_") or "view"
     name = (name if name[0].isalpha() else f"v_{name}")[:48]
     remarks = [f"drafted from {partitions} shards of {reference}; look through it, then: shardlake plan {name}"]
     usual = View.model_fields["lake"].default.connection

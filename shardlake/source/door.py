@@ -130,7 +130,7 @@ class Estimates(Protocol):
 class Sample:
     """What a view can be drafted from: the source's part of it, how its rows are written, its columns, values of those that may be
     JSON (no NULLs), remarks for people, and how many `partitions` there are. `document` is the column that holds whole rows, of a
-    source of documents.
+    source of documents; `name` is what the view may be called, where not like the table.
     """
 
     source: dict[str, Any]
@@ -140,6 +140,7 @@ class Sample:
     remarks: tuple[str, ...] = ()
     partitions: int = 1
     document: str | None = None
+    name: str | None = None
 
 
 @runtime_checkable

@@ -133,6 +133,7 @@ def test_a_key_that_is_missing_there_would_be_found() -> None:
         ("## mysql-shards and postgres-shards", ("mysql-shards", "postgres-shards")),
         ("## postgres-warehouse", ("postgres-warehouse",)),
         ("## athena-lake", ("athena-lake",)),
+        ("## s3-files", ("s3-files",)),
     ],
 )
 def test_every_key_of_a_connection_stands_there_with_its_default(heading: str, slugs: tuple[str, ...]) -> None:

@@ -74,8 +74,20 @@ def sample(reference: str, store: Store, text: str) -> Sample:
     if source["format"] == "dms" and "timestamp" not in source:
         remarks.append("if the task has a TimestampColumnName, say it as `timestamp:`: the time of its commit tells the newer of two rows")
     return Sample(
-        source, "merge", tuple(columns), documents, tuple(remarks), max(1, len(shards)), "document" if source["format"] == "jsonl" else None
+        source,
+        "merge",
+        tuple(columns),
+        documents,
+        tuple(remarks),
+        max(1, len(shards)),
+        "document" if source["format"] == "jsonl" else None,
+        _named(text),
     )
+
+
+def _named(text: str) -> str | None:
+    """What the files are called: their last folder whose name is no pattern."""
+    return next((part for part in reversed(text.split("/")[:-1]) if re.fullmatch(r"[A-Za-z][\w-]*", part)), None)
 
 
 def _some(store: Store, pattern: Pattern) -> tuple[list[Listed], set[str]]:

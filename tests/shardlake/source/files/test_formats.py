@@ -189,14 +189,14 @@ def test_a_drop_of_files_is_drafted(landing: LandingMaker) -> None:
     assert done.returncode == 0, done.stderr
     assert (
         "source:\n  connection: s3-files/landing\n  files: dms/{shard}/orders/**/*.csv*\n  format: dms\n  primary_key: [id]\ncolumns:\n"
-        "  id: bigint\n  total: numeric\n  note: text\n  payload: jsonb\n  payload_a_b: {type: bigint, from: payload.a.b}\n  day: date\n"
+        "  id: bigint\n  total: numeric\n  note: text\n  payload: jsonb\n  a_b: {type: bigint, from: payload.a.b}\n  day: date\n"
         in done.stdout
     )
     done = w.command("discover", "s3-files/landing", "plain/*.csv")
     assert "  format: csv\n  delimiter: ;\n  primary_key: [key]\ncolumns: {key: text, name: text}\n" in done.stdout
     done = w.command("discover", "s3-files/landing", "json/*.jsonl")
     assert "  primary_key: [_id]\n" in done.stdout
-    assert "  _id: text\n  n: bigint\n  who_name: {type: text, from: who.name}\n" in done.stdout
+    assert "  id:\n    type: text\n    from: [_id]\n  n: bigint\n  who_name: {type: text, from: who.name}\n" in done.stdout
     done = w.command("discover", "s3-files/landing", "nowhere/*.csv")
     assert done.stderr.strip() == "s3-files/landing: nothing matches nowhere/*.csv. Check the pattern, and the connection's url."
 
