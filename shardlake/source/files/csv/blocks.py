@@ -5,14 +5,13 @@ from bisect import bisect_left
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shardlake.errors import AccountingError
 from shardlake.source.files.csv.block import Block, Fault, excerpt
-from shardlake.source.files.csv.careful import Span, Until, spans
+from shardlake.source.files.csv.careful import Broken, Until, broken_lines
 from shardlake.source.files.csv.dialect import Dialect
 from shardlake.source.files.csv.grammar import grammar
 from shardlake.source.files.csv.gunzip import Tear
 from shardlake.source.files.csv.layout import AskLayout, First, Layout, fields_of
-from shardlake.source.files.csv.records import Loss, Records, records_of, rows_of, why_undecoded
+from shardlake.source.files.csv.records import Loss, Records, rows_of, sound_structure, why_undecoded
 from shardlake.source.files.csv.structure import structure
 
 
@@ -29,8 +28,9 @@ class Blocks:
 
         At the `end` of the file they take all, and a `tear` is a fault of its own or that of the record which it cuts off.
         """
-        whole = not text or text[-1] in b"\r\n"
-        if until == "end" and not whole:
+        if tear and tear.cut:
+            until = "tear"
+        elif until == "end" and text and text[-1] not in b"\r\n":
             text += b"\n"
         found = structure(text, self._dialect)
         if found.sound() and tear is None and (until != "end" or found.end() == len(text)):
@@ -41,29 +41,39 @@ class Blocks:
             return found.end(), self._block(records, [])
         if found.broken is None and until == "block":
             return 0, None
-        cut = spans(text, grammar(self._dialect), until, len(self._layout.names) if self._layout else None)
-        if tear is not None:
-            cut = _torn(cut, tear, len(text), whole)
-        return (cut[-1].end if cut else 0), self._block(*self._apart(text, cut))
+        lines, end = broken_lines(text, grammar(self._dialect), until, self._width(text))
+        if tear and end == len(text):
+            lines = _torn(lines, tear, end)
+        return end, self._block(*self._apart(text, lines, end))
 
-    def _apart(self, text: bytes, cut: list[Span]) -> tuple[Records, list[Loss]]:
-        """The records that can be read, one behind the other, and the lines that cannot."""
-        kept, lines, losses, at = [], [], list[Loss](), 0
-        for span in cut:
-            if span.start != at:
-                raise AccountingError(
-                    f"behind line {self._lines}: {span.start - at} bytes belong to no record",
-                    hint="Nothing of it counts; please report it.",
-                )
-            at = span.end
-            piece, line = text[span.start : span.end], self._lines + 1
-            self._lines += piece.count(b"\n") + piece.count(b"\r") - piece.count(b"\r\n") + (piece[-1:] not in (b"\r", b"\n"))
-            if span.fault is None:
-                kept.append(piece)
-                lines.append(line)
-            else:
-                losses.append(Loss(line, excerpt(piece), span.fault))
-        return records_of(b"".join(kept), pa.array(lines, pa.int64()), self._dialect), losses
+    def _width(self, text: bytes) -> int | None:
+        """The number of fields of a record: that of the layout or, before there is one, of the first record if that can be read."""
+        if self._layout:
+            return len(self._layout.names)
+        rules = grammar(self._dialect)
+        first = rules.record.match(text, len(text) - len(text.lstrip(b"\r\n")))
+        return len(rules.fields(first[0])) if first else None
+
+    def _apart(self, text: bytes, broken: list[Broken], end: int) -> tuple[Records, list[Loss]]:
+        """The records of a text up to an end, one behind the other, and the lines between them that cannot be read."""
+        kept, losses = list[bytes](), list[Loss]()
+        at = size = lines = gone = 0
+        gaps, gone_ahead = list[int](), [0]  # where lines are missing in what is kept, and how many up to there
+        for lost in broken:
+            kept.append(text[at : lost.start])
+            piece = text[lost.start : lost.end]
+            size, lines = size + len(kept[-1]), lines + _line_count(kept[-1])
+            losses.append(Loss(self._lines + lines + 1, excerpt(piece), lost.reason))
+            lines, gone, at = lines + _line_count(piece), gone + _line_count(piece), lost.end
+            gaps.append(size)
+            gone_ahead.append(gone)
+        kept.append(text[at:end])
+        records = b"".join(kept)
+        found = sound_structure(records, self._dialect)
+        missing = pc.take(pa.array(gone_ahead, pa.int64()), pc.search_sorted(pa.array(gaps, pa.int64()), found.starts, side="right"))
+        begun = pc.add(pc.add(found.lines, self._lines + 1), missing)
+        self._lines += lines + _line_count(kept[-1])
+        return Records(records, found.starts, found.ends, begun), losses
 
     def _block(self, records: Records, losses: list[Loss]) -> Block | None:
         """The rows of records, with their faults and the losses ahead of them or between."""
@@ -103,10 +113,14 @@ class Blocks:
         return filled.behind(self._lines), unread, []
 
 
-def _torn(cut: list[Span], tear: Tear, size: int, whole: bool) -> list[Span]:
-    """The tear as a fault: of the record that it cuts off, or of its own behind the last."""
-    last = cut[-1] if cut else None
-    if last and tear.cut and (not whole or (last.fault and last.end == size)):
-        reason = f"{last.fault}; {tear.reason}" if last.fault else tear.reason
-        return [*cut[:-1], Span(last.start, last.end, reason)]
-    return [*cut, Span(size, size, tear.reason)]
+def _torn(broken: list[Broken], tear: Tear, end: int) -> list[Broken]:
+    """The tear as well: with the record that it cuts off, or on its own behind the last."""
+    last = broken[-1] if broken else None
+    if tear.cut and last and last.end == end and last.unended:
+        return [*broken[:-1], Broken(last.start, end, f"{last.reason}: {tear.reason}")]
+    return [*broken, Broken(end, end, tear.reason)]
+
+
+def _line_count(text: bytes) -> int:
+    """The number of lines, with a last one that has no end."""
+    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n") + (text[-1:] not in (b"", b"\r", b"\n"))

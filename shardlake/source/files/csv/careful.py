@@ -1,4 +1,4 @@
-"""Tells the records that can be read from the lines that cannot, in text whose quoting is broken.
+"""Finds the lines that cannot be read, in text whose quoting is broken.
 
 A record that cannot be read loses its first line, and reading goes on at the next: a quote that nobody closed must not swallow
 what follows.
@@ -12,59 +12,67 @@ from shardlake.source.files.csv.grammar import LINE, Grammar
 _LOOK_AHEAD = 1000
 """Records behind an unclosed quote that are looked at to tell what it is."""
 
-Until = Literal["block", "limit", "end"]
-"""What follows a text: more of the file, more of a record that is too long, or nothing. The last one ends with a line end."""
+Until = Literal["block", "limit", "end", "tear"]
+"""What follows a text: more of the file, more of a record that is too long, nothing (then it ends with a line end), or what is lost."""
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """The bytes of a record or of a blank line, with the line end; with a `fault`, of what cannot be read."""
+class Broken:
+    """The bytes of what cannot be read, with the line end, and why. `unended` where its quote is open to the end of the text."""
 
     start: int
     end: int
-    fault: str | None = None
+    reason: str
+    unended: bool = False
 
 
-def spans(text: bytes, grammar: Grammar, until: Until, width: int | None) -> list[Span]:
-    """Cut a text that begins with a record; a last record that may go on behind the text is left over.
+def broken_lines(text: bytes, grammar: Grammar, until: Until, width: int | None) -> tuple[list[Broken], int]:
+    """What cannot be read of a text that begins with a record, and where reading stopped: between those, all are records.
 
-    `width` is the number of fields that a record should have, where that is known already; otherwise the first one tells.
+    It stops at a last record that may go on behind the text, and behind one whose quote is never closed, since then a text may be
+    long. `width` is the number of fields that a record should have, where it is known.
     """
-    found: list[Span] = []
+    found: list[Broken] = []
     at = 0
     while at < len(text):
-        record = grammar.record.match(text, at)
-        if record and width is None and record[0].strip(b"\r\n"):
-            width = len(grammar.fields(record[0]))
-        span = Span(at, record.end()) if record else _broken(text, at, grammar, until, width)
-        if not span:
+        at = _behind_records(text, at, grammar)
+        line = _broken(text, at, grammar, until, width) if at < len(text) else None
+        if not line:
             break
-        if span.fault and until == "limit":
-            until = "block"
-        found.append(span)
-        at = span.end
-    return found
+        found.append(line)
+        at = line.end
+        if line.unended:
+            break
+    return found, at
 
 
-def _broken(text: bytes, at: int, grammar: Grammar, until: Until, width: int | None) -> Span | None:
+def _behind_records(text: bytes, at: int, grammar: Grammar) -> int:
+    records = grammar.records.match(text, at)
+    assert records
+    return records.end()
+
+
+def _broken(text: bytes, at: int, grammar: Grammar, until: Until, width: int | None) -> Broken | None:
     """The first line of a record that cannot be read; None where more of the file may mend it."""
     read = grammar.attempt.match(text, at)
     line = LINE.match(text, at)
     assert read
     unended = read.end() == len(text)
-    if until != "limit" and (line is None or (unended and until == "block")):
+    if until == "block" and (line is None or unended):
         return None
     end = line.end() if line else len(text)
     place = grammar.place(text, at, read.end())
-    if read[1] is not None and not unended:
-        return Span(at, end, f"field {place}: something follows the quote that ends it")
     if not unended:
-        return Span(at, end, f"field {place}: a quote stands in a field that is not quoted")
+        why = "a quote stands in a field that is not quoted" if read[1] is None else "something follows the quote that ends it"
+        return Broken(at, end, f"field {place}: {why}")
     if until == "limit":
-        return Span(at, end, f"field {place}: it has no end within {len(text) >> 20} MB")
+        return Broken(at, end, f"field {place}: it has no end within {len(text):,} bytes", unended=True)
     if read[2] is None:
-        return Span(at, end, f"field {place}: the file ends behind an escape")
-    return Span(at, end if _stray(text, end, grammar, width) else len(text), f"field {place}: its quote is not closed before the file ends")
+        return Broken(
+            at, end, "the last record is cut off" if until == "tear" else f"field {place}: the file ends behind an escape", unended=True
+        )
+    why = f"field {place}: its quote is not closed before the file ends"
+    return Broken(at, end if _stray(text, end, grammar, width) else len(text), why, unended=True)
 
 
 def _stray(text: bytes, at: int, grammar: Grammar, width: int | None) -> bool:
@@ -76,7 +84,8 @@ def _stray(text: bytes, at: int, grammar: Grammar, width: int | None) -> bool:
     while at < len(text) and lines < _LOOK_AHEAD:
         record = grammar.record.match(text, at)
         read = record or LINE.match(text, at)
-        assert read
+        if read is None:
+            break
         records += record is not None and width in (None, len(grammar.fields(record[0])))
         lines, at = lines + 1, read.end()
     return records * 2 > lines

@@ -17,13 +17,14 @@ LINE = re.compile(rb"[^\r\n]*+(?:\r\n?|\n)")
 class Grammar:
     """The patterns of a dialect.
 
-    - `record`: a record with its line end.
+    - `record`: a record with its line end; `records`: as many as there are.
     - `field`: a field and what ends it. The groups are the text within quotes and the text of a field without.
     - `attempt`: as much as can be read of a record that is broken. The groups are a last field whose quote is closed, and one whose is not.
     - `escaped`: what stands for a single character, in a field without quotes (None: nothing does) and in one with.
     """
 
     record: re.Pattern[bytes]
+    records: re.Pattern[bytes]
     field: re.Pattern[bytes]
     attempt: re.Pattern[bytes]
     escaped: tuple[re.Pattern[bytes] | None, re.Pattern[bytes] | None]
@@ -56,20 +57,24 @@ def grammar(dialect: Dialect) -> Grammar:
     line_end = rb"(?:\r\n?|\n)"
     pair = escape + rb"[\s\S]?+" if escape else b""
     doubled = quote * 2
-    bare = _any_of(rb"[^" + delimiter + quote + escape + rb"\r\n]++", pair)
-    within = _any_of(rb"[^" + quote + escape + rb"]++", pair, doubled)
+    bare = _text(rb"[^" + delimiter + quote + escape + rb"\r\n]*+", pair)
+    within = _text(rb"[^" + quote + escape + rb"]*+", pair, doubled)
     nothing = rb"(?!)"
     opened = quote + within if quote else nothing
     closed = opened + quote
     field = rb"(?:" + closed + rb"|" + bare + rb")"
     kept = quote + rb"(" + within + rb")" + quote if quote else nothing + rb"()"
+    record = field + rb"(?:" + delimiter + field + rb")*+" + line_end
     return Grammar(
-        record=re.compile(field + rb"(?:" + delimiter + field + rb")*+" + line_end),
+        record=re.compile(record),
+        records=re.compile(rb"(?:" + record + rb")*+"),
         field=re.compile(rb"(?:" + kept + rb"|(" + bare + rb"))(?:" + delimiter + rb"|" + line_end + rb")"),
         attempt=re.compile(rb"(?:" + field + delimiter + rb")*+(?:(" + closed + rb")|(" + opened + rb")|" + bare + rb")"),
         escaped=(re.compile(pair) if pair else None, re.compile(rb"|".join(filter(None, (pair, doubled)))) if pair or quote else None),
     )
 
 
-def _any_of(*patterns: bytes) -> bytes:
-    return rb"(?:" + rb"|".join(filter(None, patterns)) + rb")*+"
+def _text(plain: bytes, *signs: bytes) -> bytes:
+    """Plain characters, and signs between them; unrolled, which takes half the time of alternatives."""
+    either = rb"|".join(filter(None, signs))
+    return plain + (rb"(?:(?:" + either + rb")" + plain + rb")*+" if either else b"")

@@ -26,8 +26,8 @@ def read_csv(
     """
     source, blocks = Decoded(stream, dialect.encoding), Blocks(dialect, ask)
     most = max(record_bytes, block_bytes, 2)
-    held, size, ended = b"", block_bytes, False
-    while not ended:
+    held, size = b"", block_bytes
+    while True:
         held = source.fill(held, size)
         ended = source.ended and len(held) <= size
         until: Until = "end" if ended else "limit" if size >= most else "block"
@@ -35,7 +35,7 @@ def read_csv(
         used, block = blocks.cut(text, until, source.tear if ended else None)
         if block:
             yield block
-        if ended:
+        if ended and used >= len(text):
             return
         held = held[used:]
         if used and text[used - 1] not in b"\r\n":

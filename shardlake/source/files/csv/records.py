@@ -13,7 +13,7 @@ from shardlake.source.files.csv.block import excerpt
 from shardlake.source.files.csv.dialect import Dialect
 from shardlake.source.files.csv.grammar import grammar
 from shardlake.source.files.csv.parse import NotUtf8, parse
-from shardlake.source.files.csv.structure import structure
+from shardlake.source.files.csv.structure import Structure, structure
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +67,22 @@ class Records:
         out = set(places)
         kept = [place for place in range(len(self)) if place not in out]
         text = b"".join(self[place] for place in kept)
-        return records_of(text, self.lines.take(pa.array(kept, pa.int64())), dialect)
+        found = sound_structure(text, dialect)
+        if len(found.starts) != len(kept):
+            raise AccountingError(f"{len(kept)} records became {len(found.starts)}", hint="Nothing of it counts; please report it.")
+        return Records(text, found.starts, found.ends, self.lines.take(pa.array(kept, pa.int64())))
 
     def loss(self, place: int, reason: str) -> Loss:
         """A record that is lost."""
         return Loss(self.lines[place].as_py(), excerpt(self[place]), reason)
 
 
-def records_of(text: bytes, lines: Any, dialect: Dialect) -> Records:
-    """The records of a text that is known to hold one for each of `lines`. Raises AccountingError where it does not."""
+def sound_structure(text: bytes, dialect: Dialect) -> Structure:
+    """The structure of a text that is known to be whole records. Raises AccountingError where it is not."""
     found = structure(text, dialect)
-    if found.broken is not None or found.end() != len(text) or len(found.starts) != len(lines):
-        raise AccountingError(
-            f"{len(lines)} records that can be read were taken for {len(found.starts)}", hint="Nothing of it counts; please report it."
-        )
-    return Records(text, found.starts, found.ends, lines)
+    if found.broken is not None or found.end() != len(text):
+        raise AccountingError("what was taken for whole records is none", hint="Nothing of it counts; please report it.")
+    return found
 
 
 def rows_of(records: Records, dialect: Dialect, names: tuple[str, ...]) -> tuple[pa.Table, Any, list[Loss]]:

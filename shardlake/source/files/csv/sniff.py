@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from io import BytesIO
 
-from shardlake.source.files.csv.careful import spans
+from shardlake.source.files.csv.careful import broken_lines
 from shardlake.source.files.csv.decode import Decoded, encoding_of
 from shardlake.source.files.csv.dialect import Dialect
 from shardlake.source.files.csv.grammar import grammar
@@ -91,13 +91,20 @@ class _Fit:
 
 
 def _fit(text: bytes, dialect: Dialect, usual: int) -> _Fit:
-    found = spans(text, grammar(dialect), "block", None)[:_RECORDS] or spans(text + b"\n", grammar(dialect), "end", None)
-    records = []
-    for span in found:
-        record = text[span.start : span.end]
-        if span.fault is None and record.strip(b"\r\n"):
-            records.append(tuple(Field(it.decode("utf-8", "replace"), quoted) for it, quoted in grammar(dialect).fields(record)))
+    rules = grammar(dialect)
+    broken, end = broken_lines(text, rules, "block", None)
+    if not end:  # a single record, without a line end
+        text += b"\n"
+        broken, end = broken_lines(text, rules, "end", None)
+    behind, records, at = {line.start: line.end for line in broken}, list[tuple[Field, ...]](), 0
+    lost = 0
+    while at < end and len(records) + lost < _RECORDS:
+        found = rules.record.match(text, at)
+        if found and found[0].strip(b"\r\n"):
+            records.append(tuple(Field(it.decode("utf-8", "replace"), quoted) for it, quoted in rules.fields(found[0])))
+        lost += found is None
+        at = found.end() if found else behind[at]
     if not records:
         return _Fit((False, 0.0, usual, 0), dialect, ())
     width, most = Counter(len(record) for record in records).most_common(1)[0]
-    return _Fit((width > 1, most / len(found), usual, width), dialect, tuple(records))
+    return _Fit((width > 1, most / (len(records) + lost), usual, width), dialect, tuple(records))

@@ -43,7 +43,7 @@ def test_of_a_file_cut_off_what_came_before_goes_in() -> None:
     for cut in (3, 12, len(packed) // 2, len(packed) - 9, len(packed) - 8, len(packed) - 1):
         found = read(packed[:cut], names=["a", "b"], block_bytes=4096)
         rows = prefix(found)
-        assert found.reasons == [(rows + 1, rows + 1, ENDS)]
+        assert found.reasons == [(rows + 1, rows + 1, f"the last record is cut off: {ENDS}" if found.faults[0].text else ENDS)]
         assert rows == 2000 or DATA[sum(len(",".join(row)) + 1 for row in ROWS[:rows]) :].decode().startswith(found.faults[0].text)
     assert rows == 2000
     assert prefix(read(packed[: len(packed) // 2])) > 900
@@ -53,11 +53,11 @@ def test_a_record_that_is_whole_by_chance_where_the_file_was_cut_off_does_not_go
     pack = zlib.compressobj(wbits=31)
     packed = pack.compress(b"1,one\n2,tw") + pack.flush(zlib.Z_SYNC_FLUSH)
     found = read(packed)
-    assert (found.rows, found.reasons, found.faults[0].text) == ([("1", "one")], [(2, 2, ENDS)], "2,tw")
+    assert (found.rows, found.reasons, found.faults[0].text) == ([("1", "one")], [(2, 2, f"the last record is cut off: {ENDS}")], "2,tw")
     packed = (pack := zlib.compressobj(wbits=31)).compress(b'1,one\n2,"two\nlines') + pack.flush(zlib.Z_SYNC_FLUSH)
     found = read(packed)
     assert (found.rows, found.faults[0].text) == ([("1", "one")], '2,"two\nlines')
-    assert found.reasons == [(2, 2, f"field 2: its quote is not closed before the file ends; {ENDS}")]
+    assert found.reasons == [(2, 2, f"field 2: its quote is not closed before the file ends: {ENDS}")]
 
 
 def test_a_wrong_checksum_is_a_fault_behind_the_rows() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from shardlake.source.files.csv.careful import spans
+from shardlake.source.files.csv.careful import broken_lines
 from shardlake.source.files.csv.dialect import Dialect
 from shardlake.source.files.csv.grammar import grammar
 from shardlake.source.files.csv.structure import structure
@@ -84,11 +84,11 @@ def test_what_python_writes_comes_back_to_the_letter(
 @given(st.data(), dialects(), LINE_ENDS, chances)
 def test_the_fast_way_and_the_careful_way_see_the_same_records(data: st.DataObject, dialect: Dialect, line_end: str, seed: int) -> None:
     text = written(data.draw(tables(dialect)), dialect, line_end, random.Random(seed)).encode()
-    fast, careful = structure(text, dialect), spans(text, grammar(dialect), "end", None)
+    fast, rules = structure(text, dialect), grammar(dialect)
     assert fast.broken is None
-    assert [(span.start, span.end, span.fault) for span in careful] == [
-        (start, end, None) for start, end in zip(fast.starts.to_pylist(), fast.ends.to_pylist(), strict=True)
-    ]
+    careful = [record.span() for record in rules.record.finditer(text)]
+    assert careful == list(zip(fast.starts.to_pylist(), fast.ends.to_pylist(), strict=True))
+    assert broken_lines(text, rules, "end", None) == ([], len(text))
 
 
 @settings(max_examples=200, deadline=None)

@@ -233,8 +233,7 @@ def test_a_parser_that_loses_or_doubles_a_row_is_found_out(lose: object, monkeyp
         read(b"1,a\n2,b\n3,c\n")
 
 
-def test_a_record_that_the_careful_way_loses_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = blocks_module.spans
-    monkeypatch.setattr(blocks_module, "spans", lambda *arguments: [span for span in real(*arguments) if span.start != 4])
-    with pytest.raises(AccountingError, match="behind line 1: 4 bytes belong to no record"):
+def test_a_line_that_the_careful_way_takes_for_sound_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks_module, "broken_lines", lambda text, *_: ([], len(text)))
+    with pytest.raises(AccountingError, match="what was taken for whole records is none"):
         read(b'1,a\n2,b\n3,c"\n4,d\n')
