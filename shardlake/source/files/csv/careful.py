@@ -67,10 +67,10 @@ def _broken(text: bytes, at: int, grammar: Grammar, until: Until, width: int | N
         return Broken(at, end, f"field {place}: {why}")
     if until == "limit":
         return Broken(at, end, f"field {place}: it has no end within {len(text):,} bytes", unended=True)
+    if read[2] is None and until == "tear":
+        return Broken(at, len(text), "the last record is cut off", unended=True)
     if read[2] is None:
-        return Broken(
-            at, end, "the last record is cut off" if until == "tear" else f"field {place}: the file ends behind an escape", unended=True
-        )
+        return Broken(at, end, f"field {place}: the file ends behind an escape")
     why = f"field {place}: its quote is not closed before the file ends"
     return Broken(at, end if _stray(text, end, grammar, width) else len(text), why, unended=True)
 
