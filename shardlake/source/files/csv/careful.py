@@ -36,6 +36,8 @@ def broken_lines(text: bytes, grammar: Grammar, until: Until, width: int | None)
     at = 0
     while at < len(text):
         at = _behind_records(text, at, grammar)
+        if at and until == "limit":  # that was about the first record
+            until = "block"
         line = _broken(text, at, grammar, until, width) if at < len(text) else None
         if not line:
             break

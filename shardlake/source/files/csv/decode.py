@@ -8,7 +8,13 @@ from typing import BinaryIO
 
 from shardlake.source.files.csv.gunzip import MAGIC, Gunzip, Tear
 
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_MARKS = (  # that of utf-32-le begins as that of utf-16-le does
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 _UNKNOWN = "shardlake.unknown"
 
 
@@ -31,11 +37,11 @@ class Decoded:
         self._packed = Gunzip(stream, head) if head == MAGIC else None
         self._stream: BinaryIO | Gunzip = self._packed or stream
         self._head = b"" if self._packed else head
-        self._head += _read(self._stream, 3 - len(self._head))
+        self._head += _read(self._stream, 4 - len(self._head))
         name = encoding_of(self._head) or codecs.lookup(encoding).name
         mark = next((mark for mark, _ in _MARKS if self._head.startswith(mark)), b"")
         self._head = self._head[len(mark) :]
-        name = "utf-16-le" if name == "utf-16" else name  # what Windows writes; Python would ask the machine
+        name = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le"}.get(name, name)  # what Windows writes; Python would ask the machine
         self._decoder = None if name == "utf-8" else codecs.getincrementaldecoder(name)(_UNKNOWN)
 
     def fill(self, held: bytes, size: int) -> bytes:

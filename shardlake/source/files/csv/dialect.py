@@ -1,6 +1,5 @@
 """How a CSV file is written: what separates, quotes and escapes, which texts are NULL, and the encoding."""
 
-import codecs
 from dataclasses import dataclass
 
 from shardlake.errors import SpecError
@@ -11,7 +10,7 @@ class Dialect:
     """How a file is written. Raises SpecError for what cannot be.
 
     `null` are the texts that are NULL where they stand without quotes, and with `quoted_null` within them too. One may begin with the
-    escape, as `\\\\N` does, and then `N` is a text; the others are compared when escapes are gone. A byte order mark counts for more than
+    escape, as `\\N` does, and then `N` is a text; the others are compared when escapes are gone. A byte order mark counts for more than
     `encoding`.
     """
 
@@ -36,6 +35,6 @@ class Dialect:
             if self.escape and self.escape in text and (len(text) != 2 or text[0] != self.escape or text[1] in given):
                 raise SpecError(f"NULL cannot be written {text!r} with the escape {self.escape!r}", hint=f"As {self.escape}N it can.")
         try:
-            codecs.lookup(self.encoding)
+            "".encode(self.encoding)
         except LookupError:
             raise SpecError(f"encoding {self.encoding!r} is not known", hint="Write utf-8, utf-16, latin-1 or cp1252.") from None

@@ -30,9 +30,10 @@ class Gunzip:
             if not self._packed and not self._member.unconsumed_tail:
                 self._packed = self._stream.read(_PIECE)
                 if not self._packed:
-                    if not self._fresh:
-                        self.tear = Tear("the file ends in the middle of its gzip data", cut=True)
-                    return b""
+                    if self._fresh:
+                        return b""
+                    self.tear = Tear("the file ends in the middle of its gzip data", cut=True)
+                    return self._member.flush()
             if self._fresh and self._between():
                 continue
             found = self._unpack(size)

@@ -31,6 +31,9 @@ class Layout:
     names: tuple[str, ...]
     header: bool = False
 
+    def __post_init__(self) -> None:
+        assert self.names
+
 
 AskLayout = Callable[[First], Layout]
 """What is asked, once a file, for its layout. It may raise what it wants to."""

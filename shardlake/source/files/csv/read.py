@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from shardlake.source.files.csv.block import Block
-from shardlake.source.files.csv.blocks import Blocks
 from shardlake.source.files.csv.careful import Until
+from shardlake.source.files.csv.cut import Cutter
 from shardlake.source.files.csv.decode import Decoded
 from shardlake.source.files.csv.dialect import Dialect
 from shardlake.source.files.csv.grammar import LINE
@@ -24,7 +24,8 @@ def read_csv(
 
     Raises AccountingError where two ways of counting the records do not agree, and whatever `ask` raises.
     """
-    source, blocks = Decoded(stream, dialect.encoding), Blocks(dialect, ask)
+    source, cutter = Decoded(stream, dialect.encoding), Cutter(dialect, ask)
+    block_bytes = max(block_bytes, 1)
     most = max(record_bytes, block_bytes, 2)
     held, size = b"", block_bytes
     while True:
@@ -32,7 +33,7 @@ def read_csv(
         ended = source.ended and len(held) <= size
         until: Until = "end" if ended else "limit" if size >= most else "block"
         text = held if ended else held[:size].removesuffix(b"\r")  # its line feed may follow
-        used, block = blocks.cut(text, until, source.tear if ended else None)
+        used, block = cutter.cut(text, until, source.tear if ended else None)
         if block:
             yield block
         if ended and used >= len(text):

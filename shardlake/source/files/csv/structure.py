@@ -26,7 +26,8 @@ _LF, _CR = 10, 13
 class Structure:
     """Where each record begins, where it ends (behind its line end), and the number of lines ahead of it; a blank line is one too.
 
-    `line_count` is the number of lines that they take, and `broken` the first quote that stands where none may: what is said of records from there on does not hold.
+    `line_count` is the number of lines that they take, and `broken` the first quote that stands where none may: what is said of
+    records from there on does not hold.
     """
 
     starts: Positions

@@ -11,14 +11,14 @@ WORDS = '1,Straße\n2,"naïve\ncafé"\n'
 ROWS = [("1", "Straße"), ("2", "naïve\ncafé")]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "mac-roman"])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "mac-roman"])
 def test_a_file_in_another_encoding_is_read_as_text(encoding: str) -> None:
     for size in (1, 2, 3, 1000):
         assert read(WORDS.encode(encoding), Dialect(encoding=encoding), block_bytes=size).rows == ROWS
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-@pytest.mark.parametrize("declared", ["utf-8", "utf-16", "cp1252"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("declared", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_a_byte_order_mark_is_taken_away_and_counts_for_more_than_what_is_declared(encoding: str, declared: str) -> None:
     assert read(WORDS.encode(encoding), Dialect(encoding=declared)).rows == ROWS
 
@@ -56,3 +56,9 @@ def test_a_file_cut_off_within_a_character_ends_with_one_fault() -> None:
     assert (found.rows, [fault.line for fault in found.faults]) == ([("1", "a")], [2])
     found = read("1,a\n2,é".encode()[:-1])
     assert (found.rows, found.reasons) == ([("1", "a")], [(2, 2, "c1: its bytes c3 are not utf-8")])
+
+
+def test_escapes_between_the_bytes_of_a_character_do_not_confuse_the_reader() -> None:
+    data = b"1,\xc3\\\xa9\n2,\xff\n3,c\n"
+    found = read(data, Dialect(escape="\\"))
+    assert (found.rows[-1], found.records) == (("3", "c"), 3)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 
+import pyarrow as pa
 import pytest
 
 from shardlake.errors import AccountingError, SpecError
-from shardlake.source.files.csv import blocks as blocks_module
+from shardlake.source.files.csv import cut as cut_module
 from shardlake.source.files.csv import records as records_module
 from shardlake.source.files.csv.dialect import Dialect
 from shardlake.source.files.csv.layout import Field, First, Layout
@@ -122,6 +123,7 @@ def test_a_header_alone_has_no_rows() -> None:
 
 def test_two_columns_may_have_one_name() -> None:
     table = next(read_csv(io.BytesIO(b"1,2\n"), Dialect(), lambda _: Layout(("a", "a")))).table
+    assert table.schema.types == [pa.large_string()] * 2
     assert (table.column_names, [column.to_pylist() for column in table.columns]) == (["a", "a"], [["1"], ["2"]])
 
 
@@ -216,6 +218,9 @@ def test_a_record_beyond_the_limit_is_a_fault_and_the_next_line_goes_in() -> Non
         found = read(b'1,a\n2,"b\n' + b"".join(b"%d,c\n" % n for n in range(3, 1000)), **limits)
         assert [row[0] for row in found.rows] == [str(n) for n in range(1, 1000) if n != 2]
         assert [(fault.record, fault.line, fault.text) for fault in found.faults] == [(2, 2, '2,"b')]
+    whole = b"1,a\n" + b'2,b"\n' + b"".join(b'%d,"c\nd"\n' % n for n in range(3, 30))
+    for size in range(12, 36, 3):  # records shorter than the limit are none of its business, wherever a block ends
+        assert len(read(whole, block_bytes=size, record_bytes=size).faults) == 1
     assert read(b"1,a\n2," + b"x" * 5000, block_bytes=50, record_bytes=1000).rows == [("1", "a")]
 
 
@@ -234,6 +239,6 @@ def test_a_parser_that_loses_or_doubles_a_row_is_found_out(lose: object, monkeyp
 
 
 def test_a_line_that_the_careful_way_takes_for_sound_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks_module, "broken_lines", lambda text, *_: ([], len(text)))
+    monkeypatch.setattr(cut_module, "broken_lines", lambda text, *_: ([], len(text)))
     with pytest.raises(AccountingError, match="what was taken for whole records is none"):
         read(b'1,a\n2,b\n3,c"\n4,d\n')

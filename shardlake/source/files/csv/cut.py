@@ -15,8 +15,8 @@ from shardlake.source.files.csv.records import Loss, Records, rows_of, sound_str
 from shardlake.source.files.csv.structure import structure
 
 
-class Blocks:
-    """What has been read of a file so far."""
+class Cutter:
+    """Cuts one file, and knows how far it is."""
 
     def __init__(self, dialect: Dialect, ask: AskLayout) -> None:
         self._dialect, self._ask = dialect, ask
