@@ -3,7 +3,7 @@
 import io
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -141,8 +141,9 @@ def _csv(store: Store, found: list[Listed], source: dict[str, Any], look: _Look,
     if found[0].name.endswith(".parquet"):
         _parquet(store, found, source, look, remarks)
         return
-    heads = [(one, peek(store.stream(one))) for one in found]
+    heads = [(one, _head(store, one).getvalue()) for one in found]
     guess = sniff(heads[0][1])
+    guess = replace(guess, header=guess.header or _names(guess))
     if source["format"] == "csv":
         source |= _written(guess)
     if not guess.header:
@@ -157,6 +158,12 @@ def _csv(store: Store, found: list[Listed], source: dict[str, Any], look: _Look,
                 look.add(part)
         except ContractError as error:
             remarks.append(error.message)
+
+
+def _names(guess: Guess) -> bool:
+    """Whether the first record may name columns that are all of text: no two of its fields are alike, and all are like names."""
+    first = [field.text for field in guess.records[0]] if guess.records else []
+    return len(guess.records) > 1 and len(set(first)) == len(first) and all(re.fullmatch(r"[A-Za-z_][\w .-]{0,63}", text) for text in first)
 
 
 def _head(store: Store, file: Listed) -> io.BytesIO:

@@ -8,7 +8,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
+from shardlake.errors import ContractError
+from shardlake.run.discover import discover
+from shardlake.run.preview import preview
+from shardlake.source.door import open_source
+from shardlake.view.view import View
 from tests.landing import Landing, LandingMaker, view_of
 
 CSV: dict[str, Any] = {"format": "csv", "files": "in/{shard}-*.csv*", "fields": None}
@@ -185,31 +191,33 @@ def test_a_drop_of_files_is_drafted(landing: LandingMaker) -> None:
     w.land("dms/s2/orders/20261128-101500123.csv", 'Op,id,total,note,payload,day\nU,1,1.75,008,"{""a"": {""b"": 2}}",2026-11-28\n')
     w.land("plain/a.csv", "key;name\na;Zoë\nb;x\n")
     w.land("json/a.jsonl", '{"_id": "x", "n": 1, "who": {"name": "y"}}\n')
-    done = w.command("discover", "s3-files/landing", "dms/{shard}/orders/**/*.csv*")
-    assert done.returncode == 0, done.stderr
     assert (
         "source:\n  connection: s3-files/landing\n  files: dms/{shard}/orders/**/*.csv*\n  format: dms\n  primary_key: [id]\ncolumns:\n"
         "  id: bigint\n  total: numeric\n  note: text\n  payload: jsonb\n  a_b: {type: bigint, from: payload.a.b}\n  day: date\n"
-        in done.stdout
-    )
-    done = w.command("discover", "s3-files/landing", "plain/*.csv")
-    assert "  format: csv\n  delimiter: ;\n  primary_key: [key]\ncolumns: {key: text, name: text}\n" in done.stdout
-    done = w.command("discover", "s3-files/landing", "json/*.jsonl")
-    assert "  primary_key: [_id]\n" in done.stdout
-    assert "  id:\n    type: text\n    from: [_id]\n  n: bigint\n  who_name: {type: text, from: who.name}\n" in done.stdout
-    done = w.command("discover", "s3-files/landing", "nowhere/*.csv")
-    assert done.stderr.strip() == "s3-files/landing: nothing matches nowhere/*.csv. Check the pattern, and the connection's url."
+    ) in drafted(w, "dms/{shard}/orders/**/*.csv*")
+    written = "  format: csv\n  delimiter: ;\n  primary_key: [key]\ncolumns: {key: text, name: text}\n"
+    assert written in drafted(w, "plain/*.csv")
+    found = drafted(w, "json/*.jsonl")
+    assert "  primary_key: [_id]\n" in found
+    assert "  id:\n    type: text\n    from: [_id]\n  n: bigint\n  who_name: {type: text, from: who.name}\n" in found
+    with pytest.raises(ContractError) as refused:
+        drafted(w, "nowhere/*.csv")
+    assert str(refused.value) == "s3-files/landing: nothing matches nowhere/*.csv. Check the pattern, and the connection's url."
 
 
-def test_plan_and_check_say_what_would_be_read(landing: LandingMaker) -> None:
+def drafted(w: Landing, pattern: str) -> str:
+    reference = "s3-files/landing"
+    return discover(reference, open_source(w.connect(reference), reference), pattern).text
+
+
+def test_plan_says_what_would_be_read_and_a_pattern_stays_under_its_connection(landing: LandingMaker) -> None:
     w = files(landing)
     w.land("in/s1-1.csv", "id,a,b,unused\n1,x,y,z\n")
-    done = w.command("plan", "orders")
-    assert done.returncode == 0, done.stderr
-    assert "1 files to read, 22 bytes, from in/s1-1.csv to in/s1-1.csv" in done.stdout
-    assert 'CREATE TABLE "analytics"."orders"' in done.stdout
-    assert w.command("check").returncode == 0
-    w.view["source"]["files"] = "../etc/*.csv"
-    done = w.command("check")
-    assert done.returncode != 0
-    assert "is a path under the connection's url" in done.stdout + done.stderr
+    found = preview(w.job())
+    assert [(line.shard, line.anything, line.notes, line.error) for line in found.shards] == [
+        ("s1", True, ["1 files to read, 22 bytes, from in/s1-1.csv to in/s1-1.csv"], None)
+    ]
+    assert (found.unused, found.ok) == (["_file", "_line", "_version", "_op", "unused"], True)
+    for pattern in ("../etc/*.csv", "/etc/*.csv", "a//b.csv", "a/./b.csv", "*/{shard}/b.csv", "{shard}/{shard}/b.csv", "{date:%Y}/b.csv"):
+        with pytest.raises(ValidationError):
+            View.model_validate(view_of({"files": pattern}))
