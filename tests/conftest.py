@@ -13,6 +13,7 @@ from moto.server import ThreadedMotoServer
 from embedded.mariadb import MariaDB, obtain_mariadb
 from embedded.postgres import Postgres, obtain_postgres
 from embedded.prefect_server import PrefectServer
+from embedded.seaweedfs import SeaweedFS, obtain_seaweedfs
 from tests.audit import audit
 from tests.prefect_api import PrefectApi, drain
 from tests.world import World, WorldMaker
@@ -54,6 +55,13 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectApi
     with PrefectServer(tmp_path_factory.mktemp("prefect-server"), settings=often) as server:
         yield PrefectApi(server)
         drain()
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """A real S3 server; buckets are for each test to make."""
+    with obtain_seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
