@@ -46,8 +46,8 @@ class Inventory:
         """Items that were read and are not known as gone, `after` < name <= `until`, `but` for some names; at most MOST of them."""
         with self.ledger.connection() as connection:
             rows = connection.execute(
-                "SELECT name, mark, bytes FROM shardlake.items WHERE feed = %s AND partition = %s AND name > %s AND name <= %s"
-                " AND gone_at IS NULL AND name <> ALL(%s) ORDER BY name LIMIT %s",
+                "SELECT name, mark, bytes FROM shardlake.items i WHERE feed = %s AND partition = %s AND name > %s AND name <= %s AND gone_at IS NULL"
+                " AND NOT EXISTS (SELECT FROM unnest(%s::text[]) u(name) WHERE u.name = i.name) ORDER BY name LIMIT %s",
                 (self.feed, partition, after, until, but, MOST),
             ).fetchall()
         return [Item(*row) for row in rows]

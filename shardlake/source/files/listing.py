@@ -7,7 +7,6 @@ window reads, whatever the number of files.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 
 from shardlake import cancellation
 from shardlake.ledger.extent import Item
@@ -29,16 +28,14 @@ class New:
 
 @dataclass(slots=True)
 class Found:
-    """What a stretch of a pass has found. `after` is the last name that was looked at where the pass is not at its end.
-
-    `waiting` are files that are being written. `ordered` is false where the place does not list by name: what is gone is not told then.
+    """What a stretch of a pass has found. `after` is the last name that was looked at where the pass is not at its end. `waiting`
+    are files that are being written.
     """
 
     new: list[New] = field(default_factory=list)
     gone: list[Item] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     after: str | None = None
-    ordered: bool = True
 
     @property
     def bytes(self) -> int:
@@ -58,11 +55,9 @@ def look(
         upto = max(last, prefix[:-1] + chr(ord(prefix[-1]) - 1) + LAST if prefix else "")
         for page in store.listing(prefix, last):
             cancellation.check()
-            names = [one.name for one in page]
-            found.ordered &= names[0] > upto and all(a < b for a, b in pairwise(names))
-            page = [one for one in page if pattern.matches(one.name)]
-            known = inventory.named(partition, [one.name for one in page])
-            for one in page:
+            names, chosen = [one.name for one in page], [one for one in page if pattern.matches(one.name)]
+            known = inventory.named(partition, [one.name for one in chosen])
+            for one in chosen:
                 marks = known.get(one.name, {})
                 if marks.get(one.mark):
                     continue
@@ -72,16 +67,22 @@ def look(
                 found.new.append(New(one, bool(marks)))
                 found.gone += [Item(one.name, mark, 0) for mark, there in marks.items() if there]
                 if found.bytes >= most or len(found.new) >= MOST_FILES:
-                    _missing(found, inventory, partition, upto, one.name, [n for n in names if n <= one.name])
                     found.after = one.name
-                    return found
-            _missing(found, inventory, partition, upto, names[-1], names)
-            upto = names[-1]
-        _missing(found, inventory, partition, upto, prefix + LAST, [])
+                    break
+            until = max(upto, found.after or max(names))
+            found.gone += _missing(store, inventory, partition, upto, until, names)
+            if found.after is not None:
+                return found
+            upto = until
+        found.gone += _missing(store, inventory, partition, upto, prefix + LAST, [])
     return found
 
 
-def _missing(found: Found, inventory: Inventory, partition: str, after: str, until: str, listed: list[str]) -> None:
-    """Note the items between two names that are not listed any more."""
-    if found.ordered:
-        found.gone += inventory.missing(partition, after, until, listed)
+def _missing(store: Store, inventory: Inventory, partition: str, after: str, until: str, listed: list[str]) -> list[Item]:
+    """The items between two names that are not listed, and not there either: a listing may be in another order than names are."""
+    gone = []
+    for item in inventory.missing(partition, after, until, listed):
+        cancellation.check()
+        if not store.there(item.name):
+            gone.append(item)
+    return gone

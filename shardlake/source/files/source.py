@@ -176,6 +176,4 @@ def _notes(source: Files, found: Found) -> list[str]:
         notes.append(f"{len(changed)} files have other content now and are read again, such as {min(changed)}")
     if found.waiting:
         notes.append(f"{len(found.waiting)} files are still being written, such as {found.waiting[0]}: they wait for the next run")
-    if not found.ordered:
-        notes.append("this place does not list files by name: files that are gone are not told")
     return notes

@@ -18,6 +18,8 @@ from shardlake.raw.store import RETRY, reader, s3_options
 
 PAGE = 1_000
 """Files of a page of a listing."""
+_REFUSED = ("AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "403 Forbidden", "401 Unauthorized")
+"""What a refusal holds: of a listing obstore has no error of its own for it."""
 _STREAM = 4 << 20
 """Bytes that are asked for at once of a file in a bucket."""
 
@@ -44,7 +46,10 @@ class Store(Protocol):
         """How long a file must have been left alone to be taken as whole, where a view does not say so."""
 
     def listing(self, prefix: str, after: str = "") -> Iterator[list[Listed]]:
-        """The files whose names begin with `prefix` and lie behind `after`, page by page. Raises SourceUnavailable, AccessRefused."""
+        """The files whose names begin with `prefix` and lie behind `after`, page by page. Raises SourceUnavailable, AccessRefused.
+
+        They come in the order of their names' bytes, or nearly so: some servers sort folders otherwise.
+        """
 
     def folders(self, folder: str) -> list[str]:
         """The folders in a folder, by their names under the connection's URL. Raises SourceUnavailable, AccessRefused."""
@@ -57,6 +62,9 @@ class Store(Protocol):
 
     def still(self, file: Listed) -> bool:
         """Whether a file is what it was when it was listed."""
+
+    def there(self, name: str) -> bool:
+        """Whether there is a file of that name. Raises SourceUnavailable, AccessRefused."""
 
 
 def open_files(spec: S3Files) -> Store:
@@ -144,6 +152,10 @@ class Folder:
         """See Store."""
         return self._look(file.name) == file
 
+    def there(self, name: str) -> bool:
+        """See Store."""
+        return self._look(name) is not None
+
 
 class Objects:
     """A bucket. An object there is whole or not at all."""
@@ -154,7 +166,7 @@ class Objects:
         bucket, _, prefix = spec.url.removeprefix("s3://").strip("/").partition("/")
         options = s3_options(spec)
         options["client_options"] = {**options.get("client_options", {}), "timeout": spec.timeout}
-        retry: Any = {**RETRY, "max_retries": 4, "retry_timeout": min(spec.timeout * 2, RETRY["retry_timeout"])}
+        retry: Any = {**RETRY, "retry_timeout": min(spec.timeout * 2, RETRY["retry_timeout"])}
         self._url = spec.url
         self._store = S3Store(bucket, prefix=prefix or None, retry_config=retry, **options)
 
@@ -164,7 +176,7 @@ class Objects:
         after = max(after, f"{prefix[:-1]}{chr(ord(prefix[-1]) - 1)}~" if begun else "")
         try:
             for page in obstore.list(self._store, folder or None, offset=after or None, chunk_size=PAGE):
-                found = [_listed(one) for one in page if one["path"].startswith(prefix) and one["path"] > after]
+                found = [_listed(one) for one in page if one["path"].startswith(prefix)]
                 if found:
                     yield found
                 elif page and page[-1]["path"] > prefix + "\U0010ffff":
@@ -193,12 +205,20 @@ class Objects:
 
     def still(self, file: Listed) -> bool:
         """See Store."""
+        found = self._head(file.name)
+        return found is not None and found.mark == file.mark
+
+    def there(self, name: str) -> bool:
+        """See Store."""
+        return self._head(name) is not None
+
+    def _head(self, name: str) -> Listed | None:
         try:
-            return _listed(obstore.head(self._store, file.name)).mark == file.mark
+            return _listed(obstore.head(self._store, name))
         except FileNotFoundError:
-            return False
+            return None
         except Exception as error:  # noqa: BLE001 - as above
-            raise _failed(file.name, error) from None
+            raise _failed(name, error) from None
 
     def seekable(self, file: Listed) -> io.BufferedReader:
         """See Store."""
@@ -238,6 +258,9 @@ def _failed(what: str, error: Exception) -> ShardlakeError:
     """A failure of the place as one of ours; it holds no settings."""
     if isinstance(error, ShardlakeError):
         return error
-    if isinstance(error, PermissionError | PermissionDeniedError | UnauthenticatedError):
+    told = str(error)  # which is not shown: it may hold settings
+    if "NoSuchBucket" in told:
+        return AccessRefused(f"{what} cannot be read: there is no such bucket", hint="Check the connection's url.")
+    if isinstance(error, PermissionError | PermissionDeniedError | UnauthenticatedError) or any(code in told for code in _REFUSED):
         return AccessRefused(f"{what} cannot be read ({type(error).__name__})", hint="Check the keys, and the rights to list and to read.")
     return SourceUnavailable(f"{what} cannot be read ({type(error).__name__})", hint="Check the place and the way to it.")
