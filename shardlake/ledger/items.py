@@ -3,7 +3,7 @@
 An item whose name has come to stand for other content, or that is not there any more, is gone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,10 @@ from shardlake.ledger.database import Warehouse
 from shardlake.ledger.extent import Item, RawFile
 
 Connection = psycopg.Connection[Any]
-MOST = 5_000
-"""Missing items that are named at once: memory holds no more, whatever their number."""
+PAGE = 2_000
+"""Items that are asked for at once: memory holds no more, whatever their number."""
+_LAST = "\U0010ffff"
+"""Behind every mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +32,30 @@ class Inventory:
             found = connection.execute("SELECT DISTINCT partition FROM shardlake.items WHERE feed = %s", (self.feed,))
             return [row[0] for row in found.fetchall()]
 
-    def named(self, partition: str, names: list[str]) -> dict[str, dict[str, bool]]:
-        """What is known of names: of each the marks under which it was read, and whether that content is there still."""
-        with self.ledger.connection() as connection:
-            rows = connection.execute(
-                "SELECT name, mark, gone_at IS NULL FROM shardlake.items WHERE feed = %s AND partition = %s AND name = ANY(%s)",
-                (self.feed, partition, names),
-            ).fetchall()
-        found: dict[str, dict[str, bool]] = {}
-        for name, mark, there in rows:
-            found.setdefault(name, {})[mark] = there
-        return found
+    def between(self, partition: str, after: str, until: str) -> Iterator[tuple[Item, bool]]:
+        """The items `after` < name <= `until`, in the order of names, and whether that content is there still; page by page."""
+        mark = ""
+        while True:
+            with self.ledger.connection() as connection:
+                page = connection.execute(
+                    "SELECT name, mark, bytes, gone_at IS NULL FROM shardlake.items WHERE feed = %s AND partition = %s"
+                    " AND (name, mark) > (%s, %s) AND name <= %s ORDER BY name, mark LIMIT %s",
+                    (self.feed, partition, after, mark or _LAST, until, PAGE),
+                ).fetchall()
+            yield from ((Item(*row[:3]), row[3]) for row in page)
+            if len(page) < PAGE:
+                return
+            after, mark = page[-1][:2]
 
-    def missing(self, partition: str, after: str, until: str, but: list[str]) -> list[Item]:
-        """Items that were read and are not known as gone, `after` < name <= `until`, `but` for some names; at most MOST of them."""
+    def named(self, partition: str, names: list[str]) -> list[tuple[Item, bool]]:
+        """The items of some names, and whether that content is there still."""
         with self.ledger.connection() as connection:
             rows = connection.execute(
-                "SELECT name, mark, bytes FROM shardlake.items i WHERE feed = %s AND partition = %s AND name > %s AND name <= %s AND gone_at IS NULL"
-                " AND NOT EXISTS (SELECT FROM unnest(%s::text[]) u(name) WHERE u.name = i.name) ORDER BY name LIMIT %s",
-                (self.feed, partition, after, until, but, MOST),
+                "SELECT i.* FROM unnest(%s::text[]) u(name) CROSS JOIN LATERAL (SELECT name, mark, bytes, gone_at IS NULL FROM shardlake.items"
+                " WHERE feed = %s AND partition = %s AND name = u.name OFFSET 0) i",  # one look-up a name, whatever is known of the table
+                (names, self.feed, partition),
             ).fetchall()
-        return [Item(*row) for row in rows]
+        return [(Item(*row[:3]), row[3]) for row in rows]
 
     def raw_of(self, partition: str, item: Item) -> list[RawFile] | None:
         """The raw files of the window that has read an item; None where they are not there any more, or nothing is known of it."""

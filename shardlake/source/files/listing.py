@@ -4,9 +4,10 @@ A file is known by its name and a mark of its content, never by its time. Memory
 window reads, whatever the number of files.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from shardlake import cancellation
 from shardlake.ledger.extent import Item
@@ -16,6 +17,8 @@ from shardlake.source.files.store import Listed, Store
 
 MOST_FILES = 500
 """Files of a window."""
+MOST_GONE = 5_000
+"""Files that a window tells as gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,10 @@ class Found:
     waiting: list[str] = field(default_factory=list)
     after: str | None = None
 
+    def note_gone(self, items: Iterator[Item]) -> None:
+        """Items that are gone; those past MOST_GONE are told by a later pass."""
+        self.gone += islice(items, max(0, MOST_GONE - len(self.gone)))
+
     @property
     def bytes(self) -> int:
         """Of the files to be read."""
@@ -55,9 +62,8 @@ def look(
         upto = max(last, prefix[:-1] + chr(ord(prefix[-1]) - 1) + LAST if prefix else "")
         for page in store.listing(prefix, last):
             cancellation.check()
-            names, chosen = [one.name for one in page], [one for one in page if pattern.matches(one.name)]
-            known = inventory.named(partition, [one.name for one in chosen])
-            for one in chosen:
+            known, missing = _known(inventory, partition, upto, [one.name for one in page])
+            for one in (one for one in page if pattern.matches(one.name)):
                 marks = known.get(one.name, {})
                 if marks.get(one.mark):
                     continue
@@ -69,20 +75,32 @@ def look(
                 if found.bytes >= most or len(found.new) >= MOST_FILES:
                     found.after = one.name
                     break
-            until = max(upto, found.after or max(names))
-            found.gone += _missing(store, inventory, partition, upto, until, names)
+            found.note_gone(_gone(store, missing if found.after is None else [item for item in missing if item.name <= found.after]))
             if found.after is not None:
                 return found
-            upto = until
-        found.gone += _missing(store, inventory, partition, upto, prefix + LAST, [])
+            upto = max(upto, *(one.name for one in page))
+        found.note_gone(_gone(store, (item for item, there in inventory.between(partition, upto, prefix + LAST) if there)))
     return found
 
 
-def _missing(store: Store, inventory: Inventory, partition: str, after: str, until: str, listed: list[str]) -> list[Item]:
-    """The items between two names that are not listed, and not there either: a listing may be in another order than names are."""
-    gone = []
-    for item in inventory.missing(partition, after, until, listed):
+def _known(inventory: Inventory, partition: str, after: str, names: list[str]) -> tuple[dict[str, dict[str, bool]], list[Item]]:
+    """What is known of the names of a page: marks, and whether their content is there still; and items behind `after` that it lacks."""
+    known: dict[str, dict[str, bool]] = {}
+    missing, listed = list[Item](), set(names)
+    for item, there in inventory.between(partition, after, max(names)):
+        if item.name in listed:
+            known.setdefault(item.name, {})[item.mark] = there
+        elif there:
+            missing.append(item)
+    if earlier := [name for name in names if name <= after]:  # the listing is in another order than names are
+        for item, there in inventory.named(partition, earlier):
+            known.setdefault(item.name, {})[item.mark] = there
+    return known, missing
+
+
+def _gone(store: Store, items: Iterable[Item]) -> Iterator[Item]:
+    """Those items that are not there, though a listing in another order may have had them elsewhere."""
+    for item in items:
         cancellation.check()
         if not store.there(item.name):
-            gone.append(item)
-    return gone
+            yield item

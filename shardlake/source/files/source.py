@@ -108,8 +108,8 @@ class FilesSource:
     def again(self, view: View, partition: str, extent: Extent) -> Plan:
         """See Rereads: the files that the window has read, which must be what they were."""
         chosen = [Planned.of(one) for one in extent.plan["files"]]
-        known = self._inventory.named(partition, [one.file.name for one in chosen])
-        read = [one.as_json() for one in chosen if one.file.mark in known.get(one.file.name, {})]
+        known = {(item.name, item.mark) for item, _ in self._inventory.named(partition, [one.file.name for one in chosen])}
+        read = [one.as_json() for one in chosen if (one.file.name, one.file.mark) in known]
         given = Extent({**extent.plan, "files": read, "again": True}, extent.start, extent.end, KIND, complete_to=extent.complete_to)
         return Plan(partition, given, {}, anything=True)
 
