@@ -176,6 +176,8 @@ def test_a_file_cut_off_within_quotes_ends_with_one_fault() -> None:
     found = read(b'1,a,b\n2,"a text,\nof many\nlines')
     assert (found.rows, found.reasons) == ([("1", "a", "b")], [(2, 2, "field 2: its quote is not closed before the file ends")])
     assert found.faults[0].text == '2,"a text,\nof many\nlines'
+    found = read(b'1,a,b\n2,"one line of these\nhas, as it happens,\ntwo commas\n')
+    assert (found.rows, [fault.line for fault in found.faults]) == ([("1", "a", "b")], [2])
 
 
 @pytest.mark.parametrize(("line", "why"), [
