@@ -43,6 +43,11 @@ def test_bytes_that_are_not_utf8_are_the_fault_of_their_record(wrong: bytes, sho
         assert "\N{REPLACEMENT CHARACTER}" in found.faults[0].text
 
 
+def test_a_record_that_begins_with_such_a_byte_is_the_one_at_fault() -> None:
+    found = read(b"1,a\n\xff,b\n\xff,c\n4,d\n")
+    assert (found.rows, [fault.line for fault in found.faults]) == ([("1", "a"), ("4", "d")], [2, 3])
+
+
 def test_bytes_that_an_encoding_does_not_know_are_the_fault_of_their_record() -> None:
     found = read(b"1,\x80\n2,\x81\n3,\xe9\n", Dialect(encoding="cp1252"), names=["id", "name"])
     assert (found.rows, found.reasons) == ([("1", "€"), ("3", "é")], [(2, 2, "name: it holds bytes that are not cp1252")])
