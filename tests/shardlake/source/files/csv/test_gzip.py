@@ -96,3 +96,24 @@ def test_no_more_is_unpacked_at_once_than_is_asked_for(size: int) -> None:
         if size == 1 and len(pieces) > 1000:
             return
     assert (max(map(len, pieces)) <= size, b"".join(pieces)) == (True, bytes(100_000) + b"end")
+
+
+class Trickle(io.BytesIO):
+    """A stream that gives a byte at a time, as a network may."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(min(1, size or 0))
+
+
+def test_a_stream_may_give_a_byte_at_a_time() -> None:
+    stream = Gunzip(Trickle(gzip.compress(b"one") + gzip.compress(b"two")))
+    assert (b"".join(iter(lambda: stream.read(100), b"")), stream.tear) == (b"onetwo", None)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_all_that_can_be_unpacked_before_a_tear_comes_out(size: int) -> None:
+    packed = gzip.compress(b"ab" * 500 + b"end")
+    for cut in range(11, len(packed) - 8):
+        stream = Gunzip(io.BytesIO(packed[:cut]))
+        assert b"".join(iter(lambda stream=stream: stream.read(size), b"")) == zlib.decompressobj(31).decompress(packed[:cut])
+        assert stream.tear
