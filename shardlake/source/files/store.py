@@ -197,7 +197,7 @@ class Objects:
         """See Store."""
         try:
             got = obstore.get(self._store, file.name, options={"if_match": file.mark})
-            return io.BufferedReader(_Chunks(file.name, iter(got.stream(min_chunk_size=_STREAM))), _STREAM)
+            return io.BufferedReader(_Chunks(file, iter(got.stream(min_chunk_size=_STREAM))), _STREAM)
         except (FileNotFoundError, PreconditionError):
             raise Moved(file.name) from None
         except Exception as error:  # noqa: BLE001 - as above
@@ -228,10 +228,10 @@ class Objects:
 
 
 class _Chunks(io.RawIOBase):
-    """A stream of chunks as a file."""
+    """A stream of chunks as a file, which must be as long as it was listed."""
 
-    def __init__(self, name: str, chunks: Iterator[Any]) -> None:
-        self._name, self._chunks, self._left = name, chunks, memoryview(b"")
+    def __init__(self, file: Listed, chunks: Iterator[Any]) -> None:
+        self._file, self._chunks, self._left, self._came = file, chunks, memoryview(b""), 0
 
     def readable(self) -> bool:
         return True
@@ -241,9 +241,12 @@ class _Chunks(io.RawIOBase):
             try:
                 self._left = memoryview(next(self._chunks)).cast("B")
             except StopIteration:
+                if self._came != self._file.bytes:
+                    raise SourceUnavailable(f"{self._file.name} broke off after {self._came:,} of {self._file.bytes:,} bytes") from None
                 return 0
             except Exception as error:  # noqa: BLE001 - as above
-                raise _failed(self._name, error) from None
+                raise _failed(self._file.name, error) from None
+            self._came += len(self._left)
         size = min(len(buffer), len(self._left))
         buffer[:size] = self._left[:size]
         self._left = self._left[size:]
