@@ -72,12 +72,12 @@ class DemoServers:
         overrides[SHARDS[-1]] = {"password": "${DEMO_SHARDS_1_PASSWORD}"}
         connections = {
             f"{self.kind}-shards/shop": {
-                "shards": {shard: _plain(self.of(shard), shard) for shard in SHARDS},
+                "shards": {shard: plain_url(self.of(shard), shard) for shard in SHARDS},
                 "password": "${DEMO_SHARDS_0_PASSWORD}",
                 "overrides": overrides,
                 "connect_timeout": "3s",
             },
-            "postgres-warehouse/main": {"url": _plain(self.warehouse, "warehouse"), "password": "${DEMO_WAREHOUSE_PASSWORD}"},
+            "postgres-warehouse/main": {"url": plain_url(self.warehouse, "warehouse"), "password": "${DEMO_WAREHOUSE_PASSWORD}"},
             "athena-lake/main": {"url": str(path.parent / "lake")},
         }
         path.write_text(yaml.safe_dump(connections, sort_keys=False))
@@ -118,7 +118,8 @@ def _password(server: MariaDB | Postgres) -> str:
     return unquote(urlsplit(server.url()).password or "")
 
 
-def _plain(server: MariaDB | Postgres, database: str) -> str:
+def plain_url(server: MariaDB | Postgres, database: str) -> str:
+    """The URL of a server's database, without the password."""
     parts = urlsplit(server.url(database=database))
     return f"{parts.scheme}://{parts.username}@{parts.hostname}:{parts.port}/{database}"
 

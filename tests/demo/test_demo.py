@@ -88,3 +88,22 @@ def test_a_source_that_there_is_not_is_told_with_those_that_there_are(tmp_path: 
     assert "postgres" in done.stderr
     assert "mysql" in done.stderr
     assert not (tmp_path / ".demo").exists()
+
+
+def test_the_demo_of_files_tells_of_drops_that_are_late_cut_off_and_wrong(tmp_path: Path) -> None:
+    environment = {**os.environ, "COLUMNS": "200", "SHARDLAKE_VIEWS": "/nowhere", "PREFECT_API_URL": "http://127.0.0.1:1/api"}
+    command = [sys.executable, "-m", "demo", "files", "--folder", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    text = "\n".join(" ".join(line.replace("│", " ").split()) for line in done.stdout.splitlines())
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "CSV files of 3 shards in a bucket with 60,008 rows" in text
+    assert "orders: 60,008 rows read, 60,003 merged, 5 rejected; 3/3 shards merged" in text
+    assert "orders: 103 rows read, 102 merged, 1 superseded; 3/3 shards merged" in text
+    assert "shop_02: shop_02/orders/20260201-100300000.csv has 3 fields, where 5 are declared (or 6 with Op)" in text
+    assert re.search(r"shop_01 _file=shop_01/orders/20260201-10\S* \(record\) U,8,cut,8.00,", text)
+    rows = text.split("Rows of analytics.orders")[1]
+    assert "4 newest 4.00" in rows
+    assert "5 mended 5.00" in rows
+    assert "\n2 " not in rows
+    assert [p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(p.info["cmdline"] or [])] == []

@@ -53,7 +53,6 @@ def end_position(pattern: Pattern, source: Files, position: Json | None, on: Pas
     end: Json = {"began": on.began.isoformat(), "files": before.get("files", 0) + len(found.new)}
     end |= {"loads": loads} if (loads := _loads(before.get("loads", {}), found)) else {}
     end |= {"newest": max(dates + known).isoformat()} if dates or known else {}
-    end |= {"shown": found.new[-1].file.name if found.new else before["shown"]} if found.new or before.get("shown") else {}
     if found.after is not None:
         end["after"] = found.after
         if not on.whole and source.recent and before.get("newest"):

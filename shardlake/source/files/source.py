@@ -158,7 +158,7 @@ def files(view: View) -> Files:
 
 
 def _shown(end: Json) -> str | None:
-    return f"{end['files']:,} files, the last {end['shown']}" if "shown" in end else None
+    return f"{end['files']:,} files" if end["files"] else None
 
 
 def _notes(source: Files, found: Found) -> list[str]:
