@@ -148,6 +148,8 @@ postgres-warehouse/main:
   password: ${{BENCH_WAREHOUSE_PASSWORD}}
 athena-lake/main:
   url: {state / "lake"}
+s3-files/drops:
+  url: {servers.source.drops}
 """
 
 
@@ -167,11 +169,12 @@ def contestants(servers: Servers, chosen: set[str]) -> list[Contestant]:
         ("analytics", "shardlake"), f"SELECT {PLAIN} FROM analytics.orders_text", flattens=False, share=1.0,
         scenarios=(FIRST,), makes_schemas=True, view="orders_text",
     )  # fmt: skip
-    peers = [_peer(peer, servers) for peer in PEERS if peer.name in chosen]
+    peers = [peer_contestant(peer, servers) for peer in PEERS if peer.name in chosen]
     return [*(o for o in (ours, as_text) if o.name in chosen), *peers]
 
 
-def _peer(peer: Peer, servers: Servers) -> PeerContestant:
+def peer_contestant(peer: Peer, servers: Servers) -> PeerContestant:
+    """A peer as one that is measured. Its environment is made here where it is missing."""
     python = python_of(peer.requirements, servers.folder / "envs")
     return PeerContestant(
         peer.name, peer.about, peer.schemas, peer.target(servers.source.shards), peer.flattens,

@@ -30,11 +30,12 @@ class Source:
 
     `reread` asks for what a lookback over everything does: read every row again, though the
     cursor has passed it. `flat` is a folder with the seeded rows, already flattened:
-    one CSV file a shard.
+    one CSV file a shard. `drops` is a folder with the same rows as AWS DMS drops them.
     """
 
     shards: tuple[Shard, ...]
     flat: str
+    drops: str
     table: str = "orders"
     reread: bool = False
 

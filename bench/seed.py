@@ -133,7 +133,7 @@ def connection(shard: Shard, database: bool = True) -> Iterator[pymysql.cursors.
 def seed(source: Source, rows: int, folder: Path) -> None:
     """Fill the shards with `rows` rows in all, or see that they hold them already."""
     folder.mkdir(parents=True, exist_ok=True)
-    _each(source, lambda shard: _fill(shard, rows, folder))
+    each(source, lambda shard: _fill(shard, rows, folder))
 
 
 def change(source: Source, fraction: float, generation: int) -> int:
@@ -144,7 +144,7 @@ def change(source: Source, fraction: float, generation: int) -> int:
         with connection(shard) as cursor:
             return cursor.execute(statement)
 
-    return sum(_each(source, update))
+    return sum(each(source, update))
 
 
 def reset(source: Source, rows: int, folder: Path) -> None:
@@ -157,7 +157,7 @@ def reset(source: Source, rows: int, folder: Path) -> None:
                 cursor.execute("TRUNCATE orders")
         _fill(shard, rows, folder)
 
-    _each(source, put_back)
+    each(source, put_back)
 
 
 def digests(source: Source, up_to_id: int | None = None) -> Digests:
@@ -172,7 +172,7 @@ def digests(source: Source, up_to_id: int | None = None) -> Digests:
             rows, plain, flat = cursor.fetchone() or (0, 0, 0)
             return rows, plain or 0, flat or 0
 
-    parts = _each(source, read)
+    parts = each(source, read)
     rows, plain, flat = (sum(part[position] for part in parts) for position in range(3))
     return Digests(Digest(rows, plain), Digest(rows, flat))
 
@@ -241,6 +241,7 @@ def _share(shard: str, rows: int) -> int:
     return len(range(shard_names().index(shard), rows, SHARDS))
 
 
-def _each(source: Source, work: Callable[[Shard], T]) -> list[T]:
+def each(source: Source, work: Callable[[Shard], T]) -> list[T]:
+    """Do something with each shard, two at a time."""
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(work, source.shards))

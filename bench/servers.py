@@ -39,7 +39,7 @@ class Servers:
     @property
     def source(self) -> Source:
         shards = tuple(Shard(name, self.mariadb.host, self.mariadb.port, USER, PASSWORD) for name in seed.shard_names())
-        return Source(shards, str(self.seed_folder / "flat"))
+        return Source(shards, str(self.seed_folder / "flat"), str(self.seed_folder / "drops"))
 
     def warehouse(self, state: str) -> Warehouse:
         server = self.postgres

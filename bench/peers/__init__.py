@@ -114,3 +114,31 @@ PEERS = (
         _one_table("bench_raw.orders", FLAT), flattens=True, scenarios=(FIRST,),
     ),
 )  # fmt: skip
+
+FILE_PEERS = (
+    Peer(
+        "pandas",
+        "JSON flattened, one table; read_csv in chunks, json.loads, COPY into a staging table, ON CONFLICT; a file after the other",
+        "pandas_files", "pandas.txt", ("bench_pandas",),
+        _one_table("bench_pandas.orders", FLAT), flattens=True,
+    ),
+    Peer(
+        "pandas-two",
+        "the same script, two files at a time in processes of their own",
+        "pandas_files_two", "pandas.txt", ("bench_pandas",),
+        _one_table("bench_pandas.orders", FLAT), flattens=True,
+    ),
+    Peer(
+        "sling",
+        "ten tables, one a shard, without a key; JSON left as text; two processes of five shards",
+        "sling_files", "sling.txt", ("bench_sling",),
+        _table_a_shard("bench_sling.{shard}_orders", "col_001 AS id, col_002 AS status, col_003 AS amount, col_005 AS updated_at"),
+    ),
+    Peer(
+        "dlt",
+        "one table, merged by upsert; JSON left as text; filesystem source, DuckDB as its reader, loaded as Parquet by ADBC",
+        "dlt_files", "dlt_files.txt", ("bench_dlt_files", "bench_dlt_files_staging"),
+        _one_table("bench_dlt_files.orders", PLAIN),
+    ),
+)  # fmt: skip
+"""Those that read the rows from files, as AWS DMS drops them."""

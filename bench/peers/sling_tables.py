@@ -44,7 +44,7 @@ def replicate(
             "SLING_DISABLE_TELEMETRY": "TRUE",
         }
         # The wheel's own binary: the `sling` command would look for it on the network first.
-        command = [str(_binary()), "run", "-r", str(replication)]
+        command = [str(binary()), "run", "-r", str(replication)]
         processes.append(subprocess.Popen(command, env=environment))
     ended = [process.wait() for process in processes]  # all of them, also after a failure
     if any(ended):
@@ -67,5 +67,6 @@ def _replication(
     }
 
 
-def _binary() -> Path:
+def binary() -> Path:
+    """The program in sling's wheel."""
     return Path(sysconfig.get_path("purelib")) / "sling_linux_amd64/bin/sling-linux-amd64"
