@@ -37,6 +37,7 @@ check: setup ## Lint, format, types, imports, views: what fails a review before 
 bench: setup ## Time this project and its peers on the same rows, and print the ratios
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.lake
+	@$(BIN)/python -m bench.files
 
 docs: setup ## Build the manual into build/manual; a link that leads nowhere fails it
 	@$(BIN)/python -m cli.reference > docs/reference/commands.md
