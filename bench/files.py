@@ -101,8 +101,8 @@ class FilesBench:
                 continue
             aim = AIMS.get(name, "")
             lines.append(f"| {name} | {self._figures(pairs.theirs)} | {pairs.ratio:.2f} | {aim} | {_peak(pairs.theirs)} | {json_is} |")
-        engines = [(pairs.ours, pairs.theirs) for name, pairs in self.pairs.items() if name == MYSQL]
-        lines += [f"\nThe engine alone: {_engine(ours)} s from files, {_engine(theirs)} s from MariaDB." for ours, theirs in engines]
+        mysql = self.pairs[MYSQL]
+        lines.append(f"\nThe engine alone: {_engine(mysql.ours)} s from files, {_engine(mysql.theirs)} s from MariaDB.")
         lines += [
             "\n## Reading alone\n",
             "| | rows/s | seconds, without the start | whole process | peak MB |",
@@ -141,6 +141,10 @@ def _engine(runs: list[Run]) -> str:
     return f"{statistics.median(told):.2f}" if told else ""
 
 
+def _rounds(number: int) -> str:
+    return "One round" if number == 1 else f"{number} rounds"
+
+
 def _peak(runs: list[Run]) -> str:
     return f"{max(run.peak for run in runs) / 1e6:.0f}"
 
@@ -160,7 +164,11 @@ def main() -> None:
         bench.run()
         size = sum(file.stat().st_size for file in bench.folder.rglob("*.csv"))
     text = HEADER.format(
-        on="\n".join(f"- {line}" for line in on), rows=arguments.rows, rounds=arguments.rounds, size=size / 1e6, tables=bench.tables()
+        on="\n".join(f"- {line}" for line in on),
+        rows=arguments.rows,
+        rounds=_rounds(arguments.rounds),
+        size=size / 1e6,
+        tables=bench.tables(),
     )
     output.write_text(text, encoding="utf-8")
     print(f"\n{text}\nwritten to {output}")
@@ -174,7 +182,7 @@ Written by `python -m bench.files`. Do not edit: run it again.
 
 {on}
 
-{rows:,} rows as AWS DMS drops them: ten LOAD files, {size:.0f} MB, in a folder on the local disk. {rounds} rounds, whole processes from start
+{rows:,} rows as AWS DMS drops them: ten LOAD files, {size:.0f} MB, in a folder on the local disk. {rounds}, whole processes from start
 to exit, medians (fastest–slowest); memory is the peak PSS of the process tree. A ratio is the median of pairs, each run right behind
 one of ours. What was delivered is checked as in [README.md](README.md), which also says what is measured.
 
