@@ -5,7 +5,8 @@
 
 from blocks.files import S3Files
 from blocks.lake import AthenaLake
+from blocks.mongodb import MongoDB
 from blocks.shards import MySQLShards, PostgresShards
 from blocks.warehouse import PostgresWarehouse
 
-__all__ = ["AthenaLake", "MySQLShards", "PostgresShards", "PostgresWarehouse", "S3Files"]
+__all__ = ["AthenaLake", "MongoDB", "MySQLShards", "PostgresShards", "PostgresWarehouse", "S3Files"]

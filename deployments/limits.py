@@ -23,9 +23,10 @@ def source_limits(views: Iterable[View]) -> Mapping[str, int]:
 def _reads_at_once(reference: str) -> int | None:
     kind = kind_of(reference)
     if file := connections_file():
-        bound = kind.connection_spec().model_fields.get("max_connections") if kind and kind.role == "source" else None
-        given = declared(file, reference, "max_connections")
-        return int(bound.default if given is None else given) if bound else None
+        fields = kind.connection_spec().model_fields if kind and kind.role == "source" else {}
+        given = {name: declared(file, reference, name) for name in ("max_connections", "ranges") if name in fields}
+        said = {name: int(fields[name].default if value is None else value) for name, value in given.items()}
+        return said["max_connections"] // said.get("ranges", 1) if said else None
     try:
         return connect(reference).reads_at_once
     except ShardlakeError:

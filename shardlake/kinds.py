@@ -39,6 +39,12 @@ KINDS: dict[str, Kind] = {
     "s3-files": Kind(
         "source", "shardlake.connection.files:S3Files", "shardlake.view.files:Files", "shardlake.source.files.source:FilesSource.open"
     ),
+    "mongodb": Kind(
+        "source",
+        "shardlake.connection.mongodb:MongoDB",
+        "shardlake.view.mongodb:MongoCollection",
+        "shardlake.source.mongodb.source:MongoSource.open",
+    ),
     "postgres-warehouse": Kind(
         "warehouse", "shardlake.connection.postgres:PostgresWarehouse", opener="shardlake.sink.postgres.sink:PostgresSink.open"
     ),

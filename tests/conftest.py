@@ -14,6 +14,7 @@ from embedded.mariadb import MariaDB, obtain_mariadb
 from embedded.postgres import Postgres, obtain_postgres
 from embedded.prefect_server import PrefectServer
 from embedded.seaweedfs import SeaweedFS, obtain_seaweedfs
+from embedded.secantusdb import SecantusDB, obtain_secantusdb
 from tests.audit import audit
 from tests.prefect_api import PrefectApi, drain
 from tests.world import World, WorldMaker
@@ -30,6 +31,13 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A real Postgres for warehouses, and for shards."""
     with obtain_postgres(tmp_path_factory.mktemp("postgres"), settings={"fsync": "off", "max_connections": "200"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def secantusdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecantusDB]:
+    """SecantusDB, a server that speaks MongoDB's protocol; or a MongoDB, where SHARDLAKE_TEST_MONGODB_URL leads to one."""
+    with obtain_secantusdb(tmp_path_factory.mktemp("secantusdb")) as server:
         yield server
 
 

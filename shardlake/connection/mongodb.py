@@ -14,6 +14,8 @@ from shardlake.spec import Duration
 
 SCHEMES = ("mongodb", "mongodb+srv")
 PORT = 27017
+DATABASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+"""A database's name as a partition's."""
 _EXAMPLE = "mongodb://user@host:27017/database"
 
 
@@ -84,12 +86,14 @@ class MongoDB(ConnectionSpec):
             raise ValueError("name the database in the URL, or give `databases: tenant_*`")
         if self.databases is not None and not re.fullmatch(r"[A-Za-z0-9_*?-]+", self.databases):
             raise ValueError(f"databases: {self.databases!r} may hold letters, digits, _, -, * and ?")
-        if address.database and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", address.database):
+        if address.database and not DATABASE.fullmatch(address.database):
             raise ValueError(f"{address.database!r} cannot name a database here (letters, digits, _ and -, 63 at most)")
         if self.password.get_secret_value() and not address.user:
             raise ValueError(f"a password without a user; the URL reads like {_EXAMPLE}")
         if self.ranges > self.max_connections:
-            raise ValueError(f"ranges: {self.ranges} are more than max_connections ({self.max_connections}); lower the one or raise the other")
+            raise ValueError(
+                f"ranges: {self.ranges} are more than max_connections ({self.max_connections}); lower the one or raise the other"
+            )
         return self
 
     @property

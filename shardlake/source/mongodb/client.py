@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from threading import Thread
 from typing import Any
 
 from bson.binary import UuidRepresentation
@@ -37,11 +37,13 @@ _REFUSED = {11, 13, 18, 31, 33, 8000}
 @contextmanager
 def connect(spec: MongoDB, *, pool: int = 2) -> Iterator[Client]:
     """A client with `pool` connections at most, beside the driver's one that watches the server."""
-    client = MongoClient(**_options(spec, pool))
+    client: Client = MongoClient(**_options(spec, pool))
     try:
         yield client
     finally:
-        client.close()
+        closing = Thread(target=client.close, daemon=True)  # it says good-bye to the server, which may hang
+        closing.start()
+        closing.join(1)
 
 
 def _options(spec: MongoDB, pool: int) -> dict[str, Any]:
@@ -82,13 +84,6 @@ def hello(client: Client) -> Mapping[str, Any]:
     """What the server that is read says of itself: its clock, and how far a majority is."""
     found: Mapping[str, Any] = client.admin.command("hello", read_preference=client.read_preference)
     return found
-
-
-def utc(moment: datetime) -> datetime:
-    """A date of BSON as a time in UTC, which it is without saying so."""
-    from datetime import UTC
-
-    return moment.replace(tzinfo=UTC)
 
 
 @contextmanager

@@ -13,10 +13,14 @@ T = TypeVar("T")
 _POLL = 0.1
 
 
+class TooLate(Exception):
+    """What was waited for did not come in time."""
+
+
 def apart(functions: Sequence[Callable[[], T]], seconds: float, *, on_end: Callable[[], None] = lambda: None) -> list[T]:
     """What each of the functions gives, each on a thread of its own that nobody waits for once this has ended.
 
-    Raises what the first of them raises that fails, RunEnded, and TimeoutError after `seconds`. `on_end` is called where it raises.
+    Raises what the first of them raises that fails, RunEnded, and TooLate after `seconds`. `on_end` is called where it raises.
     """
     futures = [_begin(function) for function in functions]
     until = time.monotonic() + seconds
@@ -28,7 +32,7 @@ def apart(functions: Sequence[Callable[[], T]], seconds: float, *, on_end: Calla
                 future.result()
             cancellation.check()
             if pending and time.monotonic() > until:
-                raise TimeoutError
+                raise TooLate
     except BaseException:
         on_end()
         raise

@@ -1,0 +1,169 @@
+"""Planning a database's next window: what to read, whether there is anything, and how complete raw is behind it. Reads no data."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from shardlake.connection.mongodb import MongoDB
+from shardlake.errors import ContractError, WatermarkRefused
+from shardlake.ledger.extent import Extent
+from shardlake.source.door import Plan
+from shardlake.source.mongodb.client import Client, collection_of, hello
+from shardlake.source.mongodb.cursor import FUTURE, TYPES, Bound, By, of_moment, version_kind, version_text
+from shardlake.source.mongodb.intervals import intervals
+from shardlake.source.mongodb.position import Interval, Window, behind, position_of, read_of, window_of
+from shardlake.source.mongodb.query import COUNTED, any_of, both, count, filter_of, holds, own_filter, untold
+from shardlake.source.mongodb.rows import kinds_of
+from shardlake.view.mongodb import MongoCollection
+from shardlake.view.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A collection that is planned for, with what was asked of its server first: its clock, and how far a majority has what is written.
+
+    One that is not `plain` is a view of the server's, or of time series: it has no index of `_id`.
+    """
+
+    client: Client
+    spec: MongoDB
+    view: View
+    source: MongoCollection
+    partition: str
+    collection: Any
+    now: datetime
+    majority: datetime
+    plain: bool = True
+
+    @classmethod
+    def of(cls, client: Client, spec: MongoDB, view: View, source: MongoCollection, partition: str) -> "Asked":
+        """Ask. Raises ContractError where there is no such collection."""
+        types = {found["name"]: found["type"] for found in client[partition].list_collections(authorizedCollections=True, nameOnly=True)}
+        if source.collection not in types:
+            there = ", ".join(sorted(types)[:30]) or "none"
+            raise ContractError(f"{partition} has no collection {source.collection!r}; it has: {there}", hint="Check the name.")
+        said = hello(client)
+        now, last = said["localTime"], said.get("lastWrite") or {}
+        behind = last and last.get("majorityOpTime") != last.get("opTime")
+        majority = min(now, last["majorityWriteDate"]) if behind and "majorityWriteDate" in last else now
+        collection = collection_of(client, partition, source.collection)
+        return cls(client, spec, view, source, partition, collection, now, majority, plain=types[source.collection] == "collection")
+
+    @property
+    def indexed(self) -> bool:
+        """Whether an index of whole documents begins with the cursor: then it is read in that order."""
+        indexes = self.collection.list_indexes() if self.plain else []
+        keys = [next(iter(index["key"].items())) for index in indexes if "partialFilterExpression" not in index]
+        return any(name == self.source.cursor and direction in (1, -1) for name, direction in keys)
+
+    @property
+    def latest(self) -> datetime:
+        """The server's time up to which all that was written can be read, less the safety lag."""
+        return min(self.now - self.source.safety_lag, self.majority)
+
+    @property
+    def held_by(self) -> str | None:
+        """What keeps a window from reaching up to now."""
+        if self.majority >= self.now - self.source.safety_lag:
+            return None
+        return f"{self.partition}: a majority of the replica set has what was written up to {self.majority:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def plan_window(asked: Asked, found: Any) -> Plan:
+    """The window behind a position of the ledger. Raises ContractError, WatermarkRefused, and what the driver raises."""
+    source = asked.source
+    position = position_of(found, source.ids)
+    if position is not None and position.left:
+        window = Window(position.by, position.ids, upper=position.upper, intervals=position.left, complete_to=position.complete_to)
+        return _planned(asked, window, found, anything=True)
+    by = cursor_type(asked, position.by if position else None) if source.cursor else None
+    upper = upper_bound(asked, by) if by else None
+    complete = asked.latest.replace(tzinfo=UTC).isoformat() if by != "number" or asked.majority == asked.now else None
+    if position is None:
+        ranges = intervals(asked.collection, source, asked.spec.ranges) if asked.plain else (Interval(),)
+        end = upper.text if upper else None
+        window = Window(by, source.ids, upper=end, intervals=ranges, whole=not asked.plain, complete_to=complete)
+        return _planned(asked, window, found, anything=any_of(asked.collection, source, {}))
+    if by is None or upper is None or position.cursor is None:
+        raise WatermarkRefused("the ledger's position is not one of the view's cursor", hint="Run with --full to begin anew.")
+    return _planned(asked, replace(_later(asked, by, position.cursor, upper), complete_to=complete), found)
+
+
+def _later(asked: Asked, by: By, cursor: str, upper: Bound) -> Window:
+    """The window behind a cursor, up to a bound."""
+    mark = Bound(by, cursor)
+    if by != "number" and of_moment(by, asked.now + FUTURE).precedes(mark):
+        raise WatermarkRefused(
+            f"the watermark {cursor} is ahead of the server's clock ({asked.now})",
+            hint="Check the clock and the ledger; `--full` reads everything anew.",
+        )
+    end = mark if upper.precedes(mark) else upper
+    return Window(by, asked.source.ids, mark.minus(asked.source.lookback).text, end.text, ordered=asked.indexed)
+
+
+def plan_again(asked: Asked, extent: Extent) -> Plan:
+    """A window that is given, up to where it was read."""
+    window = window_of(extent.plan)
+    reached = position_of(extent.end, window.ids)
+    if window.intervals:
+        window = replace(window, intervals=read_of(window, reached.left if reached else ()), whole=True)
+    elif reached and reached.cursor is not None:
+        window = replace(window, upper=reached.cursor, whole=True)
+    anything = holds(asked.collection, filter_of(asked.source, window))
+    return Plan(asked.partition, replace(extent, plan=window.json()), kinds_of(window.by), anything)
+
+
+def _planned(asked: Asked, window: Window, found: Any, *, anything: bool | None = None) -> Plan:
+    source, notes = asked.source, list[str]()
+    if anything is None:
+        anything = holds(asked.collection, filter_of(source, window))
+    unreachable = {}
+    if window.by and not window.intervals:
+        counts = {why: count(asked.collection, source, clause) for why, clause in untold(source, window.by, asked.now).items()}
+        unreachable = {why: number for why, number in counts.items() if number}
+        if not window.ordered:
+            notes.append(f"no index begins with {source.cursor}: each run reads the whole collection")
+    notes += [
+        f"{number}{'+' if number > COUNTED else ''} documents have {why}: no window takes them" for why, number in unreachable.items()
+    ]
+    return Plan(asked.partition, extent_of(window, found, asked.held_by), kinds_of(window.by), anything, tuple(notes), unreachable)
+
+
+def extent_of(window: Window, start: Any, held_by: str | None = None) -> Extent:
+    """A window as the ledger knows it."""
+    complete = datetime.fromisoformat(window.complete_to) if window.complete_to else None
+    snapshot = bool(window.intervals)
+    shown = "replaced" if window.by is None else window.upper
+    kind = version_kind(window.by) if window.by else None
+    return Extent(window.json(), start, behind(window).json(), kind, window.lower, window.upper, snapshot, complete, held_by, shown)
+
+
+def cursor_type(asked: Asked, before: By | None) -> By:
+    """The type of the cursor's values: what the position says, or else the first of date, number and ObjectId that is there."""
+    name = str(asked.source.cursor)
+    if before is not None:
+        others = [by for by in TYPES if by != before]
+        if any_of(asked.collection, asked.source, {name: {"$type": before}}) or not _first(asked, name, others):
+            return before
+        raise WatermarkRefused(
+            f"{asked.partition}: {name} was of type {before}, and is of type {_first(asked, name, others)} now",
+            hint="Run with --full to begin anew.",
+        )
+    return _first(asked, name, list(TYPES)) or "date"
+
+
+def _first(asked: Asked, name: str, among: list[By]) -> By | None:
+    return next((by for by in among if any_of(asked.collection, asked.source, {name: {"$type": by}})), None)
+
+
+def upper_bound(asked: Asked, by: By) -> Bound:
+    """Up to where a window reaches: what the clock says or, for numbers, the greatest there is."""
+    if by != "number":
+        return of_moment(by, asked.latest)
+    name = str(asked.source.cursor)
+    finite = {name: {"$gt": float("-inf"), "$lt": float("inf")}}
+    found = asked.collection.find(both([*own_filter(asked.source), finite]), {name: 1, "_id": 0}).sort(name, -1).limit(1)
+    greatest = next(iter(found), None)
+    for key in name.split("."):
+        greatest = greatest.get(key) if isinstance(greatest, dict) else None
+    return Bound(by, version_text(greatest, by) or "0")

@@ -1,0 +1,81 @@
+"""What is asked of a collection: the filter of a window, the projection, and the questions that a plan has."""
+
+from typing import Any
+
+from bson import json_util
+
+from shardlake.source.mongodb.cursor import FUTURE, By, of_moment
+from shardlake.source.mongodb.position import Window
+from shardlake.view.mongodb import MongoCollection
+from shardlake.view.view import View
+
+COUNTED = 10_000
+"""So many documents that no window takes are counted at most: the count is by the index, and a look at it, no census."""
+Filter = dict[str, Any]
+
+
+def filter_of(source: MongoCollection, window: Window) -> Filter:
+    """The documents of a window: a first load takes all but those whose cursor lies behind its end."""
+    clauses = own_filter(source)
+    if window.by and window.upper is not None:
+        upper = window.bound(window.upper).bson
+        if window.intervals:
+            clauses.append({str(source.cursor): {"$not": {"$gt": upper}}})
+        else:
+            assert window.lower is not None
+            clauses.append({str(source.cursor): {"$gt": window.bound(window.lower).bson, "$lte": upper}})
+    return both(clauses)
+
+
+def own_filter(source: MongoCollection) -> list[Filter]:
+    """The view's own filter, as a list of clauses."""
+    return [json_util.loads(source.filter)] if source.filter else []
+
+
+def both(clauses: list[Filter]) -> Filter:
+    """Clauses that must all be true."""
+    return {"$and": clauses} if len(clauses) > 1 else clauses[0] if clauses else {}
+
+
+def projection_of(source: MongoCollection, view: View) -> dict[str, int] | None:
+    """The fields that come: `_id`, the cursor and the deletes field always do."""
+    if not source.projection:
+        return None
+    needed = [name for name in (source.cursor, view.deletes.column if view.deletes else None) if name]
+    chosen: dict[str, int] = {**source.projection}
+    if 0 in chosen.values():
+        return {name: 0 for name in chosen if not any(f"{field}.".startswith(f"{name}.") for field in needed)} or None
+    for field in needed:
+        if not any(f"{field}.".startswith(f"{name}.") for name in chosen):
+            chosen = {name: 1 for name in chosen if not name.startswith(f"{field}.")} | {field: 1}
+    return {**chosen, "_id": 1}
+
+
+def any_of(collection: Any, source: MongoCollection, clause: Filter) -> bool:
+    """Whether a document is there."""
+    return holds(collection, both([*own_filter(source), clause] if clause else own_filter(source)))
+
+
+def holds(collection: Any, query: Filter) -> bool:
+    """Whether a document is there that a whole query finds."""
+    return next(iter(collection.find(query, {"_id": 1}).limit(1)), None) is not None
+
+
+def untold(source: MongoCollection, by: By, now: Any) -> dict[str, Filter]:
+    """The documents whose changes the cursor does not tell, by why."""
+    name = str(source.cursor)
+    found: dict[str, Filter] = {f"no {name}": {name: None}}
+    of_type: Any = "date" if by == "date" else by
+    odd = f"a {name} that is no {'finite number' if by == 'number' else by}"
+    found[odd] = {"$and": [{name: {"$ne": None}}, {name: {"$not": {"$type": of_type}}}]}
+    if by == "number":
+        found[odd] = {"$or": [found[odd], {name: {"$in": [float("nan"), float("inf"), float("-inf")]}}]}
+    else:
+        found[f"a {name} in the future"] = {name: {"$gt": of_moment(by, now + FUTURE).bson}}
+    return found
+
+
+def count(collection: Any, source: MongoCollection, clause: Filter) -> int:
+    """How many documents there are, COUNTED + 1 at most."""
+    found: int = collection.count_documents(both([*own_filter(source), clause]), limit=COUNTED + 1)
+    return found

@@ -1,0 +1,140 @@
+"""MongoDB as a source: a partition is a database, a first load a set of ranges of `_id`, a later window a range of the cursor."""
+
+import fnmatch
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TypeVar
+
+from shardlake import cancellation
+from shardlake.connection.kinds import Connection
+from shardlake.connection.mongodb import DATABASE, MongoDB
+from shardlake.envelope import Envelope
+from shardlake.errors import SourceTimeout, SpecError
+from shardlake.ledger.extent import Extent, Json, Reading
+from shardlake.raw.files import RawTarget
+from shardlake.source.door import Explanation, Plan, Sample
+from shardlake.source.mongodb import explain, plan, sample
+from shardlake.source.mongodb.client import Client, connect, failures
+from shardlake.source.mongodb.plan import Asked
+from shardlake.source.mongodb.position import window_of
+from shardlake.source.mongodb.read import Request, extract
+from shardlake.source.mongodb.rows import VERSION, envelope_of
+from shardlake.source.mongodb.waiting import TooLate, apart
+from shardlake.view.mongodb import MongoCollection
+from shardlake.view.view import View
+
+T = TypeVar("T")
+_gates: dict[str, threading.BoundedSemaphore] = {}
+_gates_lock = threading.Lock()
+
+
+class MongoSource:
+    """The databases of one connection. Every answer but `partitions` asks for one of them."""
+
+    timezone = "UTC"
+
+    def __init__(self, spec: MongoDB, reference: str) -> None:
+        self.spec, self.reference = spec, reference
+        self.max_connections = spec.reads_at_once
+        with _gates_lock:
+            self._gate = _gates.setdefault(f"{reference} {self.max_connections}", threading.BoundedSemaphore(self.max_connections))
+
+    @classmethod
+    def open(cls, connection: Connection, reference: str) -> "MongoSource":
+        """The source. Raises SpecError."""
+        if not isinstance(connection, MongoDB):
+            raise SpecError(f"{reference} is a {type(connection).__name__}, which cannot be a source")
+        return cls(connection, reference)
+
+    def feed(self, view: View) -> str:
+        """See Source: a window of a cursor is the view's own."""
+        return view.name
+
+    def partitions(self, view: View) -> tuple[str, ...]:
+        """See Source: the connection's database, or those that match its pattern."""
+        return self.databases()
+
+    def databases(self) -> tuple[str, ...]:
+        """The databases. Raises SpecError where none matches, SourceUnavailable, AccessRefused."""
+        if self.spec.databases is None:
+            return (self.spec.address.database,)
+        pattern = self.spec.databases
+        names = self.asking(self.reference, lambda client: client.list_database_names())
+        found = tuple(sorted(name for name in names if fnmatch.fnmatchcase(name, pattern) and name not in ("admin", "config", "local")))
+        if not found:
+            raise SpecError(f"{self.reference}: no database matches {pattern!r}", hint="Check the pattern and the user's roles.")
+        if odd := [name for name in found if not DATABASE.fullmatch(name)]:
+            raise SpecError(
+                f"{self.reference}: the database {odd[0]!r} cannot name a partition", hint="Choose a pattern that leaves it out."
+            )
+        return found
+
+    def plan(self, view: View, partition: str, position: Json | None) -> Plan:
+        """See Source."""
+        return self.asking(partition, lambda client: plan.plan_window(self._asked(client, view, partition), position))
+
+    def again(self, view: View, partition: str, extent: Extent) -> Plan:
+        """See Rereads."""
+        return self.asking(partition, lambda client: plan.plan_again(self._asked(client, view, partition), extent))
+
+    def read(
+        self, view: View, partition: str, extent: Extent, raw: RawTarget, *, as_null: tuple[str, ...] = (), smaller: int = 1
+    ) -> Reading:
+        """See Source; by as many connections as the connection has `ranges`."""
+        window = window_of(extent.plan)
+        with self.turn():
+            return extract(Request(view, collection(view), self.spec, partition, window, raw, self.spec.ranges, smaller))
+
+    def envelope(self, view: View, schema: Mapping[str, str]) -> Envelope:
+        """See Source."""
+        by = {"instant": "date", "decimal": "number"}.get(schema.get(VERSION, ""))
+        return envelope_of(view, by)  # type: ignore[arg-type]  # one of its words
+
+    def explain(self, view: View, partition: str, position: Json | None) -> Explanation:
+        """See Explains."""
+        return self.asking(partition, lambda client: explain.explain(self._asked(client, view, partition), position))
+
+    def estimate(self, view: View, partition: str, extent: Extent) -> int | None:
+        """See Estimates."""
+        return self.asking(partition, lambda client: explain.estimate(self._asked(client, view, partition), window_of(extent.plan)))
+
+    def sample(self, table: str) -> Sample:
+        """See Samples: `table` is a collection."""
+        databases = self.databases()
+        found = [self.asking(name, lambda client, name=name: sample.look(client, name, table, len(databases))) for name in databases]  # type: ignore[misc]
+        return sample.sample(self.reference, table, found)
+
+    def _asked(self, client: Client, view: View, partition: str) -> Asked:
+        return Asked.of(client, self.spec, view, collection(view), partition)
+
+    def asking(self, place: str, ask: Callable[[Client], T]) -> T:
+        """Ask the server, on a thread that nobody waits for longer than one answer may take and one connection.
+
+        Raises SourceUnavailable, SourceTimeout, SourceFailed, AccessRefused, and what `ask` raises.
+        """
+        seconds = (self.spec.statement_timeout + self.spec.connect_timeout).total_seconds()
+        with self.turn(), connect(self.spec) as client, failures(place, self.spec):
+            try:
+                return apart([lambda: ask(client)], seconds)[0]
+            except TooLate:
+                raise SourceTimeout(
+                    f"{place} ({self.spec.address.shown}) did not answer in {seconds:g} s",
+                    hint="Check the server, or raise statement_timeout.",
+                ) from None
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold one of the source's turns: never more than its max_connections at once in this process."""
+        while not self._gate.acquire(timeout=0.2):
+            cancellation.check()
+        try:
+            yield
+        finally:
+            self._gate.release()
+
+
+def collection(view: View) -> MongoCollection:
+    """What the view says of its collection."""
+    assert isinstance(view.source, MongoCollection)
+    return view.source
