@@ -1,9 +1,8 @@
 """BSON taken apart element by element: what the driver cannot decode, or decodes into something else than what stands there.
 
-Slower than the driver by twenty times, and right on every document: on NaN, references, code with a scope and text that is no UTF-8.
+Slower than the driver by twenty times, and right on every document: on references, code with a scope and text that is no UTF-8.
 """
 
-import math
 import struct
 from base64 import b64encode
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from bson.decimal128 import Decimal128
 
 from shardlake.source.mongodb.decimal128 import decimal_text
 from shardlake.source.mongodb.moment import moment_text
+from shardlake.source.mongodb.number import double
 
 _FIXED = {0x01: 8, 0x06: 0, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0, 0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16, 0x7F: 0, 0xFF: 0}
 """Bytes of a value, by the types that always have as many."""
@@ -103,8 +103,7 @@ class Walk:
     def _value(self, kind: int, at: int) -> Any:
         match kind:
             case 0x01:
-                number: float = struct.unpack_from("<d", self.bson, at)[0]
-                return number if math.isfinite(number) else "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+                return double(struct.unpack_from("<d", self.bson, at)[0])
             case 0x02 | 0x0D | 0x0E:
                 return self._string(at)
             case 0x03:

@@ -23,10 +23,13 @@ from bson.timestamp import Timestamp
 from shardlake.source.mongodb.decimal128 import decimal_text
 from shardlake.source.mongodb.exact import Walk
 from shardlake.source.mongodb.moment import moment_text
+from shardlake.source.mongodb.number import with_doubles
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _NO_NUMBER = re.compile(rb"\x01[^\x00]*\x00.{6}[\xf0-\xff][\x7f\xff]", re.DOTALL)
 """A double that is NaN or infinite, in BSON; a match may be something else, and no match is certain."""
+_WHOLE = re.compile(rb"\.0[,}\]]")
+"""A double that is a whole number, in JSON, or a string that reads like it."""
 _FLAGS = {"i": re.IGNORECASE, "l": re.LOCALE, "m": re.MULTILINE, "s": re.DOTALL, "u": re.UNICODE, "x": re.VERBOSE}
 
 
@@ -44,8 +47,8 @@ def json_text(document: dict[str, Any], bson: bytes) -> bytes:
         text = orjson.dumps(document, _spelt, _OPTIONS)
     except TypeError:
         return Walk(bson).json_text()
-    if b"null" in text and _NO_NUMBER.search(bson):  # orjson writes NaN as null
-        return Walk(bson).json_text()
+    if _WHOLE.search(text) or (b"null" in text and _NO_NUMBER.search(bson)):  # orjson writes 5.0, and NaN as null
+        return orjson.dumps(with_doubles(document), _spelt, _OPTIONS)
     return text
 
 
