@@ -7,7 +7,7 @@ from shardlake.source.door import Described, Explanation
 from shardlake.source.mongodb.plan import Asked, plan_window
 from shardlake.source.mongodb.position import Window, window_of
 from shardlake.source.mongodb.query import filter_of, projection_of
-from shardlake.source.mongodb.rows import KEY, OP, VERSION
+from shardlake.source.mongodb.rows import KEY, VERSION
 from shardlake.view.mongodb import DOCUMENT
 
 
@@ -35,7 +35,7 @@ def explain(asked: Asked, position: Json | None) -> Explanation:
 def columns(window: Window) -> tuple[Described, ...]:
     """Raw's columns, as the engine knows them."""
     version = (Described(VERSION, "instant" if window.by == "date" else "decimal", str(window.by)),) if window.by else ()
-    return Described(KEY, "text", "_id", "text"), *version, Described(OP, "text", "deleted"), Described(DOCUMENT, "json", "BSON", "jsonb")
+    return Described(KEY, "text", "_id", "text"), *version, Described(DOCUMENT, "json", "BSON", "jsonb")
 
 
 def estimate(asked: Asked, window: Window) -> int | None:

@@ -110,7 +110,7 @@ def plan_again(asked: Asked, extent: Extent) -> Plan:
     elif reached and reached.cursor is not None:
         window = replace(window, upper=reached.cursor, whole=True)
     anything = holds(asked.collection, filter_of(asked.source, window))
-    return Plan(asked.partition, replace(extent, plan=window.json()), kinds_of(window.by), anything)
+    return Plan(asked.partition, replace(extent, plan=window.json()), kinds_of(asked.view, window.by), anything)
 
 
 def _planned(asked: Asked, window: Window, found: Any, *, anything: bool | None = None) -> Plan:
@@ -126,7 +126,7 @@ def _planned(asked: Asked, window: Window, found: Any, *, anything: bool | None 
     notes += [
         f"{number}{'+' if number > COUNTED else ''} documents have {why}: no window takes them" for why, number in unreachable.items()
     ]
-    return Plan(asked.partition, extent_of(window, found, asked.held_by), kinds_of(window.by), anything, tuple(notes), unreachable)
+    return Plan(asked.partition, extent_of(window, found, asked.held_by), kinds_of(asked.view, window.by), anything, tuple(notes), unreachable)
 
 
 def extent_of(window: Window, start: Any, held_by: str | None = None) -> Extent:

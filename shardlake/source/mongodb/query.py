@@ -64,14 +64,14 @@ def holds(collection: Any, query: Filter) -> bool:
 def untold(source: MongoCollection, by: By, now: Any) -> dict[str, Filter]:
     """The documents whose changes the cursor does not tell, by why."""
     name = str(source.cursor)
-    found: dict[str, Filter] = {f"no {name}": {name: None}}
+    found: dict[str, Filter] = {f"no cursor ({name})": {name: None}}
     of_type: Any = "date" if by == "date" else by
-    odd = f"a {name} that is no {'finite number' if by == 'number' else by}"
+    odd = f"a cursor that is no {'finite number' if by == 'number' else by} ({name})"
     found[odd] = {"$and": [{name: {"$ne": None}}, {name: {"$not": {"$type": of_type}}}]}
     if by == "number":
         found[odd] = {"$or": [found[odd], {name: {"$in": [float("nan"), float("inf"), float("-inf")]}}]}
     else:
-        found[f"a {name} in the future"] = {name: {"$gt": of_moment(by, now + FUTURE).bson}}
+        found[f"a cursor in the future ({name})"] = {name: {"$gt": of_moment(by, now + FUTURE).bson}}
     return found
 
 

@@ -42,7 +42,7 @@ def extract(request: Request) -> Reading:
     """Read the window into raw. Raises SourceUnavailable, SourceTimeout, SourceFailed, AccessRefused, LakeUnavailable."""
     source, window = request.source, request.window
     threads = min(request.threads, len(window.intervals)) or 1
-    raw = request.raw.writer(kinds_of(window.by), envelope_of(request.view, window.by))
+    raw = request.raw.writer(kinds_of(request.view, window.by), envelope_of(request.view, window.by))
     seconds = source.deadline.total_seconds()
     with connect(request.spec, pool=threads) as client:
         reader = _Reader(request, collection_of(client, request.partition, source.collection), raw, deque(window.intervals))

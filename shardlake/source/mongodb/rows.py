@@ -17,20 +17,20 @@ from shardlake.source.mongodb.key import Ids, key_text
 from shardlake.view.mongodb import DOCUMENT, MongoCollection
 from shardlake.view.view import View
 
-KEY, VERSION, OP = "_id", "_version", "_op"
-_SCHEMA = pa.schema([(name, pa.large_string()) for name in (KEY, VERSION, OP, DOCUMENT, FAULT)])
+KEY, VERSION = "_id", "_version"
 Path = tuple[str, ...]
 
 
-def kinds_of(by: By | None) -> dict[str, str]:
-    """What raw's columns hold, where the cursor is of that type."""
+def kinds_of(view: View, by: By | None) -> dict[str, str]:
+    """What raw's columns hold, where the cursor is of that type. The field that tells what is deleted is a column of its own."""
     version = {VERSION: version_kind(by)} if by else {}
-    return {KEY: "text", **version, OP: "text", DOCUMENT: "json"}
+    gone = {view.deletes.column: "text"} if view.deletes else {}
+    return {KEY: "text", **version, **gone, DOCUMENT: "json"}
 
 
 def envelope_of(view: View, by: By | None) -> Envelope:
     """The envelope of raw rows."""
-    gone = OP if view.deletes and view.deletes.mode == "apply" else None
+    gone = view.deletes.column if view.deletes and view.deletes.mode == "apply" else None
     return Envelope((KEY,), VERSION if by else None, version_kind(by) if by else None, gone)
 
 
@@ -41,17 +41,16 @@ class RowMaker:
     by: By | None
     ids: Ids
     cursor: Path
-    deletes: Path
+    deletes: str | None
     size: int = 0
     last: Any = None
     value: Any = None
-    _rows: tuple[list[Any], ...] = field(default_factory=lambda: tuple([] for _ in _SCHEMA))
+    _rows: tuple[list[Any], ...] = field(default_factory=lambda: ([], [], [], [], []))
 
     @classmethod
     def of(cls, view: View, source: MongoCollection, by: By | None, ids: Ids) -> "RowMaker":
         """The maker for a view's rows."""
-        gone = view.deletes.column if view.deletes and view.deletes.mode == "apply" else None
-        return cls(by, ids, _path(source.cursor), _path(gone))
+        return cls(by, ids, _path(source.cursor), view.deletes.column if view.deletes else None)
 
     def __len__(self) -> int:
         return len(self._rows[0])
@@ -66,7 +65,7 @@ class RowMaker:
             document, text, fault = self._carefully(bson)
         self.last, self.value = document.get(KEY), value_at(document, self.cursor) if self.cursor else None
         version = version_text(self.value, self.by) if self.by else None
-        gone = "d" if self.deletes and value_at(document, self.deletes) not in (None, False) else None
+        gone = "d" if self.deletes and value_at(document, _path(self.deletes)) not in (None, False) else None
         for column, item in zip(self._rows, (key_text(self.last, self.ids), version, gone, text, fault), strict=True):
             column.append(item)
         self.size += len(bson)
@@ -81,7 +80,7 @@ class RowMaker:
         walk = Walk(bson)
         try:
             text = walk.json_text()
-            heads = {path[0] for path in (self.cursor, self.deletes) if path} | {KEY}
+            heads = {path[0] for path in (self.cursor, _path(self.deletes)) if path} | {KEY}
             document = decode(walk.only(heads), OPTIONS.with_options(unicode_decode_error_handler="backslashreplace"))
         except (Unreadable, BSONError, TypeError, ValueError, OverflowError, RecursionError) as error:
             return (
@@ -94,11 +93,9 @@ class RowMaker:
 
     def take(self) -> pa.Table:
         """The rows so far as a chunk; the next one begins empty."""
-        table = pa.Table.from_arrays([pa.array(column, pa.large_string()) for column in self._rows], schema=_SCHEMA)
-        if not any(self._rows[4]):
-            table = table.drop_columns([FAULT])
-        if self.by is None:
-            table = table.drop_columns([VERSION])
+        names = (KEY, VERSION if self.by else None, self.deletes, DOCUMENT, FAULT if any(self._rows[4]) else None)
+        columns = {name: pa.array(values, pa.large_string()) for name, values in zip(names, self._rows, strict=True) if name}
+        table = pa.table(columns)
         for column in self._rows:
             column.clear()
         self.size = 0

@@ -1,0 +1,180 @@
+"""Later windows: by a cursor of dates, numbers or ObjectIds; what it does not tell; how windows end and go on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from bson import Decimal128, ObjectId
+from bson.int64 import Int64
+
+from tests.collections_world import CollectionsMaker, people
+
+DAY = datetime(2026, 1, 2)
+IDS = {"_id": "text", "name": "text"}
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def test_documents_without_the_cursor_come_with_the_first_load_and_are_told_of_after(collections: CollectionsMaker) -> None:
+    w = collections(view=people(columns=IDS))
+    odd: list[Any] = [None, "2026-01-02", 7, now() + timedelta(days=400)]
+    w.people().insert_many([{"_id": 1, "name": "a", "updatedAt": DAY}, {"_id": 2, "name": "b"}])
+    w.people().insert_many([{"_id": n + 10, "name": "c", "updatedAt": value} for n, value in enumerate(odd)])
+    w.must_sync()
+    assert w.target("_id, name, _cursor", "_id::int") == [
+        ("1", "a", DAY.replace(tzinfo=UTC)), ("2", "b", None), ("10", "c", None), ("11", "c", None), ("12", "c", None)
+    ]  # fmt: skip
+    assert w.must_sync().shards[w.database()].notes == [
+        "no index begins with updatedAt: each run reads the whole collection",
+        "2 documents have no cursor (updatedAt): no window takes them",
+        "2 documents have a cursor that is no date (updatedAt): no window takes them",
+        "1 documents have a cursor in the future (updatedAt): no window takes them",
+    ]
+    assert w.status()["a"].unreachable == {
+        "no cursor (updatedAt)": 2,
+        "a cursor that is no date (updatedAt)": 2,
+        "a cursor in the future (updatedAt)": 1,
+    }
+    done = w.command("status")
+    assert "no cursor (updatedAt)" in done.stdout
+
+
+def test_a_document_that_gets_its_cursor_later_is_taken_then(collections: CollectionsMaker) -> None:
+    w = collections(view=people(columns=IDS))
+    w.people().insert_many([{"_id": 1, "name": "a"}, {"_id": 2, "name": "b", "updatedAt": DAY}])
+    w.must_sync()
+    w.people().update_one({"_id": 1}, {"$set": {"name": "z", "updatedAt": now()}})
+    w.must_sync()
+    assert w.target("_id, name") == [("1", "z"), ("2", "b")]
+
+
+def test_a_cursor_of_numbers_of_all_kinds_goes_by_their_value(collections: CollectionsMaker) -> None:
+    w = collections(view=people(source={"cursor": "meta.seq", "lookback": 0}, columns=IDS))
+    numbers: list[Any] = [1, 2.5, Int64(2**62), Decimal128("4611686018427387904.5"), float("nan"), float("inf"), "9"]
+    w.people().insert_many([{"_id": n, "name": "a", "meta": {"seq": seq}} for n, seq in enumerate(numbers)])
+    w.must_sync()
+    assert w.target("_id, _cursor::text", "_id") == [
+        ("0", "1"), ("1", "2.5"), ("2", str(2**62)), ("3", "4611686018427387904.5"), ("4", None), ("6", None)
+    ]  # fmt: skip
+    w.people().update_one({"_id": 0}, {"$set": {"name": "b", "meta.seq": Decimal128("4611686018427387905")}})
+    w.people().update_one({"_id": 1}, {"$set": {"name": "old", "meta.seq": 3}})
+    report = w.must_sync()
+    assert [(s.read, s.merged) for s in report.shards.values()] == [(1, 1)]
+    assert w.target("_id, name", "_id")[:2] == [("0", "b"), ("1", "a")]
+    assert w.status()["a"].unreachable == {"a cursor that is no finite number (meta.seq)": 3}
+
+
+def test_a_collection_that_only_grows_goes_by_its_object_ids(collections: CollectionsMaker) -> None:
+    w = collections(view=people(source={"cursor": "_id", "safety_lag": "0s"}, columns=IDS))
+    ids = [ObjectId.from_datetime(now() - timedelta(seconds=seconds)) for seconds in (50, 40)]
+    w.people().insert_many([{"_id": id, "name": "a"} for id in ids])
+    w.must_sync()
+    later = ObjectId.from_datetime(now() - timedelta(seconds=10))
+    w.ledger("UPDATE shardlake.positions SET position = position || %s::jsonb", f'{{"cursor": "{int(str(ids[-1]), 16)}"}}')
+    w.people().insert_one({"_id": later, "name": "b"})
+    assert [(s.read, s.merged) for s in w.must_sync().shards.values()] == [(1, 1)]
+    assert w.target("_id, name", "_id") == [(str(ids[0]), "a"), (str(ids[1]), "a"), (str(later), "b")]
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_a_window_is_closed_behind_all_documents_of_one_cursor_where_an_index_puts_them_in_order(
+    collections: CollectionsMaker, indexed: bool
+) -> None:
+    w = collections(view=people(source={"chunk": 1, "window": 1}, columns=IDS))
+    w.people().insert_one({"_id": -1, "name": "a", "updatedAt": DAY})
+    if indexed:
+        w.people().create_index("updatedAt")
+    w.must_sync()
+    start = now() - timedelta(minutes=1)
+    w.set_back(start.strftime("%Y-%m-%d %H:%M:%S.%f"))
+    moments = [start + timedelta(seconds=1 + n // 3) for n in range(9)]
+    w.people().insert_many([{"_id": n, "name": "a", "updatedAt": moment} for n, moment in enumerate(moments)])
+    report = w.must_sync()
+    assert [(s.read, s.merged) for s in report.shards.values()] == [(9, 9)]
+    rows = [rows for (rows,) in w.ledger("SELECT raw_rows FROM shardlake.windows ORDER BY window_id")][-4:]
+    assert rows[-3:] == ([3, 3, 3] if indexed else rows[-3:])
+    assert len(w.target("_id")) == 10
+    if not indexed:
+        assert rows[-1] == 9
+        assert "no index begins with updatedAt: each run reads the whole collection" in w.must_sync().shards[w.database()].notes
+
+
+def test_what_was_written_late_is_read_again_within_the_lookback(collections: CollectionsMaker) -> None:
+    w = collections(view=people(source={"lookback": "5m"}, columns=IDS))
+    w.people().insert_one({"_id": 1, "name": "a", "updatedAt": DAY})
+    w.must_sync()
+    w.people().insert_one({"_id": 2, "name": "late", "updatedAt": now() - timedelta(minutes=4)})
+    w.people().insert_one({"_id": 3, "name": "too late", "updatedAt": now() - timedelta(minutes=6)})
+    w.must_sync()
+    assert w.target("_id, name") == [("1", "a"), ("2", "late")]
+
+
+def test_without_a_cursor_the_whole_collection_takes_the_place_of_what_was(collections: CollectionsMaker) -> None:
+    view = people(columns=IDS, warehouse={"write": "replace"})
+    del view["source"]["cursor"]
+    w = collections(view=view)
+    w.people().insert_many([{"_id": 1, "name": "a"}, {"_id": 2, "name": "b"}])
+    w.must_sync()
+    w.people().delete_one({"_id": 1})
+    w.people().insert_one({"_id": 3, "name": "c"})
+    w.must_sync()
+    assert w.target("_id, name") == [("2", "b"), ("3", "c")]
+
+
+def test_a_document_that_says_that_it_is_deleted_leaves_the_target(collections: CollectionsMaker) -> None:
+    w = collections(view=people(columns=IDS, deletes={"column": "deletedAt"}))
+    w.people().insert_many(
+        [{"_id": n, "name": "a", "updatedAt": DAY, "deletedAt": value} for n, value in enumerate([None, False, DAY, True])]
+    )
+    w.people().insert_one({"_id": 9, "name": "a", "updatedAt": DAY})
+    w.must_sync()
+    assert w.target("_id") == [("0",), ("1",), ("9",)]
+    w.people().update_one({"_id": 9}, {"$set": {"deletedAt": now(), "updatedAt": now()}})
+    w.must_sync()
+    assert w.target("_id") == [("0",), ("1",)]
+
+
+def test_a_filter_and_a_projection_say_what_comes(collections: CollectionsMaker) -> None:
+    source = {"filter": {"kind": {"$in": ["x", "y"]}, "born": {"$gt": {"$date": "2020-01-01T00:00:00Z"}}}, "projection": {"name": 1}}
+    w = collections(view=people(source=source, columns=IDS, deletes={"column": "gone"}))
+    young, old = datetime(2021, 1, 1), datetime(2019, 1, 1)
+    w.people().insert_many(
+        [
+            {"_id": 1, "kind": "x", "born": young, "name": "a", "updatedAt": DAY, "secret": 1},
+            {"_id": 2, "kind": "x", "born": old, "name": "b", "updatedAt": DAY},
+            {"_id": 3, "kind": "z", "born": young, "name": "c", "updatedAt": DAY},
+            {"_id": 4, "kind": "y", "born": young, "name": "d", "updatedAt": DAY, "gone": True},
+        ]
+    )
+    w.must_sync()
+    assert w.target("_id, name") == [("1", "a")]
+    assert [row["document"] for row in w.raw()] == [
+        '{"_id":1,"name":"a","updatedAt":"2026-01-02T00:00:00.000Z"}',
+        '{"_id":4,"name":"d","updatedAt":"2026-01-02T00:00:00.000Z","gone":true}',
+    ]
+
+
+def test_a_full_run_reads_everything_anew_and_changes_nothing(collections: CollectionsMaker) -> None:
+    w = collections(view=people(columns=IDS))
+    w.people().insert_many([{"_id": n, "name": "a", "updatedAt": DAY} for n in range(3)])
+    w.must_sync()
+    report = w.must_sync(full=True)
+    assert [(s.read, s.merged, s.unchanged) for s in report.shards.values()] == [(3, 0, 3)]
+
+
+def test_another_spelling_of_ids_is_refused_until_the_load_begins_anew(collections: CollectionsMaker) -> None:
+    w = collections(view=people(columns=IDS))
+    w.people().insert_one({"_id": "507f1f77bcf86cd799439011", "name": "a", "updatedAt": DAY})
+    w.must_sync()
+    w.view["source"]["ids"] = "string"
+    error = w.sync().shards[w.database()].error
+    assert error == (
+        "source.ids was any and is string now, by which ids are spelt in another way. Change it back, or choose a new table and run with --full."
+    )
+    w.view["warehouse"]["table"] = "analytics.people_2"
+    w.must_sync(full=True)
+    assert w.target("_id") == [("507f1f77bcf86cd799439011",)]
