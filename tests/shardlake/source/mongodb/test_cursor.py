@@ -28,7 +28,7 @@ def test_documents_without_the_cursor_come_with_the_first_load_and_are_told_of_a
     assert w.target("_id, name, _cursor", "_id::int") == [
         ("1", "a", DAY.replace(tzinfo=UTC)), ("2", "b", None), ("10", "c", None), ("11", "c", None), ("12", "c", None)
     ]  # fmt: skip
-    assert w.must_sync().shards[w.database()].notes == [
+    assert list(w.must_sync().shards[w.database()].notes) == [
         "no index begins with updatedAt: each run reads the whole collection",
         "2 documents have no cursor (updatedAt): no window takes them",
         "2 documents have a cursor that is no date (updatedAt): no window takes them",

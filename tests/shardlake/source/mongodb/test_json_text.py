@@ -47,7 +47,7 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.di
 DOCUMENTS = st.dictionaries(NAMES, VALUES, max_size=6)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(DOCUMENTS)
 @example({"a": ":5.0,", "b": [-0.0, 5.0, 2.0**53, 2.0**60]})
 @example({"a": {"$ref": 5, "$id": None}, "b": float("nan"), "c": None})
