@@ -83,7 +83,11 @@ class Collections(World):
 
     def set_back(self, cursor: str | int, partition: str | None = None, kind: str = "date") -> None:
         """Move the watermark of all partitions to where a window ended at `cursor`."""
-        self.ledger("UPDATE shardlake.positions SET position = jsonb_build_object('by', %s::text, 'cursor', %s::text, 'ids', 'any')", kind, str(cursor))
+        self.ledger(
+            "UPDATE shardlake.positions SET position = jsonb_build_object('by', %s::text, 'cursor', %s::text, 'ids', 'any')",
+            kind,
+            str(cursor),
+        )
 
     def mongo_source(self) -> MongoSource:
         """The source, opened."""

@@ -12,7 +12,7 @@ from shardlake.source.mongodb.client import Client, collection_of, hello
 from shardlake.source.mongodb.cursor import FUTURE, TYPES, Bound, By, of_moment, version_kind, version_text
 from shardlake.source.mongodb.intervals import intervals
 from shardlake.source.mongodb.position import Interval, Window, behind, position_of, read_of, window_of
-from shardlake.source.mongodb.query import COUNTED, any_of, both, count, filter_of, holds, own_filter, untold
+from shardlake.source.mongodb.query import COUNTED, any_of, both, filter_of, holds, own_filter, untold
 from shardlake.source.mongodb.rows import kinds_of
 from shardlake.view.mongodb import MongoCollection
 from shardlake.view.view import View
@@ -76,14 +76,14 @@ def plan_window(asked: Asked, found: Any) -> Plan:
     if position is not None and position.left:
         window = Window(position.by, position.ids, upper=position.upper, intervals=position.left, complete_to=position.complete_to)
         return _planned(asked, window, found, anything=True)
-    by = cursor_type(asked, position.by if position else None) if source.cursor else None
+    by = (position.by if position else cursor_type(asked)) if source.cursor else None
     upper = upper_bound(asked, by) if by else None
     complete = asked.latest.replace(tzinfo=UTC).isoformat() if by != "number" or asked.majority == asked.now else None
     if position is None:
         ranges = intervals(asked.collection, source, asked.spec.ranges) if asked.plain else (Interval(),)
         end = upper.text if upper else None
         window = Window(by, source.ids, upper=end, intervals=ranges, whole=not asked.plain, complete_to=complete)
-        return _planned(asked, window, found, anything=any_of(asked.collection, source, {}))
+        return _planned(asked, window, found, anything=_any_document(asked))
     if by is None or upper is None or position.cursor is None:
         raise WatermarkRefused("the ledger's position is not one of the view's cursor", hint="Run with --full to begin anew.")
     return _planned(asked, replace(_later(asked, by, position.cursor, upper), complete_to=complete), found)
@@ -117,16 +117,19 @@ def _planned(asked: Asked, window: Window, found: Any, *, anything: bool | None 
     source, notes = asked.source, list[str]()
     if anything is None:
         anything = holds(asked.collection, filter_of(source, window))
-    unreachable = {}
+        if not anything:
+            _same_type(asked, window.by)
+    unreachable: dict[str, int] = {}
     if window.by and not window.intervals:
-        counts = {why: count(asked.collection, source, clause) for why, clause in untold(source, window.by, asked.now).items()}
-        unreachable = {why: number for why, number in counts.items() if number}
+        unreachable = untold(asked.collection, source, window.by, asked.now)
         if not window.ordered:
             notes.append(f"no index begins with {source.cursor}: each run reads the whole collection")
     notes += [
         f"{number}{'+' if number > COUNTED else ''} documents have {why}: no window takes them" for why, number in unreachable.items()
     ]
-    return Plan(asked.partition, extent_of(window, found, asked.held_by), kinds_of(asked.view, window.by), anything, tuple(notes), unreachable)
+    return Plan(
+        asked.partition, extent_of(window, found, asked.held_by), kinds_of(asked.view, window.by), anything, tuple(notes), unreachable
+    )
 
 
 def extent_of(window: Window, start: Any, held_by: str | None = None) -> Extent:
@@ -138,22 +141,27 @@ def extent_of(window: Window, start: Any, held_by: str | None = None) -> Extent:
     return Extent(window.json(), start, behind(window).json(), kind, window.lower, window.upper, snapshot, complete, held_by, shown)
 
 
-def cursor_type(asked: Asked, before: By | None) -> By:
-    """The type of the cursor's values: what the position says, or else the first of date, number and ObjectId that is there."""
-    name = str(asked.source.cursor)
-    if before is not None:
-        others = [by for by in TYPES if by != before]
-        if any_of(asked.collection, asked.source, {name: {"$type": before}}) or not _first(asked, name, others):
-            return before
+def cursor_type(asked: Asked) -> By:
+    """The type of the cursor's values: the first of date, number and ObjectId that is there."""
+    return next((by for by in TYPES if _has_type(asked, by)), "date")
+
+
+def _same_type(asked: Asked, by: By | None) -> None:
+    """Where a window holds nothing: that this is not since the cursor is of another type by now. Raises WatermarkRefused."""
+    if by and not _has_type(asked, by) and (other := next((it for it in TYPES if _has_type(asked, it)), None)):
         raise WatermarkRefused(
-            f"{asked.partition}: {name} was of type {before}, and is of type {_first(asked, name, others)} now",
-            hint="Run with --full to begin anew.",
+            f"{asked.partition}: {asked.source.cursor} was of type {by}, and is of type {other} now", hint="Run with --full to begin anew."
         )
-    return _first(asked, name, list(TYPES)) or "date"
 
 
-def _first(asked: Asked, name: str, among: list[By]) -> By | None:
-    return next((by for by in among if any_of(asked.collection, asked.source, {name: {"$type": by}})), None)
+def _has_type(asked: Asked, by: By) -> bool:
+    return any_of(asked.collection, asked.source, {str(asked.source.cursor): {"$type": by}})
+
+
+def _any_document(asked: Asked) -> bool:
+    if asked.plain and not asked.source.filter:
+        return bool(asked.collection.estimated_document_count())
+    return any_of(asked.collection, asked.source, {})
 
 
 def upper_bound(asked: Asked, by: By) -> Bound:

@@ -1,5 +1,7 @@
 """What is asked of a collection: the filter of a window, the projection, and the questions that a plan has."""
 
+from collections import Counter
+from datetime import datetime
 from typing import Any
 
 from bson import json_util
@@ -61,21 +63,20 @@ def holds(collection: Any, query: Filter) -> bool:
     return next(iter(collection.find(query, {"_id": 1}).limit(1)), None) is not None
 
 
-def untold(source: MongoCollection, by: By, now: Any) -> dict[str, Filter]:
-    """The documents whose changes the cursor does not tell, by why."""
+def untold(collection: Any, source: MongoCollection, by: By, now: datetime) -> dict[str, int]:
+    """How many documents there are whose changes the cursor does not tell, by why; COUNTED + 1 at most, in one look by the index."""
     name = str(source.cursor)
-    found: dict[str, Filter] = {f"no cursor ({name})": {name: None}}
-    of_type: Any = "date" if by == "date" else by
-    odd = f"a cursor that is no {'finite number' if by == 'number' else by} ({name})"
-    found[odd] = {"$and": [{name: {"$ne": None}}, {name: {"$not": {"$type": of_type}}}]}
-    if by == "number":
-        found[odd] = {"$or": [found[odd], {name: {"$in": [float("nan"), float("inf"), float("-inf")]}}]}
-    else:
-        found[f"a cursor in the future ({name})"] = {name: {"$gt": of_moment(by, now + FUTURE).bson}}
-    return found
-
-
-def count(collection: Any, source: MongoCollection, clause: Filter) -> int:
-    """How many documents there are, COUNTED + 1 at most."""
-    found: int = collection.count_documents(both([*own_filter(source), clause]), limit=COUNTED + 1)
-    return found
+    told = {"$gt": float("-inf"), "$lt": float("inf")} if by == "number" else {"$lte": of_moment(by, now + FUTURE).bson}
+    of_type = {"$group": {"_id": {"$type": f"${name}"}, "count": {"$sum": 1}}}
+    query = both([*own_filter(source), {name: {"$not": told}}])
+    found: Counter[str] = Counter()
+    for group in collection.aggregate([{"$match": query}, {"$project": {name: 1}}, {"$limit": COUNTED + 1}, of_type]):
+        kind = group["_id"]
+        if kind in ("missing", "null", "undefined"):
+            why = "no cursor"
+        elif kind == by:
+            why = "a cursor in the future"
+        else:
+            why = f"a cursor that is no {'finite number' if by == 'number' else by}"
+        found[f"{why} ({name})"] += group["count"]
+    return dict(sorted(found.items(), reverse=True))

@@ -19,9 +19,12 @@ from shardlake.source.mongodb.exact import Walk
 from shardlake.source.mongodb.position import Interval, Window, behind, id_of, spelt_id
 from shardlake.source.mongodb.query import filter_of, projection_of
 from shardlake.source.mongodb.rows import KEY, RowMaker, envelope_of, kinds_of
-from shardlake.source.mongodb.waiting import TooLate, apart
+from shardlake.source.mongodb.waiting import TooLate, ahead, apart
 from shardlake.view.mongodb import MongoCollection
 from shardlake.view.view import View
+
+_EXPECTED, _FEWEST = 1024, 100
+"""Bytes of a document, by which as many are asked for at once as a chunk has, and how few at least; the server sends 16 MB at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +186,9 @@ class _Reader:
 
     def _documents(self, cursor: Any) -> Iterator[bytes]:
         """A cursor's documents, cut out of what the server sends at once."""
-        with cursor.max_time_ms(int(self.request.source.deadline.total_seconds() * 1000)):
-            for batch in cursor:
+        source = self.request.source
+        with cursor.max_time_ms(int(source.deadline.total_seconds() * 1000)).batch_size(max(_FEWEST, source.chunk // _EXPECTED)):
+            for batch in ahead(iter(cursor)):
                 at, end = 0, len(batch)
                 while at < end:
                     size = int.from_bytes(batch[at : at + 4], "little")

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextvars import copy_context
 from typing import TypeVar
@@ -37,6 +37,17 @@ def apart(functions: Sequence[Callable[[], T]], seconds: float, *, on_end: Calla
         on_end()
         raise
     return [future.result() for future in futures]
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """The items, each fetched while the one before it is in use."""
+    fetching = _begin(lambda: next(items, None))
+    try:
+        while (item := fetching.result()) is not None:
+            fetching = _begin(lambda: next(items, None))
+            yield item
+    finally:
+        wait([fetching])  # whoever stops here may close what the items come from
 
 
 def _begin(function: Callable[[], T]) -> Future[T]:

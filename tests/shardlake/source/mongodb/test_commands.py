@@ -32,7 +32,13 @@ def test_a_draft_has_the_cursor_and_each_field_one_in_seventeen_documents_has_to
     w.people().create_index("updatedAt")
     draft = discover(SOURCE, w.mongo_source(), "people")
     found = yaml.safe_load(draft.text)
-    assert found["source"] == {"connection": SOURCE, "collection": "people", "primary_key": ["_id"], "cursor": "updatedAt", "lookback": "5m"}
+    assert found["source"] == {
+        "connection": SOURCE,
+        "collection": "people",
+        "primary_key": ["_id"],
+        "cursor": "updatedAt",
+        "lookback": "5m",
+    }
     assert found["columns"] == {
         "id": {"type": "text", "from": ["_id"]},
         "document": "jsonb",
@@ -73,8 +79,17 @@ def test_a_plan_shows_the_query_the_ranges_and_what_each_column_becomes(collecti
     w = collections(view=people(source={"filter": {"age": {"$gt": 1}}}))
     w.people().insert_many([document(n) for n in range(3)])
     (line,) = preview(w.job()).shards
-    assert (line.error, line.order, line.index, line.full_scan, line.table_rows, line.anything) == (None, "1 ranges of _id", "_id_", False, 3, True)
-    assert line.select.startswith(f"db.getSiblingDB('{w.database()}').getCollection('people').find({{\"$and\": [{{\"age\": {{\"$gt\": 1}}}}, {{\"updatedAt\"")
+    assert (line.error, line.order, line.index, line.full_scan, line.table_rows, line.anything) == (
+        None,
+        "1 ranges of _id",
+        "_id_",
+        False,
+        3,
+        True,
+    )
+    assert line.select.startswith(
+        f'db.getSiblingDB(\'{w.database()}\').getCollection(\'people\').find({{"$and": [{{"age": {{"$gt": 1}}}}, {{"updatedAt"'
+    )
     w.must_sync()
     (line,) = preview(w.job()).shards
     assert (line.order, line.index, line.full_scan, line.anything) == ("by updatedAt", None, True, False)

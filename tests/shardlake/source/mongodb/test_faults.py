@@ -25,7 +25,7 @@ from tests.collections_world import Collections, CollectionsMaker, people
 
 DAY = datetime(2026, 1, 2)
 COLUMNS = {"_id": "text", "name": "text", "age": "bigint"}
-ROWS = [(str(n), f"n{n}", n) for n in range(300)]
+ROWS = [(str(n), f"n{n}", n) for n in range(900)]
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +36,13 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecantusDB]:
 
 
 def filled(collections: CollectionsMaker, server: SecantusDB | None = None, **changes: object) -> Collections:
-    """Three hundred documents, in chunks of a few, by two ranges at once; one of them is a reject."""
+    """Nine hundred documents, in chunks of a few, by two ranges at once; one of them is a reject."""
     w = collections(
         server,
         view=people(source={"chunk": 2000, "deadline": "20s"}, columns=COLUMNS),
         connection_changes={"ranges": 2, "statement_timeout": "3s", **changes},
     )
-    w.people().insert_many([{"_id": n, "name": f"n{n}", "age": n, "updatedAt": DAY} for n in range(300)])
+    w.people().insert_many([{"_id": n, "name": f"n{n}", "age": n, "updatedAt": DAY} for n in range(900)])
     w.people().insert_one({"_id": 999, "age": "old", "updatedAt": DAY})
     return w
 
@@ -103,13 +103,13 @@ def test_a_window_that_takes_too_long_is_ended_at_the_views_deadline(
     w = filled(collections, own)
     w.view["source"]["deadline"] = "0.5s"
     in_mid_read(monkeypatch, own.pause)
-    with pytest.raises(SourceTimeout) as late:
-        try:
-            source, view = w.mongo_source(), w.model()
-            plan = source.plan(view, w.database(), None)
-            source.read(view, w.database(), plan.extent, RawTarget(w.job().lake, "raw/people/load_date=2026-01-01/shard=a", 1, 1))
-        finally:
-            own.resume()
+    source, view = w.mongo_source(), w.model()
+    plan, raw = source.plan(view, w.database(), None), RawTarget(w.job().lake, "raw/people/load_date=2026-01-01/shard=a", 1, 1)
+    try:
+        with pytest.raises(SourceTimeout) as late:
+            source.read(view, w.database(), plan.extent, raw)
+    finally:
+        own.resume()
     assert str(late.value) == (
         f"{w.database()} ({own.host}:{own.port}): the window was not read in 0.5 s; reading was ended. Check the server, or raise source.deadline."
     )
@@ -150,7 +150,9 @@ def test_a_wrong_password_is_refused_once_and_shows_nowhere(collections: Collect
     w.connection_changes |= {"url": w.server.url("one"), "databases": None}
     done = w.command("plan", "people")
     report, connection = w.sync(), w.connect("mongodb/platform")
-    refused = f"one (127.0.0.1:{w.server.port}) refuses user 'root' (AuthenticationFailed 18). Check password, auth_source and the role read."
+    refused = (
+        f"one (127.0.0.1:{w.server.port}) refuses user 'root' (AuthenticationFailed 18). Check password, auth_source and the role read."
+    )
     assert report.shards["one"].error == refused
     assert done.returncode == 1
     assert refused in " ".join(done.stdout.split())
@@ -181,7 +183,7 @@ def test_two_runs_at_once_bring_each_document_once(collections: CollectionsMaker
     for thread in threads:
         thread.join()
     arrived(w)
-    assert sum(s.merged for report in reports for s in report.shards.values()) == 300
+    assert sum(s.merged for report in reports for s in report.shards.values()) == 900
 
 
 def test_a_database_without_the_collection_fails_alone_and_by_name(collections: CollectionsMaker) -> None:

@@ -86,7 +86,9 @@ def test_what_arrives_in_postgres_and_in_the_lake_is_what_the_model_says_and_a_r
     assert {row[0]: as_modelled(row) for row in w.query(f"SELECT {NAMES} FROM analytics.people_latest")} == {
         key: row for key, row in rows.items() if row[2] != "NaN"
     }
-    assert {key["_id"] for _, key, column, _, _ in w.lake_rejects() if column == "price"} == {key for key, row in rows.items() if row[2] == "NaN"}
+    assert {key["_id"] for _, key, column, _, _ in w.lake_rejects() if column == "price"} == {
+        key for key, row in rows.items() if row[2] == "NaN"
+    }
     assert {(int(key["_id"]), column) for _, key, column, _, _ in w.rejects()} == {
         (n, column) for n, column in model.items() if isinstance(column, str)
     }
