@@ -13,8 +13,9 @@ from shardlake.envelope import Envelope
 from shardlake.errors import SourceTimeout, SpecError
 from shardlake.ledger.extent import Extent, Json, Reading
 from shardlake.raw.files import RawTarget
+from shardlake.source import slices
 from shardlake.source.door import Explanation, Plan, Sample
-from shardlake.source.mongodb import explain, plan, sample
+from shardlake.source.mongodb import explain, plan, ranges, sample
 from shardlake.source.mongodb.client import Client, connect, failures
 from shardlake.source.mongodb.plan import Asked
 from shardlake.source.mongodb.position import window_of
@@ -90,6 +91,26 @@ class MongoSource:
         """See Source."""
         by = {"instant": "date", "decimal": "number"}.get(schema.get(VERSION, ""))
         return envelope_of(view, by)  # type: ignore[arg-type]  # one of its words
+
+    def reach(self, view: View, partition: str, position: Json | None, end: str) -> ranges.Reach:
+        """See Ranges."""
+        return self.asking(partition, lambda client: ranges.reach(self._asked(client, view, partition)))
+
+    def read_range(self, kind: str, start: str, end: str, step: str | None) -> slices.Range:
+        """See Ranges."""
+        return slices.read_range(ranges.kind_of(kind), start, end, step, self.timezone)
+
+    def precedes(self, kind: str, one: str, other: str) -> bool:
+        """See Ranges."""
+        return slices.before(ranges.kind_of(kind), one, other)
+
+    def may_grow(self, kind: str) -> bool:
+        """See Ranges: behind the greatest number there is nothing."""
+        return kind != "decimal"
+
+    def slice_extent(self, view: View, kind: str, lower: str, upper: str, last: tuple[Extent, Json] | None) -> Extent | None:
+        """See Ranges."""
+        return ranges.slice_extent(collection(view).ids, ranges.kind_of(kind), lower, upper, last)
 
     def explain(self, view: View, partition: str, position: Json | None) -> Explanation:
         """See Explains."""

@@ -5,12 +5,12 @@ from decimal import Decimal, InvalidOperation
 
 from shardlake.connection.address import Shard
 from shardlake.ledger.extent import Extent, Json
+from shardlake.source.slices import before
 from shardlake.source.sql.dialect import Clock, Kind
 from shardlake.source.sql.dialects import dialect
 from shardlake.source.sql.plan import cursor_kind, extent_of
 from shardlake.source.sql.position import mark_of
 from shardlake.source.sql.select import describe, tables
-from shardlake.source.sql.slices import before
 from shardlake.source.sql.transactions import awaited, settled
 from shardlake.source.sql.window import Watermark, Window, upper_bound
 from shardlake.view.view import View

@@ -14,8 +14,9 @@ from shardlake.envelope import Envelope
 from shardlake.errors import SpecError
 from shardlake.ledger.extent import Extent, Json, Reading
 from shardlake.raw.files import RawTarget
+from shardlake.source import slices
 from shardlake.source.door import Explanation, Plan, Sample
-from shardlake.source.sql import explain, plan, ranges, sample, slices
+from shardlake.source.sql import explain, plan, ranges, sample
 from shardlake.source.sql.dialect import Kind
 from shardlake.source.sql.dialects import dialect
 from shardlake.source.sql.position import mark_of, window_of
@@ -86,11 +87,11 @@ class SqlSource:
 
     def read_range(self, kind: str, start: str, end: str, step: str | None) -> slices.Range:
         """See Ranges."""
-        return slices.read_range(cast(Kind, kind), start, end, step, self.timezone)
+        return slices.read_range(kind, start, end, step, self.timezone)
 
     def precedes(self, kind: str, one: str, other: str) -> bool:
         """See Ranges."""
-        return slices.before(cast(Kind, kind), one, other)
+        return slices.before(kind, one, other)
 
     def may_grow(self, kind: str) -> bool:
         """See Ranges: behind the greatest number there is nothing."""

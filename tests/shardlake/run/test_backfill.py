@@ -21,7 +21,7 @@ from shardlake.run.deliver import catch_up
 from shardlake.run.give_up import give_up
 from shardlake.run.replay import replay
 from shardlake.run.report import BackfillReport
-from shardlake.source.sql.slices import Range, read_range
+from shardlake.source.slices import Range, read_range
 from tests.audit import leftovers, unfinished
 from tests.breaking import broken_at
 from tests.world import ORDERS_TABLE, ROOT, WINDOWS, World, WorldMaker, orders_view

@@ -11,6 +11,7 @@ import yaml
 from bson import Decimal128, ObjectId
 
 from shardlake.errors import ContractError
+from shardlake.run.backfill import backfill
 from shardlake.run.discover import discover
 from shardlake.run.preview import preview
 from shardlake.run.replay import replay
@@ -98,7 +99,7 @@ def test_a_plan_shows_the_query_the_ranges_and_what_each_column_becomes(collecti
     assert types["city"] == ("document.address.city", "text", "every value")
 
 
-def test_the_commands_check_plan_and_rejects_know_collections(collections: CollectionsMaker) -> None:
+def test_the_commands_check_and_rejects_know_collections(collections: CollectionsMaker) -> None:
     w = collections()
     w.people().insert_many([{"_id": 1, "name": "a", "updatedAt": DAY}, {"_id": ObjectId(), "age": "old", "updatedAt": DAY}])
     assert w.command("check").returncode == 0
@@ -121,3 +122,22 @@ def test_a_mended_view_is_replayed_from_raw_and_raw_that_is_gone_is_read_again(c
     w.must_sync()
     assert sorted(w.ledger("SELECT DISTINCT attempt FROM shardlake.windows")) == [(1,), (2,)]
     assert sorted(w.target("_id, name")) == sorted((str(n), "z" if n == 3 else f"n{n}") for n in range(12))
+
+
+def test_a_range_of_the_cursor_is_read_again_by_a_backfill(collections: CollectionsMaker) -> None:
+    w = collections(view=people(columns={"_id": "text", "name": "text"}))
+    w.people().insert_many([{"_id": n, "name": "a", "updatedAt": datetime(2026, 1, 1 + n)} for n in range(10)])
+    w.must_sync()
+    w.warehouse("DELETE FROM analytics.people WHERE _id > '3'")
+    w.people().update_many({}, {"$set": {"name": "mended"}})  # and nobody touched the cursor
+    report = backfill(w.model(), w.connect, "2026-01-03", "2026-01-07", step="1d")
+    assert report.ok, report.headline()
+    assert w.target("_id, name") == [("0", "a"), ("1", "a"), ("2", "a"), ("3", "mended"), ("4", "mended"), ("5", "mended"), ("6", "mended")]
+
+
+def test_a_cursor_of_object_ids_has_no_range_that_could_be_written(collections: CollectionsMaker) -> None:
+    w = collections(view=people(source={"cursor": "_id"}, columns={"_id": "text"}))
+    w.people().insert_one({"_id": ObjectId("507f1f77bcf86cd799439011")})
+    w.must_sync()
+    report = backfill(w.model(), w.connect, "2026-01-03", "2026-01-07")
+    assert "_id holds ObjectIds, of which no range can be written. Run with --full" in report.headline()

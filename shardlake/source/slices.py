@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 from pydantic import TypeAdapter, ValidationError
 
 from shardlake.errors import SpecError
-from shardlake.source.sql.dialect import Kind
 from shardlake.spec import Duration
 
 MOST = 10_000
@@ -28,7 +27,7 @@ _DURATION = TypeAdapter(Duration)
 class Range:
     """`(lower, upper]` on the scale of a cursor's kind, and the step that it is cut by, as text."""
 
-    kind: Kind
+    kind: str
     lower: str
     upper: str
     step: str
@@ -56,7 +55,7 @@ class Range:
         return list(pairwise(texts))
 
 
-def read_range(kind: Kind, start: str, end: str, step: str | None, zone: str) -> Range:
+def read_range(kind: str, start: str, end: str, step: str | None, zone: str) -> Range:
     """A range as people write it. Raises SpecError that says what to write.
 
     Times without a zone are in the connection's; a date is its midnight.
@@ -70,7 +69,7 @@ def read_range(kind: Kind, start: str, end: str, step: str | None, zone: str) ->
     return Range(kind, lower, upper, _step(kind, lower, upper, step))
 
 
-def before(kind: Kind, one: str, other: str) -> bool:
+def before(kind: str, one: str, other: str) -> bool:
     """Whether one position lies before another.
 
     >>> before("int", "9", "10")
@@ -79,19 +78,19 @@ def before(kind: Kind, one: str, other: str) -> bool:
     return bool(_value(kind, one) < _value(kind, other))
 
 
-def _value(kind: Kind, text: str) -> Any:
+def _value(kind: str, text: str) -> Any:
     if kind in ("int", "decimal"):
         return Decimal(text)
     return date.fromisoformat(text) if kind == "date" else datetime.fromisoformat(text)
 
 
-def _text(kind: Kind, value: Any) -> str:
+def _text(kind: str, value: Any) -> str:
     if kind in ("int", "decimal"):
         return format(value, "f")
     return str(value.isoformat() if kind == "date" else value.isoformat(" ", "microseconds"))
 
 
-def _bound(option: str, given: str, kind: Kind, zone: str) -> str:
+def _bound(option: str, given: str, kind: str, zone: str) -> str:
     if kind in ("int", "decimal"):
         shape, example = (r"-?\d{1,20}", "120000") if kind == "int" else (r"-?\d{1,65}(\.\d{1,38})?", "1200.50")
         if not re.fullmatch(shape, given.strip(), re.ASCII):
@@ -110,7 +109,7 @@ def _bound(option: str, given: str, kind: Kind, zone: str) -> str:
         ) from None
 
 
-def _moment(given: datetime, kind: Kind, zone: ZoneInfo, *, late: bool) -> datetime:
+def _moment(given: datetime, kind: str, zone: ZoneInfo, *, late: bool) -> datetime:
     """A time on the cursor's scale: UTC for instants, else the connection's own clock, and rather too wide than too narrow."""
     if kind == "instant":
         moment = given if given.tzinfo else given.replace(tzinfo=zone, fold=late)
@@ -124,7 +123,7 @@ def _moment(given: datetime, kind: Kind, zone: ZoneInfo, *, late: bool) -> datet
     return local.replace(tzinfo=None)
 
 
-def _step(kind: Kind, lower: str, upper: str, given: str | None) -> str:
+def _step(kind: str, lower: str, upper: str, given: str | None) -> str:
     """The step as text, the same for the same command."""
     span = _value(kind, upper) - _value(kind, lower)
     if given is None and kind in ("int", "decimal"):
@@ -145,7 +144,7 @@ def _step(kind: Kind, lower: str, upper: str, given: str | None) -> str:
     return _spelt(found)
 
 
-def _step_of(kind: Kind, text: str) -> Any:
+def _step_of(kind: str, text: str) -> Any:
     """A step's value, from the text that `_step` makes."""
     return Decimal(text) if kind in ("int", "decimal") else _DURATION.validate_python(text)
 
