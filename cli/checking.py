@@ -31,7 +31,7 @@ def checked(names: list[str], drafts: Mapping[str, View] | None = None) -> Check
     from shardlake.errors import ShardlakeError
     from shardlake.settings import connections_file, project_file, views_folder
     from shardlake.view.view_file import load_view
-    from shardlake.view.view_set import contradictions, shared_targets
+    from shardlake.view.view_set import contradictions, shared_readings, shared_targets
 
     found: list[tuple[str | None, str]] = []
     file = connections_file()
@@ -65,7 +65,11 @@ def checked(names: list[str], drafts: Mapping[str, View] | None = None) -> Check
     except ShardlakeError as error:
         standing = []
         found.append((None, str(error)))
-    together = [*shared_targets(views, places).items(), *contradictions(views, [*names, *(drafts or {}), *standing]).items()]
+    together = [
+        *shared_targets(views, places).items(),
+        *shared_readings(views).items(),
+        *contradictions(views, [*names, *(drafts or {}), *standing]).items(),
+    ]
     found += [(name, f"{_file(name)}: {why}") for name, why in together]
     return Checked(names, found)
 

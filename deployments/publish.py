@@ -16,7 +16,7 @@ from deployments.server import PublishRefused, Server
 from deployments.watchdogs import told_blocks, watchdogs
 from shardlake.errors import SpecError
 from shardlake.view.view import View
-from shardlake.view.view_set import contradictions
+from shardlake.view.view_set import contradictions, shared_readings
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ def publish(views: Mapping[str, View], project: Project, pool: Pool, *, write: b
     would move to a pool that nobody named, a block that is to be told is not there, the order of the one view changes, the pool may
     not be given the image, or the image is not one of these views. Nothing has been changed then, but where the server broke off.
     """
-    if wrong := contradictions(views, project.names):
+    if wrong := contradictions(views, project.names) | shared_readings(views):
         name, why = next(iter(wrong.items()))
         raise SpecError(f"{name}: {why}")
     done = Published()

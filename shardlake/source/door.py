@@ -22,7 +22,8 @@ from shardlake.view.view import View
 class Plan:
     """A partition's next window: what it reads, whether it holds `anything`, and what kind of values each column has (`schema`).
 
-    `unreachable` counts rows that the source holds and no window will take, by why. `notes` are for people.
+    A `rescan` reads once more what was read whole before; it is not begun while windows of that wait for the view's warehouse: of views that share a
+    feed, the first to run reads for all. `unreachable` counts rows that the source holds and no window will take, by why. `notes` are for people.
     """
 
     partition: str
@@ -31,6 +32,7 @@ class Plan:
     anything: bool
     notes: tuple[str, ...] = ()
     unreachable: Mapping[str, int] = field(default_factory=dict)
+    rescan: bool = False
 
 
 class Source(Protocol):
@@ -149,6 +151,14 @@ class Samples(Protocol):
 
     def sample(self, table: str) -> Sample:
         """Look at a table on every partition. Raises ContractError where they are not alike, SourceUnavailable, AccessRefused."""
+
+
+@runtime_checkable
+class SamplesKinds(Protocol):
+    """A source whose tables hold several kinds of rows, each of which is a view."""
+
+    def samples(self, table: str) -> Sequence[Sample]:
+        """Look at a table, and give a sample for each kind. Raises as `Samples.sample` does."""
 
 
 class Reach(Protocol):

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, mo
 
 from shardlake.kinds import source_kind
 from shardlake.spec import REFERENCE, Duration, Reference, Size, SourceIdentifier, Spec
+from shardlake.view.item import Comparison
 from shardlake.view.jsonpath import Path
 
 
@@ -68,6 +69,26 @@ class SourceSpec(Spec):
     def version_field(self) -> str | None:
         """The one source column that is the version of a row as it stands, if one is."""
         return None
+
+    @property
+    def key_tells_row(self) -> bool:
+        """Whether a key is of one row over all partitions; where it may be in several, `_shard` is part of the target's key."""
+        return False
+
+    @property
+    def shared(self) -> tuple[str, dict[str, Any]] | None:
+        """What several views read by one reading, and the keys that all of them must say alike for that; None where each reads for itself."""
+        return None
+
+    @property
+    def takes(self) -> tuple[Comparison, ...] | None:
+        """Which rows of a feed that several views share are the view's; None where all are."""
+        return None
+
+    @property
+    def takes_text(self) -> str:
+        """The same as the view says it, for the ledger; empty where all are."""
+        return ""
 
     @property
     def own_fields(self) -> tuple[str, ...]:

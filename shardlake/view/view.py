@@ -195,7 +195,7 @@ class View(Operation):
 
     def _check_mode(self) -> None:
         write, changes, by = self.warehouse.write, self.source.tells_changes, self.source.changes_by
-        if write == "replace" and ((changes and not self.source.may_read_whole) or self.deletes):
+        if write == "replace" and ((changes and not self.source.may_read_whole) or self.deletes or self.source.tells_deletes):
             raise ValueError(f"warehouse.write: `replace` loads whole tables; take away `{by}` and `deletes`, or use `merge`")
         if write != "replace" and not changes:
             raise ValueError(f"source.{by}: `{write}` needs a {by}; for a table without one use `warehouse.write: replace`")
@@ -213,11 +213,11 @@ class View(Operation):
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The target's key: as declared, or _shard, the primary key and, exploded, the element's index."""
+        """The target's key: as declared, or _shard (where partitions may share a key), the primary key and, exploded, the element's index."""
         if self.warehouse.key is not None:
             return self.warehouse.key
         own = tuple(str(self.target_of(c)) for c in self.source.primary_key)
-        return ("_shard", *own, *((self.index_column,) if self.index_column else ()))
+        return (*(() if self.source.key_tells_row else ("_shard",)), *own, *((self.index_column,) if self.index_column else ()))
 
     @property
     def in_units(self) -> bool:

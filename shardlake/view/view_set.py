@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 from shardlake.view.operation import short
 from shardlake.view.view import View
@@ -55,6 +56,25 @@ def contradictions(views: Mapping[str, View], others: Iterable[str] = ()) -> dic
         cycle: list[str] = error.args[1]
         for name in cycle:
             found.setdefault(name, f"after: a circle, {' after '.join(cycle)}; take one of them away")
+    return found
+
+
+def shared_readings(views: Mapping[str, View]) -> dict[str, str]:
+    """What is wrong with views that one reading of a source is to feed, by the later one of each two: they must say alike how it is read.
+    A view that replaces its target reads for itself.
+    """
+    found: dict[str, str] = {}
+    first: dict[str, tuple[str, dict[str, Any]]] = {}
+    for name, view in sorted(views.items()):
+        if view.source.shared is None or view.warehouse.write == "replace":
+            continue
+        what, alike = view.source.shared
+        other, theirs = first.setdefault(what, (name, alike))
+        if odd := [key for key in alike if alike[key] != theirs[key]]:
+            found[name] = (
+                f"source.{odd[0]}: {alike[odd[0]]} here and {theirs[odd[0]]} in the view {other}, and one reading of {view.source.named} is to"
+                " feed both; say the same in each"
+            )
     return found
 
 
