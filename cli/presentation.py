@@ -153,6 +153,7 @@ def sentence(report: dict[str, Any], again: str) -> str:
         if part["rejected_alone"]:
             lake.setdefault(part["rejected_alone"], []).append(part["table"])
     counts = [f"{total[name]:,} {name}" for name in ("merged", "unchanged", "superseded", "rejected") if total[name]]
+    counts += [f"{total['others']:,} of others"] if total.get("others") else []
     counts += [f"{count:,} more by the lake's {', '.join(names)}" for count, names in lake.items()]
     came = (
         ", ".join([f"{total['read']:,} rows read", *counts])

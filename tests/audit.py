@@ -14,7 +14,7 @@ _UNEQUAL = """
     CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE stage = 'shape') AS of_shape, count(*) FILTER (WHERE stage = 'merge') AS of_merge
                         FROM shardlake.rejects WHERE window_id = w.window_id AND view = s.view) r
     WHERE s.applied_at IS NOT NULL AND s.sink = 'warehouse' AND NOT (
-        w.raw_rows = s.raw_rows AND s.raw_rows = s.shaped + s.shape_rejected AND s.view_rows = s.merged + s.unchanged + s.superseded + s.rejected
+        w.raw_rows = s.raw_rows AND s.raw_rows = s.shaped + s.shape_rejected + s.others AND s.view_rows = s.merged + s.unchanged + s.superseded + s.rejected
         AND least(s.shaped, s.shape_rejected, s.view_rows, s.merged, s.unchanged, s.superseded, s.rejected, s.removed) >= 0
         AND (f.rows = w.raw_rows OR w.raw_removed_at IS NOT NULL) AND r.of_shape = s.shape_rejected AND r.of_merge = s.rejected)
 """
@@ -25,7 +25,7 @@ _UNEQUAL_IN_A_LAYOUT = """
                         AND stage = 'lake' AND 'lake.' || layout = s.sink) r
     WHERE s.applied_at IS NOT NULL AND s.sink LIKE 'lake.%' AND w.attempt > 0 -- older ledgers have counted no windows of layouts
       AND NOT coalesce(
-        w.raw_rows = s.raw_rows AND s.raw_rows = s.shaped + s.shape_rejected AND s.view_rows = s.merged + s.unchanged + s.superseded + s.rejected
+        w.raw_rows = s.raw_rows AND s.raw_rows = s.shaped + s.shape_rejected + s.others AND s.view_rows = s.merged + s.unchanged + s.superseded + s.rejected
         AND least(s.shaped, s.shape_rejected, s.view_rows, s.merged, s.unchanged, s.superseded, s.rejected) >= 0 AND of_lake <= s.rejected, false)
 """
 _REJECTED_UNAPPLIED = """

@@ -28,7 +28,7 @@ def settle(
         )
         cursor.executemany(
             "UPDATE shardlake.sink_windows s SET raw_rows = %s, shaped = %s, shape_rejected = %s, view_rows = %s, merged = %s,"
-            " unchanged = %s, superseded = %s, rejected = %s, removed = %s"
+            " unchanged = %s, superseded = %s, rejected = %s, removed = %s, others = %s"
             " FROM shardlake.lake_commits c WHERE c.commit_id = %s AND s.view = c.view AND s.sink = 'lake.' || c.layout AND s.window_id = %s",
             [(*found.counts().values(), commit_id, window_id) for window_id, found in windows.items()],
         )

@@ -15,16 +15,24 @@ LONGEST = timedelta(days=7)
 """How far back a run that is still under way is looked for."""
 
 
-def open_run(connection: Connection, run_id: UUID, view: str, feed: str, began: datetime | None = None) -> None:
-    """Write down that a run has begun, now or at a time, and that its view takes its rows from the feed; one that begins again under its
+def open_run(connection: Connection, run_id: UUID, view: str, feed: str, began: datetime | None = None, takes: str = "") -> None:
+    """Write down that a run has begun, now or at a time, and that its view takes its rows (`takes`: which, as it says) from the feed; one that begins again under its
     id goes on.
     """
-    connection.execute("INSERT INTO shardlake.feed_views (feed, view) VALUES (%s, %s) ON CONFLICT DO NOTHING", (feed, view))
+    connection.execute(
+        "INSERT INTO shardlake.feed_views (feed, view, takes) VALUES (%s, %s, %s) ON CONFLICT (feed, view) DO UPDATE SET takes = excluded.takes",
+        (feed, view, takes),
+    )
     connection.execute(
         "INSERT INTO shardlake.runs (run_id, view, started_at) VALUES (%s, %s, coalesce(%s, now()))"
         " ON CONFLICT (run_id) DO UPDATE SET state = 'running', ended_at = NULL",
         (run_id, view, began),
     )
+
+
+def taken(connection: Connection, feed: str) -> list[str]:
+    """What the views on a feed take of it, as they say it; empty for one that takes all."""
+    return [row[0] for row in connection.execute("SELECT DISTINCT takes FROM shardlake.feed_views WHERE feed = %s", (feed,)).fetchall()]
 
 
 def close_run(connection: Connection, run_id: UUID, view: str, shards: Iterable[dict[str, Any]], *, ok: bool, message: str) -> None:

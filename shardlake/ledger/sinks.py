@@ -28,7 +28,7 @@ def layout_sink(table: str) -> str:
 class Applied:
     """What a sink made of a window, counted on both sides by independent means.
 
-    `raw_rows` = `shaped` + `shape_rejected`; `view_rows` = `merged` + `unchanged` + `superseded` + `rejected`; `removed`
+    `raw_rows` = `shaped` + `shape_rejected` + `others` (rows of the feed that are not the view's); `view_rows` = `merged` + `unchanged` + `superseded` + `rejected`; `removed`
     rows left the sink. The ledger refuses what does not add up.
     """
 
@@ -41,6 +41,7 @@ class Applied:
     superseded: int = 0
     rejected: int = 0
     removed: int = 0
+    others: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def __add__(self, other: "Applied") -> "Applied":
@@ -56,9 +57,10 @@ class Applied:
 
     def require(self, place: str) -> None:
         """That both equations hold. Raises AccountingError with the `place` and the figures."""
-        if self.raw_rows != self.shaped + self.shape_rejected or not self.adds_up:
+        if self.raw_rows != self.shaped + self.shape_rejected + self.others or not self.adds_up:
+            others = f", not the view's {self.others}" if self.others else ""
             raise AccountingError(
-                f"{place}: rows do not add up: read {self.raw_rows}, shaped {self.shaped}, rejected in shape {self.shape_rejected};"
+                f"{place}: rows do not add up: read {self.raw_rows}, shaped {self.shaped}, rejected in shape {self.shape_rejected}{others};"
                 f" view rows {self.view_rows}, merged {self.merged}, unchanged {self.unchanged}, superseded {self.superseded},"
                 f" rejected {self.rejected}",
                 hint="Nothing was committed. Run it again; if it comes back, please report it.",

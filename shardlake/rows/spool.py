@@ -22,17 +22,19 @@ from shardlake.shape.chunk import Shaped
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What became of raw rows before they came to a sink: `shaped` gave the `rows` that came and those that the judge `rejected`."""
+    """What became of raw rows before they came to a sink: `shaped` gave the `rows` that came and those that the judge `rejected`;
+    `others` are not the view's."""
 
     shaped: int = 0
     shape_rejected: int = 0
     rejected: int = 0
     rows: int = 0
+    others: int = 0
 
     @classmethod
     def of(cls, chunk: Shaped) -> "Made":
         """A chunk's."""
-        return cls(chunk.shaped, len(chunk.rejects), len(chunk.judged), chunk.rows.num_rows)
+        return cls(chunk.shaped, len(chunk.rejects), len(chunk.judged), chunk.rows.num_rows, chunk.others)
 
     def __add__(self, other: "Made") -> "Made":
         return Made(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))

@@ -1,6 +1,6 @@
 """Where sinks have a view's rows from: a window's raw files, shaped chunk by chunk, each of which is accounted for."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
@@ -9,7 +9,7 @@ from shardlake.connection.lake import Lake
 from shardlake.envelope import Envelope
 from shardlake.errors import AccountingError, ContractError, FileGone
 from shardlake.failpoints import failpoint
-from shardlake.ledger import rejects, sinks, windows
+from shardlake.ledger import rejects, runs, sinks, windows
 from shardlake.ledger.database import Warehouse
 from shardlake.ledger.sinks import Applied, Brought
 from shardlake.ledger.windows import Window
@@ -17,9 +17,11 @@ from shardlake.raw import files as raw
 from shardlake.raw.store import open_store
 from shardlake.rows.account import record, require_claim
 from shardlake.rows.spool import Spool
-from shardlake.rows.window_rows import WindowRows
+from shardlake.rows.window_rows import WindowRows, of_others
 from shardlake.shape.chunk import Shaped, shape
+from shardlake.shape.own_rows import Takes
 from shardlake.view.columns import TargetColumn, target_columns, version_type
+from shardlake.view.item import parse
 from shardlake.view.view import View
 
 
@@ -68,9 +70,10 @@ class Supply:
                 f"{self._place(window)}: its raw files are gone",
                 hint="A run reads it again; a replay takes the windows of which raw is there.",
             )
-        chunks = partial(self.chunks, window, lacking_is_null=lacking_is_null)
         with self.ledger.connection() as connection:
+            taken = [parse(text) if text else None for text in runs.taken(connection, self.feed)] if self.view.source.takes else []
             settles = rejects.any_open(connection, self.view.name, window.partition, window.window_id)
+        chunks = partial(self.chunks, window, lacking_is_null=lacking_is_null, taken=taken)
         return WindowRows(
             self.view, window, self.columns(window), self.zone, self.ledger, chunks,
             everything=everything, printing=bool(self.view.lake.layouts) if printing is None else printing, settles=settles,
@@ -81,7 +84,16 @@ class Supply:
         if not rows.gone_through:
             raise AccountingError(f"{self._place(window)}: its rows were not gone through to their end", hint="Nothing was committed.")
         return Applied(
-            rows.raw_rows, rows.shaped, rows.shape_rejected, rows.view_rows, merged, unchanged, superseded, rows.rejected, removed
+            rows.raw_rows,
+            rows.shaped,
+            rows.shape_rejected,
+            rows.view_rows,
+            merged,
+            unchanged,
+            superseded,
+            rows.rejected,
+            removed,
+            rows.others,
         )
 
     def may_commit(self, window: Window, run_id: UUID, applied: Applied) -> None:
@@ -120,8 +132,9 @@ class Supply:
         """The rows on their way to a sink, of which what passes is kept for others."""
         return self.keep(window, iter(rows)) if self.keep else iter(rows)
 
-    def chunks(self, window: Window, *, lacking_is_null: bool = False) -> Iterator[Shaped]:
-        """The window's rows, one raw file at a time. A source column that raw does not hold is an error, or NULL.
+    def chunks(self, window: Window, *, lacking_is_null: bool = False, taken: Sequence[Takes] = ()) -> Iterator[Shaped]:
+        """The window's rows, one raw file at a time. A source column that raw does not hold is an error, or NULL; `taken` is what the
+        views on the feed take of it.
 
         Raises FileGone, LakeUnavailable, ContractError, AccountingError.
         """
@@ -136,11 +149,11 @@ class Supply:
                         hint="Run with --full: the view did not read it then.",
                     )
                 table = raw.with_null(table, name)
-            shaped = shape(self.view, table, chunk.kinds, chunk.envelope or self.envelope(self.view, chunk.kinds))
-            if file.rows != shaped.shaped + len(shaped.rejects):
+            shaped = shape(self.view, table, chunk.kinds, chunk.envelope or self.envelope(self.view, chunk.kinds), taken)
+            if file.rows != shaped.shaped + len(shaped.rejects) + shaped.others:
                 raise AccountingError(
                     f"{self._place(window)}: shape was given {file.rows} rows of {file.key}, and made view"
-                    f" rows of {shaped.shaped} and rejects of {len(shaped.rejects)}",
+                    f" rows of {shaped.shaped} and rejects of {len(shaped.rejects)}{of_others(shaped.others)}",
                     hint="Nothing was committed. Please report it.",
                 )
             found = shaped.rows.num_rows

@@ -28,7 +28,7 @@ Connection = psycopg.Connection[Any]
 class WindowRows:
     """The rows. What stands here counts when they were gone through to their end, for the last time that they were.
 
-    `raw_rows` are those of the window's files, `shaped` the raw rows that gave view rows, `view_rows` those rows, of which
+    `raw_rows` are those of the window's files, `shaped` the raw rows that gave view rows, `others` those that are not the view's, `view_rows` those rows, of which
     `rejected` were rejected by the judge; `sent` went on to whoever goes through them, marks of units without rows among them.
     """
 
@@ -43,7 +43,7 @@ class WindowRows:
 
     def _begin(self) -> None:
         self.raw_rows = sum(f.rows for f in self._window.files)
-        self.shaped = self.shape_rejected = self.view_rows = self.rejected = self.sent = 0
+        self.shaped = self.shape_rejected = self.others = self.untaken = self.view_rows = self.rejected = self.sent = 0
         self.seconds = 0.0
         self.gone_through = False
         self._encoded: Counter[str] = Counter()
@@ -68,10 +68,10 @@ class WindowRows:
                 yield found
                 started = time.perf_counter()
             self.seconds += time.perf_counter() - started
-        if self.raw_rows != self.shaped + self.shape_rejected:
+        if self.raw_rows != self.shaped + self.shape_rejected + self.others:
             raise AccountingError(
                 f"{view.name}, {self._window.partition}, window {self._window.window_id}: its files hold {self.raw_rows} rows; shape made view rows of"
-                f" {self.shaped} and rejects of {self.shape_rejected}",
+                f" {self.shaped} and rejects of {self.shape_rejected}{of_others(self.others)}",
                 hint="Nothing was committed. Please report it.",
             )
         self.gone_through = True
@@ -86,6 +86,8 @@ class WindowRows:
             )
         self.shaped += shaped.shaped
         self.shape_rejected += len(shaped.rejects)
+        self.others += shaped.others
+        self.untaken += shaped.untaken
         self.sent += found.rows.num_rows
         self.view_rows += found.rows.num_rows - marks + len(found.judged)
         self.rejected += len(found.judged)
@@ -98,7 +100,8 @@ class WindowRows:
     @property
     def notes(self) -> tuple[str, ...]:
         """What people should know of the rows that were gone through."""
-        return tuple(
+        nobodys = (f"{self.untaken} of {self.raw_rows} rows are of no view on {self._window.feed}",) if self.untaken else ()
+        return nobodys + tuple(
             f"{count} documents of {column} are JSON texts inside a JSON string, in which paths find nothing; where such a column is read"
             f" by `sql: extract.sql`, JSON_UNQUOTE({column}) takes them out on MySQL, and {column} #>> '{{}}' on Postgres"
             for column, count in sorted(self._encoded.items())
@@ -131,6 +134,11 @@ class WindowRows:
                     copy.write(part)
             copy.write(TRAILER)
         rejects.settle(connection, view, window.partition, window.window_id)
+
+
+def of_others(count: int) -> str:
+    """What an account says of rows that are other views', where there are such."""
+    return f", and {count} are not the view's" if count else ""
 
 
 def uncertain_rows(rows: pa.Table) -> pa.ChunkedArray:

@@ -26,6 +26,7 @@ class ShardReport:
     superseded: int = 0
     rejected: int = 0
     removed: int = 0
+    others: int = 0
     bytes: int = 0
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     notes: tuple[str, ...] = ()
@@ -69,6 +70,7 @@ class ShardReport:
         self.superseded += counts["superseded"]
         self.rejected += counts["rejected"] + counts["shape_rejected"]
         self.removed += counts["removed"]
+        self.others += counts.get("others", 0)
         for stage in STAGES[1:]:
             self.seconds[stage] += seconds.get(stage, 0.0)
 
@@ -89,7 +91,7 @@ class ShardReport:
         return {
             "shard": self.shard, "state": self.state, "windows": self.windows, "window": {"from": self.lower, "to": self.upper},
             "read": self.read, "merged": self.merged, "unchanged": self.unchanged, "superseded": self.superseded,
-            "rejected": self.rejected, "removed": self.removed, "bytes": self.bytes,
+            "rejected": self.rejected, "removed": self.removed, "others": self.others, "bytes": self.bytes,
             "seconds": {k: round(v, 3) for k, v in self.seconds.items()}, "notes": list(self.notes), "error": self.error or self.rejection,
         }  # fmt: skip
 
@@ -187,7 +189,7 @@ class RunReport:
         """All shards together."""
         total = ShardReport("all")
         for shard in self.shards.values():
-            for name in ("windows", "read", "merged", "unchanged", "superseded", "rejected", "removed", "bytes"):
+            for name in ("windows", "read", "merged", "unchanged", "superseded", "rejected", "removed", "others", "bytes"):
                 setattr(total, name, getattr(total, name) + getattr(shard, name))
             for stage, seconds in shard.seconds.items():
                 total.seconds[stage] += seconds
@@ -198,7 +200,7 @@ class RunReport:
         total = self.totals().as_json()
         return {
             "view": self.view, "run_id": str(self.run_id), "ok": self.ok, "message": self.headline(), "error": self.error, "seconds": round(self.seconds, 3),
-            "totals": {k: total[k] for k in ("windows", "read", "merged", "unchanged", "superseded", "rejected", "removed", "bytes", "seconds")},
+            "totals": {k: total[k] for k in ("windows", "read", "merged", "unchanged", "superseded", "rejected", "removed", "others", "bytes", "seconds")},
             "shards": [s.as_json() for s in self.shards.values()], "lake": [part.as_json() for part in self.lake.values()],
         }  # fmt: skip
 

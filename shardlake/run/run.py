@@ -73,7 +73,7 @@ class Run:
         if self.job.spool:
             self.job.spool.open()
         with self.job.ledger.connection() as connection:
-            runs.open_run(connection, self.id, self.job.view.name, self.job.feed)
+            runs.open_run(connection, self.id, self.job.view.name, self.job.feed, takes=self.job.view.source.takes_text)
         self._claims.__enter__()
         for name, busy in self._claims.claim(list(self.report.shards), CLAIM_WAIT).items():
             self.report.shards[name].failed(busy)

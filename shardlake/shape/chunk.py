@@ -1,5 +1,6 @@
 """Shaping one chunk: bad documents set apart with their reasons, all other rows to view rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import Any
@@ -14,6 +15,7 @@ from shardlake.quoting import ansi
 from shardlake.shape.documents import Careful, Told, look_at
 from shardlake.shape.duck import duck
 from shardlake.shape.json_limits import FINE, extract_exact, parse_exact, why_malformed
+from shardlake.shape.own_rows import Takes, own_rows
 from shardlake.shape.query import (
     DOCUMENTS,
     ELEMENT,
@@ -51,6 +53,7 @@ class Shaped:
     """A chunk's view rows (all text, see `shape_query`), what was rejected, and how many raw rows became rows.
 
     `places` are the rows' raw rows, counted from the chunk's first; `due` how many rows those have to give; `judged` the rows that the judge has rejected since. `encoded` counts, by source column, documents that are JSON inside a JSON string.
+    `others` are raw rows that are not the view's; of these `untaken` are of no view on the feed.
     """
 
     rows: pa.Table
@@ -60,16 +63,19 @@ class Shaped:
     due: int
     judged: list[Reject] = dataclass_field(default_factory=list)
     encoded: dict[str, int] = dataclass_field(default_factory=dict)
+    others: int = 0
+    untaken: int = 0
 
 
-def shape(view: View, table: pa.Table, kinds: dict[str, str], envelope: Envelope) -> Shaped:
-    """Make view rows of a chunk of raw rows.
+def shape(view: View, table: pa.Table, kinds: dict[str, str], envelope: Envelope, feed: Sequence[Takes] = ()) -> Shaped:
+    """Make view rows of a chunk of raw rows, of those that are the view's. `feed` are what all views on the feed take.
 
     `kinds` says of each source column what it holds, `envelope` which of them tell a row's key, version and end. Pure: the
     same chunk gives the same rows. `shaped` is counted from what came out: the raw rows that gave a row, each once.
     """
     documents = json_columns(view)
-    original = table
+    own = own_rows(view, table, feed)
+    original = table = own.table
     table, found = look_at(table, documents, kinds, view.source.json_limits)
     table = table.append_column(ROW, pl.int_range(table.num_rows, dtype=pl.Int32, eager=True).to_arrow())
     bad = found.bad
@@ -94,7 +100,7 @@ def shape(view: View, table: pa.Table, kinds: dict[str, str], envelope: Envelope
         doubt = pc.or_(doubt, pc.is_in(places, pa.array(sorted(found.judged), places.type)))
     marks = pc.if_else(doubt, "1", pa.scalar(None, pa.string()))
     rows = rows.drop_columns([ROW, *([ELEMENTS, ELEMENT] if view.explode else [])]).append_column("_uncertain", marks)
-    return Shaped(rows, shaped, rejects, places, due, encoded=found.encoded)
+    return Shaped(rows, shaped, rejects, places, due, encoded=found.encoded, others=own.others, untaken=own.untaken)
 
 
 def _twice_inside(view: View, rows: pa.Table) -> list[int]:

@@ -14,6 +14,7 @@ import polars as pl
 from shardlake.errors import AccountingError
 from shardlake.ledger.sinks import Applied
 from shardlake.rows.spool import Made
+from shardlake.rows.window_rows import of_others
 from shardlake.sink.lake.partition import unfit
 from shardlake.sink.lake.typed import LakeReject
 from shardlake.view.view import View
@@ -68,7 +69,7 @@ class Tally:
     def counts(self) -> Applied:
         """The figures alone."""
         came, verdicts = self.made, (self.merged, self.unchanged, self.superseded, self.rejected)
-        return Applied(self.raw_rows, came.shaped, came.shape_rejected, self.taken + came.rejected, *verdicts, self.removed)
+        return Applied(self.raw_rows, came.shaped, came.shape_rejected, self.taken + came.rejected, *verdicts, self.removed, came.others)
 
 
 @dataclass(slots=True)
@@ -106,9 +107,9 @@ class Account:
     def require(self) -> None:
         """Raise AccountingError where the rows of a window came to more or fewer than have come in so far."""
         for window_id, c in sorted(self.windows().items()):
-            if c.raw_rows != c.shaped + c.shape_rejected:
+            if c.raw_rows != c.shaped + c.shape_rejected + c.others:
                 raise AccountingError(
-                    f"{self.name}, window {window_id}: its files hold {c.raw_rows} rows; shape made view rows of {c.shaped} and rejects of {c.shape_rejected}",
+                    f"{self.name}, window {window_id}: its files hold {c.raw_rows} rows; shape made view rows of {c.shaped} and rejects of {c.shape_rejected}{of_others(c.others)}",
                     hint=HINT,
                 )
             if not c.adds_up:

@@ -96,7 +96,7 @@ def _merge(connection: Connection, sql: MergeSql, staged: Staged | Stager, rows:
     seconds = {"shape": rows.seconds, "stage": staged.seconds, "merge": time.perf_counter() - started}
     applied = Applied(
         rows.raw_rows, rows.shaped, rows.shape_rejected, rows.view_rows,
-        found.merged + staged.direct, found.unchanged, found.superseded, rows.rejected, found.removed, seconds,
+        found.merged + staged.direct, found.unchanged, found.superseded, rows.rejected, found.removed, rows.others, seconds,
     )  # fmt: skip
     applied.require(place_of(sql.view.name, sql.shard, sql.window_id))
     books.within(connection, rows, applied)
