@@ -45,6 +45,12 @@ KINDS: dict[str, Kind] = {
         "shardlake.view.mongodb:MongoCollection",
         "shardlake.source.mongodb.source:MongoSource.open",
     ),
+    "dynamodb": Kind(
+        "source",
+        "shardlake.connection.dynamodb:DynamoDB",
+        "shardlake.view.dynamodb:DynamoTable",
+        "shardlake.source.dynamodb.source:DynamoSource.open",
+    ),
     "postgres-warehouse": Kind(
         "warehouse", "shardlake.connection.postgres:PostgresWarehouse", opener="shardlake.sink.postgres.sink:PostgresSink.open"
     ),

@@ -65,6 +65,8 @@ def plan(job: Job, partition: str, *, full: bool = False) -> Planned:
             raise
         nothing = Plan(partition, Extent({}, position, position or {}), {}, anything=False)
         return Planned(nothing, None, tuple(w.window_id for w in waiting), time.perf_counter() - started, error)
+    if found.rescan and waiting and not left:
+        found = replace(found, anything=False)
     seconds = time.perf_counter() - started
     return Planned(found, left.window_id if left else None, tuple(w.window_id for w in waiting), seconds, first=first)
 

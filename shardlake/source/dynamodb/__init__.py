@@ -1,0 +1,1 @@
+"""DynamoDB: tables read by parallel scans; a segment is a partition."""

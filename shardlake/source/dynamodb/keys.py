@@ -1,0 +1,89 @@
+"""The keys that each scan of a segment has seen, in the lake beside raw: what tells which items are absent from the next whole scan."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import obstore
+import pyarrow as pa
+import pyarrow.parquet as pq
+from obstore.store import ObjectStore
+
+from shardlake.errors import LakeUnavailable, SourceFailed
+from shardlake.quoting import ansi_list, ansi_text
+from shardlake.raw.store import get, put, remove
+from shardlake.rows.spool import scratched
+
+_ROWS = 50_000
+"""Keys of absent items that are handed on at a time."""
+_SCAN = str.maketrans("", "", "-: .")
+
+
+@dataclass
+class Keys:
+    """The keys of a feed's segment in a store, a folder a scan. `names` are the key's attributes."""
+
+    store: ObjectStore = field(repr=False)
+    feed: str
+    partition: str
+    names: tuple[str, ...]
+
+    def write(self, scan: str, window: str, keys: list[pa.Table]) -> None:
+        """The keys of a window; `window` names it and the attempt at it. Raises LakeUnavailable."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.concat_tables(keys), sink, compression="zstd", use_dictionary=False)
+        put(self.store, f"{self._folder(scan)}/{window}.parquet", sink.getvalue())
+
+    def absent(self, scan: str, before: tuple[str, int] | None) -> Iterator[pa.Table]:
+        """The keys of earlier scans that this one has not seen. `before` is the last whole scan, and how many files it has at least.
+
+        Raises SourceFailed where those are not there any more, LakeUnavailable.
+        """
+        found = self._files()
+        if before and len(found.get(before[0].translate(_SCAN), [])) < before[1]:
+            raise SourceFailed(
+                f"{self.partition}: the keys of the scan of {before[0]} are gone from the lake: which items were deleted since cannot be told",
+                hint="Empty the targets of the views that read this table, and run one of them with --full.",
+            )
+        mine = found.get(scan.translate(_SCAN), [])
+        theirs = [key for earlier, keys in found.items() if earlier < scan.translate(_SCAN) for key in keys]
+        if not theirs:
+            return
+        with (
+            scratched() as folder,
+            duckdb.connect(config={"memory_limit": "256MB", "threads": 1, "temp_directory": str(folder / "spill")}) as db,
+        ):
+            names = ansi_list(self.names)
+            seen = f" ANTI JOIN {self._local(mine, folder / 'present')} AS p USING ({names})" if mine else ""
+            reader = db.sql(f"SELECT DISTINCT * FROM {self._local(theirs, folder / 'earlier')} AS e{seen}")
+            yield from (pa.Table.from_batches([batch]) for batch in reader.to_arrow_reader(_ROWS))
+
+    def forget_before(self, scan: str) -> None:
+        """Remove the keys of scans older than one that is whole, and of which all rows are in raw. Raises LakeUnavailable."""
+        for older, keys in self._files().items():
+            if older < scan.translate(_SCAN):
+                remove(self.store, keys)
+
+    def _local(self, keys: list[str], folder: Path) -> str:
+        """The files in a folder, as what SQL may select from."""
+        folder.mkdir()
+        for number, key in enumerate(keys):
+            (folder / f"{number}.parquet").write_bytes(get(self.store, key))
+        return f"read_parquet({ansi_text(str(folder / '*.parquet'))})"
+
+    def _files(self) -> dict[str, list[str]]:
+        """The files by scan."""
+        found: dict[str, list[str]] = {}
+        try:
+            for page in obstore.list(self.store, prefix=f"keys/{self.feed}/{self.partition}/"):
+                for one in page:
+                    found.setdefault(str(one["path"]).split("/")[-2], []).append(str(one["path"]))
+        except Exception as error:  # noqa: BLE001 - obstore's errors share no base, and may hold addresses
+            raise LakeUnavailable(
+                f"the keys of {self.feed} cannot be listed ({type(error).__name__})", hint="Check the rights to the lake."
+            ) from None
+        return found
+
+    def _folder(self, scan: str) -> str:
+        return f"keys/{self.feed}/{self.partition}/{scan.translate(_SCAN)}"

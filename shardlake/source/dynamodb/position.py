@@ -1,0 +1,57 @@
+"""Where a segment stands, as JSON: at which scan, and behind which key of it, or that the scan is whole."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shardlake.ledger.extent import Json
+
+Key = dict[str, Any]
+"""A key as DynamoDB spells it: `{"pk": {"S": "a"}}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """`scan` is the version of the scan's rows, the time of our clock at which it began, and `began` that of the server's; `after` the last key that was read, None where the
+    scan is whole. `files` of keys belong to it, where deletes are told, and `before` names the whole scan before and how many that has.
+    """
+
+    scan: str
+    began: str
+    after: Key | None = None
+    files: int = 0
+    before: tuple[str, int] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the segment was read."""
+        return self.after is None
+
+    def json(self) -> Json:
+        """For the ledger."""
+        return {
+            "scan": self.scan,
+            "began": self.began,
+            "after": self.after,
+            "files": self.files,
+            "before": list(self.before) if self.before else None,
+        }
+
+
+def position_of(json: Json | None) -> Position | None:
+    """What `json` wrote."""
+    if json is None:
+        return None
+    before = json.get("before")
+    return Position(json["scan"], json["began"], json.get("after"), json.get("files", 0), (before[0], before[1]) if before else None)
+
+
+def version_at(now: datetime, last: str | None) -> str:
+    """The version of a scan that begins: our clock's time, and later than that of the scan before, whatever clocks say.
+
+    >>> version_at(datetime(2026, 11, 28, 9, tzinfo=UTC), "2026-11-28 09:00:00.000000")
+    '2026-11-28 09:00:00.000001'
+    """
+    if last is not None:
+        now = max(now, datetime.fromisoformat(last).replace(tzinfo=UTC) + timedelta(microseconds=1))
+    return now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")

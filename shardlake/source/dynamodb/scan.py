@@ -1,0 +1,142 @@
+"""A window of a scan into raw: pages of one segment from a key on, and, where the scan is whole, what is absent from it."""
+
+import json
+import time
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from shardlake.envelope import FAULT, Envelope
+from shardlake.failpoints import failpoint
+from shardlake.ledger.extent import Extent, Reading
+from shardlake.raw.files import RawTarget, RawWriter
+from shardlake.raw.store import open_store
+from shardlake.source.dynamodb.client import Client
+from shardlake.source.dynamodb.keys import Keys
+from shardlake.source.dynamodb.pages import Page, pages
+from shardlake.source.dynamodb.plain import document, key_value
+from shardlake.source.dynamodb.position import Key, Position, position_of
+
+CHUNK = 8 << 20
+"""Bytes of answers that become a raw file: as Python values they take five times as much."""
+Kinds = dict[str, str]
+
+
+def envelope_of(key: tuple[str, ...]) -> Envelope:
+    """The envelope of raw rows."""
+    return Envelope(key, "_version", "instant", "_op")
+
+
+@dataclass
+class _Rows:
+    """Rows on their way into raw files, counted by the server's own figures. `keys` are those of all rows."""
+
+    writer: RawWriter
+    key: tuple[tuple[str, str], ...]
+    scan: str
+    chunk: int
+    came: int = 0
+    keys: list[pa.Table] = field(default_factory=list)
+    _rows: list[dict[str, Any]] = field(default_factory=list)
+    _size: int = 0
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of raw: the key, the scan, what is deleted, the whole item, and why it cannot be read."""
+        own = [(name, pa.large_binary() if kind == "B" else pa.large_string()) for name, kind in self.key]
+        return pa.schema([*own, *((name, pa.large_string()) for name in ("_version", "_op", "document", FAULT))])
+
+    def add(self, page: Page, items: list[dict[str, Any]]) -> None:
+        """A page's items."""
+        self.came += page.count
+        self._rows += [self._row(item) for item in items]
+        self._size += page.size
+        if self._size >= self.chunk:
+            self.flush()
+
+    def flush(self) -> None:
+        """What has come so far becomes a file."""
+        if self._rows:
+            table = pa.Table.from_pylist(self._rows, self.schema)
+            self.keys.append(table.select([name for name, _ in self.key]))
+            self.writer.write(table)
+            failpoint("extract.chunk")
+        self._rows, self._size = [], 0
+
+    def add_absent(self, keys: pa.Table) -> None:
+        """Keys of items that are deleted."""
+        self.came += keys.num_rows
+        texts = pa.nulls(keys.num_rows, pa.large_string())
+        columns = {
+            "_version": pa.repeat(pa.scalar(self.scan, pa.large_string()), keys.num_rows),
+            "_op": pa.repeat(pa.scalar("d", pa.large_string()), keys.num_rows),
+        }
+        own = {name: keys.column(name) for name, _ in self.key}
+        self.writer.write(pa.table({**own, **columns, "document": texts, FAULT: texts}).cast(self.schema))
+
+    def _row(self, item: dict[str, Any]) -> dict[str, Any]:
+        row: dict[str, Any] = {name: key_value(item[name]) for name, _ in self.key} | {"_version": self.scan}
+        try:
+            return row | {"document": document(item)}
+        except (ValueError, RecursionError) as error:
+            return row | {FAULT: json.dumps(["document", None, f"cannot be read as JSON: {error}"])}
+
+
+def read_window(
+    client: Client, feed: str, partition: str, extent: Extent, raw: RawTarget, *, window: int, deadline: timedelta, smaller: int = 1
+) -> Reading:
+    """Read from where the extent begins until the segment ends, `window` bytes were read, or half of the deadline is over.
+
+    A window that is read again ends at the key at which it ended before, or at the segment's end where that key is gone.
+    """
+    plan, began = extent.plan, time.monotonic()
+    key = tuple((name, kind) for name, kind in plan["key"])
+    names = tuple(name for name, _ in key)
+    rows = _Rows(raw.writer(plan["kinds"], envelope_of(names)), key, plan["scan"], max(CHUNK // smaller, 64 << 10))
+    end, after, size = position_of(extent.end), plan["after"], 0
+    last = end.after if end else None
+    for page in pages(client, plan, f"{plan['table']}, {partition}", deadline):
+        items, is_last = _up_to(last, page.items)
+        rows.add(replace(page, count=len(items)) if is_last else page, items)
+        after, size = page.after, size + page.size
+        if is_last or (last is None and after and (size >= window or time.monotonic() - began > deadline.total_seconds() / 2)):
+            after = last if is_last else after
+            break
+    rows.flush()
+    here = position_of(extent.start)
+    at = Position(plan["scan"], plan["began"], after, *_kept(plan, here))
+    if plan["deletes"]:
+        keys = Keys(open_store(raw.lake), feed, partition, names)
+        if here and here.whole:
+            keys.forget_before(here.scan)
+        if rows.keys:
+            keys.write(plan["scan"], f"w{raw.window_id:09d}-a{raw.attempt:03d}", rows.keys)
+            at = replace(at, files=at.files + 1)
+        if at.whole:
+            for table in keys.absent(plan["scan"], at.before):
+                rows.add_absent(table)
+            at = replace(at, before=None)
+    return Reading(
+        tuple(rows.writer.files), rows.came, at.json(), more=not at.whole, ends_snapshot=at.whole, seconds={"raw": rows.writer.seconds}
+    )
+
+
+def _kept(plan: dict[str, Any], here: Position | None) -> tuple[int, tuple[str, int] | None]:
+    """How many files of keys this scan has so far, and the whole scan before it with its own."""
+    if here is None:
+        return 0, None
+    if here.scan == plan["scan"]:
+        return here.files, here.before
+    return 0, (here.scan, here.files)
+
+
+def _up_to(last: Key | None, items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
+    """The items up to and with the one that has a key, and whether it is among them."""
+    if last is None:
+        return items, False
+    for place, item in enumerate(items):
+        if all(item.get(name) == value for name, value in last.items()):
+            return items[: place + 1], True
+    return items, False
