@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from shardlake.errors import SpecError
 from shardlake.kinds import kind_of
 from shardlake.run.documents import MOST, Documents, Steps, read_documents
-from shardlake.source.door import Described, Sample, Samples, Source
+from shardlake.source.door import Described, Sample, Samples, SamplesKinds, Source
 from shardlake.spec import identifier, source_identifier
 from shardlake.spec_file import explain
 from shardlake.view.jsonpath import Path
@@ -37,7 +37,17 @@ def discover(reference: str, source: Source, table: str, connections: Sequence[s
     """
     if not isinstance(source, Samples):
         raise SpecError(f"{reference} cannot be drafted from", hint="Write the view by hand.")
-    sample = source.sample(table)
+    return _drafted(reference, table, source.sample(table), connections)
+
+
+def discover_kinds(reference: str, source: Source, table: str, connections: Sequence[str] = ()) -> list[Draft]:
+    """The draft of a view for each kind of rows in a table: one, where its source knows of no kinds. Raises as `discover` does."""
+    if isinstance(source, SamplesKinds):
+        return [_drafted(reference, table, sample, connections) for sample in source.samples(table)]
+    return [discover(reference, source, table, connections)]
+
+
+def _drafted(reference: str, table: str, sample: Sample, connections: Sequence[str]) -> Draft:
     columns = _Columns(sample)
     for column in sample.columns:
         columns.add(column)
@@ -80,7 +90,9 @@ class _Columns:
         for path, type_ in documents.columns().items():
             if path not in keys:
                 name = _free("_".join(path), self.outs)
-                self.outs[name] = type_ if (name,) == path else {"type": type_, "from": str(Path(path[0], path[1:]))}
+                ours = path[0].startswith("$") or path[0] == column.name  # such a field is reached through the document alone
+                origin = Path(column.name, path) if ours else Path(path[0], path[1:])
+                self.outs[name] = type_ if (name,) == path and not ours else {"type": type_, "from": str(origin)}
 
     def _unfit(self, column: Described) -> str | None:
         """Why a view cannot take a column, if it cannot."""
