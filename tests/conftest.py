@@ -10,12 +10,14 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from embedded.dynamodb_local import DynamoDB, obtain_dynamodb
 from embedded.mariadb import MariaDB, obtain_mariadb
 from embedded.postgres import Postgres, obtain_postgres
 from embedded.prefect_server import PrefectServer
 from embedded.seaweedfs import SeaweedFS, obtain_seaweedfs
 from embedded.secantusdb import SecantusDB, obtain_secantusdb
 from tests.audit import audit
+from tests.dynamodb_world import PLATFORM_VIEW, Tables, TablesMaker
 from tests.prefect_api import PrefectApi, drain
 from tests.world import World, WorldMaker
 
@@ -39,6 +41,28 @@ def secantusdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecantusDB]
     """SecantusDB, a server that speaks MongoDB's protocol; or a MongoDB, where SHARDLAKE_TEST_MONGODB_URL leads to one."""
     with obtain_secantusdb(tmp_path_factory.mktemp("secantusdb")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def dynamodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DynamoDB]:
+    """Amazon's DynamoDB Local."""
+    with obtain_dynamodb(tmp_path_factory.mktemp("dynamodb")) as server:
+        yield server
+
+
+@pytest.fixture
+def tables(dynamodb: DynamoDB, postgres: Postgres, tmp_path: Path) -> Iterator[TablesMaker]:
+    """Make a world of DynamoDB: `tables(view=…)`. Its books are audited when the test ends."""
+    made: list[Tables] = []
+
+    def make(view: dict[str, Any] | None = None, **options: Any) -> Tables:
+        made.append(Tables(postgres, postgres, tmp_path, [], view=view or PLATFORM_VIEW, dynamodb=dynamodb, **options))
+        return made[-1]
+
+    yield make
+    for w in made:
+        w.close()
+        audit(w)
 
 
 @pytest.fixture
