@@ -20,6 +20,14 @@ _ROWS = 50_000
 _SCAN = str.maketrans("", "", "-: .")
 
 
+_WHOLE = "whole-"
+"""Before the number of a whole scan's files, as the name of an object beside them."""
+
+
+def _parquet(keys: list[str]) -> list[str]:
+    return [key for key in keys if key.endswith(".parquet")]
+
+
 @dataclass
 class Keys:
     """The keys of a feed's segment in a store, a folder a scan. `names` are the key's attributes."""
@@ -35,19 +43,24 @@ class Keys:
         pq.write_table(pa.concat_tables(keys), sink, compression="zstd", use_dictionary=False)
         put(self.store, f"{self._folder(scan)}/{window}.parquet", sink.getvalue())
 
-    def absent(self, scan: str, before: tuple[str, int] | None) -> Iterator[pa.Table]:
-        """The keys of earlier scans that this one has not seen. `before` is the last whole scan, and how many files it has at least.
+    def finish(self, scan: str) -> None:
+        """Write down that the scan is whole, and how many files of keys it has. Raises LakeUnavailable."""
+        count = len(_parquet(self._files().get(scan.translate(_SCAN), [])))
+        put(self.store, f"{self._folder(scan)}/{_WHOLE}{count}", b"whole")
 
-        Raises SourceFailed where those are not there any more, LakeUnavailable.
+    def absent(self, scan: str, before: str | None) -> Iterator[pa.Table]:
+        """The keys of earlier scans that this one has not seen. `before` is the last whole scan.
+
+        Raises SourceFailed where its keys are not there any more, LakeUnavailable.
         """
         found = self._files()
-        if before and len(found.get(before[0].translate(_SCAN), [])) < before[1]:
+        if before and not self._is_whole(found.get(before.translate(_SCAN), [])):
             raise SourceFailed(
-                f"{self.partition}: the keys of the scan of {before[0]} are gone from the lake: which items were deleted since cannot be told",
+                f"{self.partition}: the keys of the scan of {before} are gone from the lake: which items were deleted since cannot be told",
                 hint="Empty the targets of the views that read this table, and run one of them with --full.",
             )
-        mine = found.get(scan.translate(_SCAN), [])
-        theirs = [key for earlier, keys in found.items() if earlier < scan.translate(_SCAN) for key in keys]
+        mine = _parquet(found.get(scan.translate(_SCAN), []))
+        theirs = [key for earlier, keys in found.items() if earlier < scan.translate(_SCAN) for key in _parquet(keys)]
         if not theirs:
             return
         with (
@@ -58,6 +71,11 @@ class Keys:
             seen = f" ANTI JOIN {self._local(mine, folder / 'present')} AS p USING ({names})" if mine else ""
             reader = db.sql(f"SELECT DISTINCT * FROM {self._local(theirs, folder / 'earlier')} AS e{seen}")
             yield from (pa.Table.from_batches([batch]) for batch in reader.to_arrow_reader(_ROWS))
+
+    def _is_whole(self, keys: list[str]) -> bool:
+        """Whether there are as many files as when a scan was finished."""
+        counts = [int(key.rpartition(_WHOLE)[2]) for key in keys if _WHOLE in key]
+        return bool(counts) and len(_parquet(keys)) >= min(counts)
 
     def forget_before(self, scan: str) -> None:
         """Remove the keys of scans older than one that is whole, and of which all rows are in raw. Raises LakeUnavailable."""

@@ -1,6 +1,6 @@
 """Where a segment stands, as JSON: at which scan, and behind which key of it, or that the scan is whole."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,15 +12,14 @@ Key = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """`scan` is the version of the scan's rows, the time of our clock at which it began, and `began` that of the server's; `after` the last key that was read, None where the
-    scan is whole. `files` of keys belong to it, where deletes are told, and `before` names the whole scan before and how many that has.
+    """`scan` is the version of the scan's rows, the time of our clock at which it began, and `began` that of the server's; `after`
+    the last key that was read, None where the scan is whole. `before` is the whole scan before it.
     """
 
     scan: str
     began: str
     after: Key | None = None
-    files: int = 0
-    before: tuple[str, int] | None = None
+    before: str | None = None
 
     @property
     def whole(self) -> bool:
@@ -29,21 +28,12 @@ class Position:
 
     def json(self) -> Json:
         """For the ledger."""
-        return {
-            "scan": self.scan,
-            "began": self.began,
-            "after": self.after,
-            "files": self.files,
-            "before": list(self.before) if self.before else None,
-        }
+        return asdict(self)
 
 
 def position_of(json: Json | None) -> Position | None:
     """What `json` wrote."""
-    if json is None:
-        return None
-    before = json.get("before")
-    return Position(json["scan"], json["began"], json.get("after"), json.get("files", 0), (before[0], before[1]) if before else None)
+    return Position(**json) if json else None
 
 
 def version_at(now: datetime, last: str | None) -> str:

@@ -105,31 +105,36 @@ def read_window(
             after = last if is_last else after
             break
     rows.flush()
-    here = position_of(extent.start)
-    at = Position(plan["scan"], plan["began"], after, *_kept(plan, here))
     if plan["deletes"]:
-        keys = Keys(open_store(raw.lake), feed, partition, names)
-        if here and here.whole:
-            keys.forget_before(here.scan)
-        if rows.keys:
-            keys.write(plan["scan"], f"w{raw.window_id:09d}-a{raw.attempt:03d}", rows.keys)
-            at = replace(at, files=at.files + 1)
-        if at.whole:
-            for table in keys.absent(plan["scan"], at.before):
-                rows.add_absent(table)
-            at = replace(at, before=None)
-    return Reading(
-        tuple(rows.writer.files), rows.came, at.json(), more=not at.whole, ends_snapshot=at.whole, seconds={"raw": rows.writer.seconds}
-    )
+        _tell_absent(
+            Keys(open_store(raw.lake), feed, partition, names),
+            rows,
+            extent,
+            f"w{raw.window_id:09d}-a{raw.attempt:03d}",
+            whole=after is None,
+        )
+    here = None if after is None else Position(plan["scan"], plan["began"], after, _before(extent))
+    position = here.json() if here else None
+    return Reading(tuple(rows.writer.files), rows.came, position, here is not None, here is None, {"raw": rows.writer.seconds})
 
 
-def _kept(plan: dict[str, Any], here: Position | None) -> tuple[int, tuple[str, int] | None]:
-    """How many files of keys this scan has so far, and the whole scan before it with its own."""
-    if here is None:
-        return 0, None
-    if here.scan == plan["scan"]:
-        return here.files, here.before
-    return 0, (here.scan, here.files)
+def _tell_absent(keys: Keys, rows: _Rows, extent: Extent, window: str, *, whole: bool) -> None:
+    """Keep the keys that a window has read; where its scan is whole with it, what is absent becomes rows, too."""
+    start, before = position_of(extent.start), _before(extent)
+    if start and start.whole:
+        keys.forget_before(start.scan)
+    if rows.keys:
+        keys.write(rows.scan, window, rows.keys)
+    if whole:
+        for table in keys.absent(rows.scan, before):
+            rows.add_absent(table)
+        keys.finish(rows.scan)
+
+
+def _before(extent: Extent) -> str | None:
+    """The whole scan before the one that a window belongs to."""
+    start = position_of(extent.start)
+    return None if start is None else start.before if start.scan == extent.plan["scan"] else start.scan
 
 
 def _up_to(last: Key | None, items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:

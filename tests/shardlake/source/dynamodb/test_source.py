@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+from datetime import datetime
 from typing import Any
 from unittest.mock import patch
 
@@ -45,6 +46,19 @@ def test_items_that_are_absent_from_a_whole_scan_leave_the_target_and_may_come_b
     w.must_sync()
     assert w.rows() == [("a", "FIN#1", *ROW), ("a", "FIN#2", *ROW), ("b", "FIN#1", "open", *ROW[1:])]
     assert w.counts() == (4 + 4 + 3, 3 + 3 + 3, 0, 1 + 1, 9, 0, 0, 1)
+
+
+def test_a_whole_scan_says_up_to_when_all_is_there(tables: TablesMaker) -> None:
+    w = tables(view(source={"window": 1, "segments": 1}))
+    w.create()
+    w.put(*(fin(f"p{n}", 1, **BIG) for n in range(9)))
+    w.must_sync()
+    known = w.ledger("SELECT complete_to IS NOT NULL, more FROM shardlake.windows ORDER BY window_id")
+    assert known == [(False, True), (False, True), (True, False)]
+    began, complete, shown, scan = w.ledger(
+        "SELECT position ->> 'began', complete_to, shown, position ->> 'scan' FROM shardlake.positions"
+    )[0]
+    assert (complete, shown) == (datetime.fromisoformat(began), scan)
 
 
 def test_what_went_while_nobody_knew_the_position_is_absent_too(tables: TablesMaker) -> None:
