@@ -36,6 +36,8 @@ BLOCKS: dict[str, type[ConnectionBlock]] = {
     "postgres-warehouse": blocks.PostgresWarehouse,
     "athena-lake": blocks.AthenaLake,
     "s3-files": blocks.S3Files,
+    "mongodb": blocks.MongoDB,
+    "dynamodb": blocks.DynamoDB,
 }
 FILE: dict[str, dict[str, Any]] = {
     "mysql-shards/pattern": {
@@ -58,6 +60,8 @@ FILE: dict[str, dict[str, Any]] = {
     "postgres-warehouse/main": {"url": "postgresql://l@w.example/analytics", "password": "open sesame", "tls": {"mode": "required"}, "max_connections": 9},
     "athena-lake/main": {"url": "s3://bucket/lake", "region": "eu-central-1", "access_key_id": "open sesame", "secret_access_key": "open barley"},
     "s3-files/landing": {"url": "s3://drops/dms", "access_key_id": "open sesame", "secret_access_key": "open barley", "timezone": "Europe/Berlin"},
+    "mongodb/platform": {"url": "mongodb://reader@m.example/platform", "password": "open sesame"},
+    "dynamodb/platform": {"region": "eu-west-1", "access_key_id": "open sesame", "secret_access_key": "open barley"},
 }  # fmt: skip
 SECRETS = ("open sesame", "open barley", "p@ss:w/rd%")
 
@@ -90,12 +94,13 @@ def run_python(api: PrefectApi, *words: str) -> subprocess.CompletedProcess[str]
     return subprocess.run([sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
 
 
-def test_prefect_block_register_makes_all_four_known(prefect_api: PrefectApi) -> None:
+def test_prefect_block_register_makes_all_known(prefect_api: PrefectApi) -> None:
     done = run_python(prefect_api, "-m", "prefect", "block", "register", "-m", "blocks")
     assert done.returncode == 0, done.stderr
     types = {t["slug"]: t["name"] for t in prefect_api.all("block_types", limit=200)}
     assert {slug: types[slug] for slug in KINDS} == {
         "mysql-shards": "MySQL Shards", "postgres-shards": "Postgres Shards", "postgres-warehouse": "Postgres Warehouse", "athena-lake": "Athena Lake",
+        "s3-files": "S3 Files", "mongodb": "MongoDB", "dynamodb": "DynamoDB Tables",
     }  # fmt: skip
 
 
@@ -143,7 +148,8 @@ def test_every_field_that_holds_a_secret_is_a_secret_to_prefect() -> None:
     }
     assert secret == {
         "mysql-shards": ["password", "primary_password"], "postgres-shards": ["password", "primary_password"], "postgres-warehouse": ["password"],
-        "athena-lake": ["access_key_id", "secret_access_key", "session_token"],
+        "athena-lake": ["access_key_id", "secret_access_key", "session_token"], "s3-files": ["access_key_id", "secret_access_key", "session_token"],
+        "dynamodb": ["access_key_id", "secret_access_key", "session_token"], "mongodb": ["password"],
     }  # fmt: skip
     nested = {"overrides": ["overrides.*"], "credentials": ["credentials.aws_secret_access_key"]}
     for slug, kind in BLOCKS.items():
