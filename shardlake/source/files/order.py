@@ -23,7 +23,7 @@ KIND = "order"
 _LOAD = re.compile(r"LOAD([0-9A-Fa-f]{8})")
 _CHANGES = re.compile(r"(\d{8})-(\d{6})(\d{3,4})(?!\d)")
 _TRANSACTIONS = re.compile(r"CDC_TXN-(\d{14})(\d{3})")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_LINES = 10**9
 _MOST_TIME = 10**16
 Role = Literal["load", "changes", "transactions", "other"]
@@ -56,7 +56,7 @@ def order_of_dms(name: str, modified: datetime, load_time: int) -> Order:
         return Order(load_time, int(found[1], 16))
     found = _TRANSACTIONS.match(base) or _CHANGES.match(base)
     written = _written(found) if found else None
-    millis = _micros(written or modified) // 1_000
+    millis = micros_of(written or modified) // 1_000
     return Order(millis * 1_000, millis)
 
 
@@ -68,7 +68,7 @@ def order_of_file(name: str, modified: datetime) -> Order:
     """
     base = name.rpartition("/")[2]
     digits = "".join(re.findall(r"\d+", base.partition(".")[0])) or "".join(re.findall(r"\d+", name))
-    return Order(_micros(modified), int(digits[-13:] or 0))
+    return Order(micros_of(modified), int(digits[-13:] or 0))
 
 
 def versions(times: Any, order: Order, lines: Any, place: str) -> Any:
@@ -124,7 +124,7 @@ def _micros_of(text: str | None, zone: str) -> int | None:
     except ValueError:
         return None
     at = at if at.tzinfo else at.replace(tzinfo=ZoneInfo(zone))
-    return _micros(at) + int(f"{found[3] or 0:0<6}"[:6])
+    return micros_of(at) + int(f"{found[3] or 0:0<6}"[:6])
 
 
 def _written(found: re.Match[str]) -> datetime | None:
@@ -136,5 +136,6 @@ def _written(found: re.Match[str]) -> datetime | None:
         return None
 
 
-def _micros(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(microseconds=1)
+def micros_of(at: datetime) -> int:
+    """An instant as microseconds since 1970, exactly."""
+    return (at - EPOCH) // timedelta(microseconds=1)

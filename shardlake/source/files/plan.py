@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from shardlake.ledger.extent import Json
 from shardlake.ledger.items import Inventory
 from shardlake.source.files.listing import Found, New, look
-from shardlake.source.files.order import Order, order_of_dms, order_of_file, role
+from shardlake.source.files.order import Order, micros_of, order_of_dms, order_of_file, role
 from shardlake.source.files.pattern import Pattern
 from shardlake.source.files.read import Planned
 from shardlake.source.files.store import Store
@@ -71,7 +71,7 @@ def _order(source: Files, loads: dict[str, int], one: New) -> Order:
     if source.format != "dms":
         return order_of_file(file.name, file.modified)
     since = loads.get(file.name.rpartition("/")[0], 0)
-    return order_of_dms(file.name, file.modified, since if _micros(file.modified) >= since else 0)
+    return order_of_dms(file.name, file.modified, since if micros_of(file.modified) >= since else 0)
 
 
 def _loads(before: dict[str, int], found: Found) -> dict[str, int]:
@@ -79,13 +79,9 @@ def _loads(before: dict[str, int], found: Found) -> dict[str, int]:
     loads = dict(before)
     for one in (n for n in found.new if n.before and role(n.file.name) == "load"):
         folder = one.file.name.rpartition("/")[0]
-        again = _micros(one.file.modified)
+        again = micros_of(one.file.modified)
         if folder not in before:
             loads[folder] = min(loads.get(folder, again), again)
         elif again > before[folder]:
             loads[folder] = again if loads[folder] == before[folder] else min(loads[folder], again)
     return loads
-
-
-def _micros(at: datetime) -> int:
-    return int(at.timestamp() * 1e6)

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ from shardlake.raw.files import RawWriter
 from shardlake.source.files.columns import lacking
 from shardlake.source.files.csv_rows import HEAD, csv_rows, dialect_of
 from shardlake.source.files.jsonl_rows import jsonl_rows
-from shardlake.source.files.order import Order, role
+from shardlake.source.files.order import EPOCH, Order, micros_of, role
 from shardlake.source.files.parquet_rows import parquet_rows
 from shardlake.source.files.pattern import hive_values
 from shardlake.source.files.raw_rows import InFile, Part, raw_rows
@@ -38,13 +38,13 @@ class Planned:
     def as_json(self) -> list[Any]:
         """For the ledger."""
         at = self.file
-        return [at.name, at.mark, at.bytes, int(at.modified.timestamp() * 1e6), self.order.time, self.order.number]
+        return [at.name, at.mark, at.bytes, micros_of(at.modified), self.order.time, self.order.number]
 
     @classmethod
     def of(cls, found: list[Any]) -> "Planned":
         """From the ledger."""
         name, mark, size, modified, time, number = found
-        return cls(Listed(name, mark, size, datetime.fromtimestamp(modified / 1e6, UTC)), Order(time, number))
+        return cls(Listed(name, mark, size, EPOCH + timedelta(microseconds=modified)), Order(time, number))
 
     @property
     def item(self) -> Item:
@@ -112,9 +112,10 @@ class Window:
 
 
 def read_files(
-    store: Store, planned: Iterable[Planned], source: Files, wanted: tuple[str, ...], partition: str, zone: str, chunks: Chunks
+    store: Store, planned: Iterable[Planned], source: Files, wanted: tuple[str, ...], partition: str, zone: str, chunks: Chunks,
+    as_null: tuple[str, ...] = (),
 ) -> Window:  # fmt: skip
-    """Read files into raw, one after the other. Raises ContractError, SourceFailed, SourceUnavailable, AccessRefused, AccountingError."""
+    """Read files into raw, one after the other; columns in `as_null` are filled with NULL. Raises ContractError, SourceFailed, SourceUnavailable, AccessRefused, AccountingError."""
     done = Window()
     for one in planned:
         place = f"{partition}: {one.file.name}"
@@ -127,7 +128,9 @@ def read_files(
                 there = [*part.table.column_names, *in_file.folders]
                 filled = lacking(there, wanted, place, fill=source.drift == "null")
                 rows = raw_rows(part, in_file, source, zone, filled)
-                kinds = {**dict.fromkeys([*filled, *in_file.folders], "text"), **part.kinds, **OWN_KINDS}
+                for name in (n for n in as_null if n in rows.column_names):
+                    rows = rows.set_column(rows.column_names.index(name), name, pa.nulls(rows.num_rows, pa.large_string()))
+                kinds = {**dict.fromkeys([*filled, *in_file.folders], "text"), **part.kinds, **dict.fromkeys(as_null, "text"), **OWN_KINDS}
                 records += part.records
                 chunks.add(rows, kinds)
         except Moved:

@@ -129,7 +129,7 @@ class FilesSource:
                     removed += rows.num_rows
                     chunks.add(rows, {**dict.fromkeys(rows.column_names, "text"), **OWN_KINDS})
         planned = [Planned.of(one) for one in extent.plan["files"]]
-        done = read_files(self.store, planned, source, wanted, partition, self.timezone, chunks)
+        done = read_files(self.store, planned, source, wanted, partition, self.timezone, chunks, as_null)
         chunks.flush()
         if done.moved and extent.plan.get("again"):
             raise SourceFailed(

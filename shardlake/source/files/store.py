@@ -16,6 +16,7 @@ from shardlake.connection.files import S3Files
 from shardlake.errors import AccessRefused, ShardlakeError, SourceUnavailable
 from shardlake.raw.store import RETRY, reader, s3_options
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PAGE = 1_000
 """Files of a page of a listing."""
 _REFUSED = ("AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "403 Forbidden", "401 Unauthorized")
@@ -131,7 +132,7 @@ class Folder:
         except FileNotFoundError:
             return None
         mark = f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
-        return Listed(name, mark, found.st_size, datetime.fromtimestamp(found.st_mtime_ns // 1_000 / 1e6, UTC))
+        return Listed(name, mark, found.st_size, _EPOCH + timedelta(microseconds=found.st_mtime_ns // 1_000))
 
     def stream(self, file: Listed) -> io.BufferedReader:
         """See Store."""
@@ -150,7 +151,8 @@ class Folder:
 
     def still(self, file: Listed) -> bool:
         """See Store."""
-        return self._look(file.name) == file
+        found = self._look(file.name)
+        return found is not None and found.mark == file.mark
 
     def there(self, name: str) -> bool:
         """See Store."""

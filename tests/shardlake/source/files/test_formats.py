@@ -181,6 +181,9 @@ def test_parquet_whose_types_differ_between_shards_is_refused_by_name(landing: L
     report = w.sync()
     assert {s.shard: s.state for s in report.shards.values()} == {"s1": "merged", "s2": "merged", "s3": "failed"}
     assert str(report.shards["s3"].error).startswith("s3, in/{shard}/*.parquet.a: is int here and text on the other shards")
+    w.view["source"]["drift"] = "null"
+    w.must_sync()
+    assert w.target("_shard, id, a") == [("s1", 1, "x"), ("s2", 1, "x"), ("s3", 1, None)]
 
 
 def test_a_drop_of_files_is_drafted(landing: LandingMaker) -> None:
