@@ -53,13 +53,16 @@ class Pairs:
 class FilesBench:
     """First loads from files, over one set of shards and one warehouse."""
 
-    def __init__(self, servers: Servers, rounds: int) -> None:
+    def __init__(self, servers: Servers, rounds: int, only: set[str]) -> None:
+        """`only` are the peers; all where it is empty."""
         self.servers, self.rounds = servers, rounds
         self.folder = drops.drop(servers.source)
         self.expected = seed.digests(servers.source)
         self.ours = _shardlake("files", "orders_files", "JSON flattened, one table, rejects and ledger kept")
-        mysql = _shardlake("mysql", "orders", "the same rows from MariaDB")
-        self.peers = {MYSQL: mysql, **{peer.name: peer_contestant(peer, servers) for peer in FILE_PEERS}}
+        self.peers: dict[str, Contestant] = {}
+        if not only or MYSQL in only:
+            self.peers[MYSQL] = _shardlake("mysql", "orders", "the same rows from MariaDB")
+        self.peers |= {peer.name: peer_contestant(peer, servers) for peer in FILE_PEERS if not only or peer.name in only}
         self.pairs = {name: Pairs(peer.about) for name, peer in self.peers.items()}
         self.read: dict[str, list[Run]] = {name: [] for name in READERS}
 
@@ -101,8 +104,8 @@ class FilesBench:
                 continue
             aim = AIMS.get(name, "")
             lines.append(f"| {name} | {self._figures(pairs.theirs)} | {pairs.ratio:.2f} | {aim} | {_peak(pairs.theirs)} | {json_is} |")
-        mysql = self.pairs[MYSQL]
-        lines.append(f"\nThe engine alone: {_engine(mysql.ours)} s from files, {_engine(mysql.theirs)} s from MariaDB.")
+        if mysql := self.pairs.get(MYSQL):
+            lines.append(f"\nThe engine alone: {_engine(mysql.ours)} s from files, {_engine(mysql.theirs)} s from MariaDB.")
         lines += [
             "\n## Reading alone\n",
             "| | rows/s | seconds, without the start | whole process | peak MB |",
@@ -153,14 +156,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.files", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
+    names = [MYSQL, *(peer.name for peer in FILE_PEERS)]
+    parser.add_argument("--only", nargs="+", default=[], choices=names, metavar="NAME", help=f"of the peers: {'; '.join(names)}")
     parser.add_argument("--folder", type=Path, default=HOUSE / ".bench")
-    parser.add_argument("--output", type=Path, help="default bench/FILES.md; for fewer rows FILES.md in the folder")
+    parser.add_argument("--output", type=Path, help="default bench/FILES.md; for fewer rows or peers FILES.md in the folder")
     arguments = parser.parse_args()
-    whole = arguments.rows >= 1_000_000
+    whole = arguments.rows >= 1_000_000 and not arguments.only
     output = arguments.output or (HOUSE / "bench" if whole else arguments.folder) / "FILES.md"
     with running(arguments.folder, arguments.rows) as servers:
         on = [machine(), *versions(servers)[:2], *(f"{name} {pinned(pins)[name]}" for name, pins in _PINS)]
-        bench = FilesBench(servers, arguments.rounds)
+        bench = FilesBench(servers, arguments.rounds, set(arguments.only))
         bench.run()
         size = sum(file.stat().st_size for file in bench.folder.rglob("*.csv"))
     text = HEADER.format(
