@@ -34,9 +34,15 @@ def duckdb(files: list[Path], threads: int) -> int:
     import duckdb
 
     with duckdb.connect(config={"threads": threads, "preserve_insertion_order": False}) as connection:
-        found = connection.execute(
-            "FROM read_csv(?, all_varchar = true, header = false, nullstr = 'NULL', delim = ',', quote = '\"', escape = '\"', names = ?)",
-            [[str(file) for file in files], list(FIELDS)],
+        found = connection.read_csv(
+            [str(file) for file in files],
+            all_varchar=True,
+            header=False,
+            na_values="NULL",
+            sep=",",
+            quotechar='"',
+            escapechar='"',
+            names=FIELDS,
         )
         return sum(batch.num_rows for batch in found.to_arrow_reader(100_000))
 
