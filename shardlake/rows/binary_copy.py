@@ -32,6 +32,8 @@ _MICROSECONDS = _DAYS * 86_400_000_000
 _DIGITS = 4
 _GROUP = 10**_DIGITS
 """Postgres's numerics are digits of this base."""
+_WORD = 4 * _DIGITS
+"""Digits of four groups, which a 64-bit number holds."""
 _DECIMALS = 36
 """More decimals, and Arrow's cast reads past its powers of ten: it gives garbage, and no error."""
 
@@ -149,6 +151,8 @@ def _boolean(column: pa.Array, values: pa.Array) -> Parts:
 
 def _numeric(column: pa.Array, kind: Type) -> Parts:
     """A count of groups, the first one's weight, sign and scale; and the groups. Groups of zeros at either end are allowed."""
+    if kind.sizes == (38, 0) and (pc.max(pc.binary_length(column)).as_py() or 0) > _WORD:
+        return _whole(column)
     if kind.sizes:
         scale = most = (*kind.sizes, 0)[1]
         decimals: Any = pa.scalar(scale, pa.int64())
@@ -167,16 +171,31 @@ def _numeric(column: pa.Array, kind: Type) -> Parts:
     count = 4 if (pc.max(rest).as_py() or 0) < _GROUP**4 else 8
     words = []
     for _ in range(0, count, 4):
-        word = pa.scalar(0, pa.int64())
-        for place in range(0, 64, 16):
-            above = pc.divide(rest, _GROUP)
-            word = pc.bit_wise_or(word, pc.shift_left(pc.subtract(rest, pc.multiply(above, _GROUP)), place))
-            rest = above
-        words.append(_fixed(_big_endian(word), 8))
+        word, rest = _four_groups(rest)
+        words.append(word)
     sign = pc.if_else(pc.less(number, 0), pa.scalar(0x4000 << 16), pa.scalar(0))
     first = count << 48 | ((count - fraction - 1) & 0xFFFF) << 32
     head = pc.bit_wise_or(pc.bit_wise_or(sign, decimals), first)
     return _sized(column, 8 + 2 * count, _fixed(_big_endian(head), 8), *reversed(words))
+
+
+def _whole(column: pa.Array) -> Parts:
+    """Whole numbers of up to 38 digits, none below zero: twelve groups, the first of which are zeros."""
+    if pc.any(pc.starts_with(column, "-")).as_py():
+        raise Unread("a long number below zero")
+    padded = pc.utf8_lpad(column.fill_null("0"), 3 * _WORD, "0")
+    words = [_four_groups(pc.utf8_slice_codeunits(padded, at, at + _WORD).cast(pa.int64()))[0] for at in range(0, 3 * _WORD, _WORD)]
+    return _sized(column, 8 + 24, struct.pack(">hhhh", 12, 11, 0, 0), *words)
+
+
+def _four_groups(number: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """The last four groups of a number as their bytes, and what is left of it."""
+    word, rest = pa.scalar(0, pa.int64()), number
+    for place in range(0, 64, 16):
+        above = pc.divide(rest, _GROUP)
+        word = pc.bit_wise_or(word, pc.shift_left(pc.subtract(rest, pc.multiply(above, _GROUP)), place))
+        rest = above
+    return _fixed(_big_endian(word), 8), rest
 
 
 def _fixed(values: pa.Array, width: int) -> pa.Array:

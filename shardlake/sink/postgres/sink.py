@@ -19,6 +19,7 @@ from shardlake.rows.window_rows import WindowRows
 from shardlake.sink.door import Committed
 from shardlake.sink.postgres import replace
 from shardlake.sink.postgres.books import Books
+from shardlake.sink.postgres.locks import wait_for_turn
 from shardlake.sink.postgres.merge import Uncastable, merge
 from shardlake.sink.postgres.merge_sql import MergeSql
 from shardlake.sink.postgres.names import staging, target
@@ -33,6 +34,7 @@ _NOT_DIRECT = (
     psycopg.errors.NotNullViolation,
     psycopg.errors.ProgramLimitExceeded,
 )
+_ANY_GONE = "SELECT 1 FROM shardlake.tombstones WHERE view = %s AND sink = %s LIMIT 1"
 
 
 class PostgresSink:
@@ -145,9 +147,16 @@ class PostgresSink:
 
     def _direct(self, window: Window, table: str, rows: WindowRows, direct: DirectCopy, connection: Session) -> Staged:
         try:
-            return stage(connection, self._view, window, table, rows, self._supply.passing(window, rows), direct)
+            staged = stage(connection, self._view, window, table, rows, self._supply.passing(window, rows), direct)
         except _NOT_DIRECT:
             raise NoDirectCopy from None
+        if self._view.in_units:
+            # what others remember as gone must not come back: they say so under this lock, and see these rows once it is theirs
+            if "_shard" not in self._view.key:
+                wait_for_turn(connection, f"shardlake.units.{direct.into}")
+            if connection.execute(_ANY_GONE, (self._view.name, WAREHOUSE)).fetchone():
+                raise NoDirectCopy
+        return staged
 
     def _into(self, columns: tuple[TargetColumn, ...], run_id: UUID) -> str:
         """The table to merge into, made ready. A replace fills a new one."""

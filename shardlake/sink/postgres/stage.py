@@ -64,8 +64,8 @@ def staging_columns(view: View) -> tuple[str, ...]:
 
 
 def can_copy_directly(view: View) -> bool:
-    """Whether its values can be sent as they are: arrays, units and a few rare types need the merge's statements."""
-    return not view.in_units and all(can_encode(c.type) for c in view.columns.values())
+    """Whether its values can be sent as they are: arrays, exploded rows and a few rare types need the merge's statements."""
+    return not view.explode and all(can_encode(c.type) for c in view.columns.values())
 
 
 def stage(
@@ -115,7 +115,9 @@ def stage(
 
 
 def _certain(rows: pa.Table, held_back: list[pa.Table], own: tuple[str, ...], direct: DirectCopy) -> pa.Table:
-    """The rows that can be sent as values; the others are held back. Raises NoDirectCopy where those are too many."""
+    """The rows that can be sent as values; the others are held back. Raises NoDirectCopy where those are too many, and for rows that are gone."""
+    if rows.column("_op").null_count < rows.num_rows:
+        raise NoDirectCopy
     doubt = uncertain_rows(rows)
     if pc.any(doubt).as_py():
         held_back.append(rows.filter(doubt))

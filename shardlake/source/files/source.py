@@ -99,7 +99,7 @@ class FilesSource:
         gone = [[item.name, item.mark, item.bytes] for item in found.gone]
         complete = on.began if found.after is None and not found.waiting else None
         extent = Extent(
-            {"files": [one.as_json() for one in chosen], "gone": gone}, position, end, KIND,
+            {"files": [one.as_json() for one in chosen], "gone": gone}, position, end, KIND, snapshot=position is None,
             complete_to=complete, held_by=f"{found.waiting[0]} is being written" if found.waiting else None, shown=_shown(end),
         )  # fmt: skip
         schema = schema_of(self.store, source, chosen, partition)
