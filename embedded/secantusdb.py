@@ -26,7 +26,9 @@ URL_VARIABLE = "SHARDLAKE_TEST_MONGODB_URL"
 
 @dataclass(kw_only=True, eq=False)
 class SecantusDB(Server):
-    """A SecantusDB of ours, with a `home`, or a MongoDB that a URL led to. `open` is one that asks for no password."""
+    """A SecantusDB of ours, with a `home`, or a MongoDB that a URL led to. `open` is one that asks for no password, `durable` one
+    that has on disk what it has answered: any other loses its last moments where it is killed.
+    """
 
     host: str = HOST
     port: int
@@ -34,6 +36,7 @@ class SecantusDB(Server):
     password: str = field(default="", repr=False)
     home: Path | None = None
     open: bool = False
+    durable: bool = False
     seconds_to_start: float = 60
     label = "SecantusDB"
 
@@ -53,10 +56,18 @@ class SecantusDB(Server):
 
     def command(self) -> list[str]:
         words = [sys.executable, "-m", "secantus", "--host", HOST, "--port", str(self.port), "--log-level", "ERROR"]
-        return [*words, "--storage-path", f"{self.home}/data", *([] if self.open else ["--auth"])]
+        return [
+            *words,
+            "--storage-path",
+            f"{self.home}/data",
+            *([] if self.open else ["--auth"]),
+            *(["--sync-on-commit"] if self.durable else []),
+        ]
 
 
-def obtain_secantusdb(folder: Path, *, machine: Machine | None = None, say: Callable[[str], None] = print) -> SecantusDB:
+def obtain_secantusdb(
+    folder: Path, *, durable: bool = False, machine: Machine | None = None, say: Callable[[str], None] = print
+) -> SecantusDB:
     """A SecantusDB, not yet started, with its data in `folder/secantusdb`; NoServer if none can be had."""
     machine = machine or Machine()
 
@@ -73,7 +84,7 @@ def obtain_secantusdb(folder: Path, *, machine: Machine | None = None, say: Call
     def from_wheel() -> SecantusDB:
         if find_spec("secantus") is None:
             raise Unavailable("not installed")
-        return _ours(folder / "secantusdb", say)
+        return _ours(folder / "secantusdb", durable, say)
 
     return first_that_works(
         "SecantusDB or MongoDB",
@@ -84,16 +95,16 @@ def obtain_secantusdb(folder: Path, *, machine: Machine | None = None, say: Call
     )
 
 
-def _ours(home: Path, say: Callable[[str], None]) -> SecantusDB:
+def _ours(home: Path, durable: bool, say: Callable[[str], None]) -> SecantusDB:
     """One whose user is made while it asks for no password: it knows no other way."""
     home.mkdir(parents=True, exist_ok=True)
     password, kept = secrets.token_urlsafe(18), home / "password"
-    server = SecantusDB(port=free_port(), home=home, password=password)
+    server = SecantusDB(port=free_port(), home=home, password=password, durable=durable)
     if kept.exists():
         server.password = kept.read_text()
         return server
     say(f"making {server.label} in {home}")
-    with SecantusDB(port=server.port, home=home, open=True) as first, first.client() as client:
+    with SecantusDB(port=server.port, home=home, open=True, durable=True) as first, first.client() as client:
         client.admin.command("createUser", "root", pwd=password, roles=["root"])
     kept.write_text(password)
     return server

@@ -8,6 +8,7 @@ from typing import Any
 
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import BSONError
 from pymongo import MongoClient
 from pymongo.errors import (
     AutoReconnect,
@@ -93,7 +94,7 @@ def failures(place: str, spec: MongoDB) -> Iterator[None]:
         yield
     except ShardlakeError:
         raise
-    except (PyMongoError, ssl.SSLError, OSError) as error:
+    except (PyMongoError, BSONError, ssl.SSLError, OSError) as error:
         raise failure(error, place, spec) from None
 
 

