@@ -83,9 +83,10 @@ class Bound:
             whole = number == number.to_integral_value() and abs(number) < 1 << 63
             if whole:
                 return Int64(int(number))
-            both: list[Any] = [Decimal128(number), float(number)]
-            exact = [number, Decimal(float(number))]
-            return both[exact.index(max(exact) if highest else min(exact))]
+            double = float(number)
+            if Decimal(repr(double)) != number or (Decimal(double) > number) != highest:
+                return Decimal128(number)
+            return double
         except (ValueError, ArithmeticError, TypeError):
             raise WatermarkRefused(f"the watermark {self.text[:40]!r} is no {self.by}", hint="Run with --full to begin anew.") from None
 
