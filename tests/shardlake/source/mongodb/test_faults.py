@@ -53,7 +53,7 @@ def arrived(w: Collections) -> None:
     assert unfinished(w) == []
 
 
-@pytest.mark.parametrize("failpoint", ["extract.chunk", "extract.written", "extract.recorded", "merge.committed"])
+@pytest.mark.parametrize("failpoint", ["extract.chunk", "extract.recorded", "merge.committed"])
 def test_a_run_that_is_killed_is_made_good_by_the_next(collections: CollectionsMaker, failpoint: str) -> None:
     w = filled(collections)
     ended = w.engine_process(SHARDLAKE_FAILPOINT=f"{failpoint}=kill{'@3' if failpoint == 'extract.chunk' else ''}")
