@@ -9,6 +9,7 @@ import pytest
 from bson import Decimal128, ObjectId
 from bson.int64 import Int64
 
+from shardlake.source.mongodb import plan
 from shardlake.source.mongodb.cursor import Bound
 from tests.collections_world import CollectionsMaker, people
 
@@ -189,3 +190,35 @@ def test_another_spelling_of_ids_is_refused_until_the_load_begins_anew(collectio
     w.view["warehouse"]["table"] = "analytics.people_2"
     w.must_sync(full=True)
     assert w.target("_id") == [("507f1f77bcf86cd799439011",)]
+
+
+def test_a_majority_that_lags_ends_the_window_and_status_says_so(collections: CollectionsMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    w = collections(view=people(columns=IDS))
+    start = now().replace(microsecond=0, tzinfo=None) - timedelta(minutes=1)
+    w.people().insert_many(
+        [{"_id": 1, "name": "a", "updatedAt": start}, {"_id": 2, "name": "b", "updatedAt": start + timedelta(seconds=30)}]
+    )
+
+    def lagging(client: Any) -> dict[str, Any]:
+        """What a member says whose majority is half a minute behind."""
+        last = {"opTime": {"ts": 2}, "majorityOpTime": {"ts": 1}, "majorityWriteDate": start + timedelta(seconds=10)}
+        return {**client.admin.command("hello"), "lastWrite": last}
+
+    monkeypatch.setattr(plan, "hello", lagging)
+    w.must_sync()
+    assert w.target("_id") == [("1",)]
+    held = f"{w.database()}: a majority of the replica set has what was written up to {start + timedelta(seconds=10)} UTC"
+    assert w.status()["a"].held_by == held
+    monkeypatch.undo()
+    w.must_sync()
+    assert w.target("_id") == [("1",), ("2",)]
+
+
+def test_a_view_of_the_servers_is_read_whole_and_then_by_its_cursor(collections: CollectionsMaker) -> None:
+    w = collections(view=people(source={"collection": "grown_up", "chunk": 1, "window": 1}, columns=IDS))
+    w.db()["people"].insert_many([{"_id": n, "name": "a", "age": n, "updatedAt": DAY} for n in range(10, 30)])
+    w.db().create_collection("grown_up", viewOn="people", pipeline=[{"$match": {"age": {"$gte": 18}}}])
+    w.must_sync()
+    assert len(w.target("_id")) == 12
+    w.db()["people"].insert_one({"_id": 40, "name": "b", "age": 40, "updatedAt": now()})
+    assert [(s.read, s.merged) for s in w.must_sync().shards.values()] == [(1, 1)]
