@@ -161,7 +161,7 @@ def test_a_connection_that_cannot_be_meant_is_refused_by_name(tmp_path: Path, li
 @pytest.mark.parametrize(("text", "reference", "said"), [
     ("mysql-shards/shop: {url: mysql://r@db/a}", "mysql-shards/nope", " has no connection 'mysql-shards/nope'; there are: mysql-shards/shop. Add it, or correct the view."),
     ("{}", "mysql-shards/shop", " has no connection 'mysql-shards/shop'; there are: none. Add it, or correct the view."),
-    ("oracle-shards/shop: {url: x}", "oracle-shards/shop", ": there is no kind 'oracle-shards'; there are: mysql-shards, postgres-shards, postgres-warehouse, athena-lake"),
+    ("oracle-shards/shop: {url: x}", "oracle-shards/shop", ": there is no kind 'oracle-shards'; there are: mysql-shards, postgres-shards, s3-files, mongodb, dynamodb, postgres-warehouse, athena-lake"),
     ("mysql-shards/shop: mysql://r@db/a", "mysql-shards/shop", ": connections are mappings under names like mysql-shards/shop"),
     ("[a]", "mysql-shards/shop", ": connections are mappings under names like mysql-shards/shop"),
     ("mysql-shards/shop: {url: a, url: b}", "mysql-shards/shop", ", line 1: the key 'url' stands twice. Mend the YAML."),

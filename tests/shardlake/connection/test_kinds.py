@@ -7,8 +7,11 @@ from datetime import timedelta
 import pytest
 
 from shardlake import kinds
+from shardlake.connection.dynamodb import DynamoDB
+from shardlake.connection.files import S3Files
 from shardlake.connection.kinds import KINDS, Connection, expect, kind_of
 from shardlake.connection.lake import Lake
+from shardlake.connection.mongodb import MongoDB
 from shardlake.connection.postgres import PostgresWarehouse
 from shardlake.connection.shards import MySQLShards, PostgresShards, Shards
 from shardlake.errors import SpecError
@@ -21,11 +24,14 @@ def test_a_kind_is_found_by_its_slug_and_says_what_a_view_may_name_it_as() -> No
     assert {slug: (kind, kinds.KINDS[slug].role) for slug, kind in KINDS.items()} == {
         "mysql-shards": (MySQLShards, "source"),
         "postgres-shards": (PostgresShards, "source"),
+        "s3-files": (S3Files, "source"),
+        "mongodb": (MongoDB, "source"),
+        "dynamodb": (DynamoDB, "source"),
         "postgres-warehouse": (PostgresWarehouse, "warehouse"),
         "athena-lake": (Lake, "lake"),
     }
     assert kind_of("postgres-shards/shop") is PostgresShards
-    with pytest.raises(SpecError, match="there is no kind 'oracle-shards'; there are: mysql-shards, postgres-shards, postgres-warehouse"):
+    with pytest.raises(SpecError, match="there is no kind 'oracle-shards'; there are: mysql-shards, postgres-shards, s3-files, mongodb"):
         kind_of("oracle-shards/shop")
 
 
