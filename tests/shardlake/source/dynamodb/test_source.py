@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import shutil
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
+from shardlake.run.preview import preview
 from shardlake.run.replay import replay
+from shardlake.run.sync import sync
 from shardlake.shape import own_rows as own
+from shardlake.view.view import View
 from tests.audit import unfinished
 from tests.dynamodb_proxy import Answer, proxied, refusal
 from tests.dynamodb_world import BIG, ROW, TablesMaker, fin, view
@@ -256,3 +260,35 @@ def test_what_is_wrong_with_a_table_is_told_with_table_attribute_and_the_next_st
     )
     w.create(key={"pk": "S", "created": "N"})
     assert w.sync().shards["0-of-1"].error == f"{name}: 'sk' is not one of its key's attributes. Write `primary_key: [pk, created]`."
+
+
+def test_two_runs_at_once_scan_once_and_the_second_takes_what_the_first_has_read(tables: TablesMaker) -> None:
+    w = tables(view(source={"segments": 1}))
+    w.create()
+    w.put(fin("a", 1), USER)
+    users = view(name="users", source={**w.view["source"], "item": "sk begins_with 'USER#'"}, warehouse={"table": "analytics.users"})
+    models, connect = [View.model_validate(v) for v in (w.view, users)], w.connect
+    w.must_sync()  # the ledger is there, and the first view has all
+    w.put(fin("b", 1))
+    with proxied(w.server) as proxy, ThreadPoolExecutor(2) as pool:
+        w.endpoint = proxy.url
+        reports = list(pool.map(lambda model: sync(model, connect), models))
+        assert [r.ok for r in reports] == [True, True]
+        assert len(proxy.scans()) == 1
+    assert [pk for pk, *_ in w.rows()] == ["a", "b"]
+    assert w.warehouse("SELECT pk, sk FROM analytics.users") == [("a", "USER#1")]
+
+
+def test_a_plan_says_how_the_table_would_be_read(tables: TablesMaker) -> None:
+    w = tables(view(source={"read_units": 100}))
+    w.create()
+    w.put(fin("a", 1))
+    found = preview(w.job())
+    assert [(s.shard, s.order, s.select, s.notes) for s in found.shards] == [
+        (f"{n}-of-2", "scan", f"Scan {w.name('platform')}, segment {n} of 2, 50 read units a second", ["items: sk begins_with 'FIN#'"])
+        for n in (0, 1)
+    ]
+    assert [(t["column"], t["source"], t["fits"]) for t in found.types][:3] == [
+        ("pk", "S (text)", "every value"), ("sk", "S (text)", "every value"), ("status", "json path", "every value")
+    ]  # fmt: skip
+    assert found.ddl[-1].startswith('CREATE TABLE "analytics"."finances"')
