@@ -94,13 +94,13 @@ def run_python(api: PrefectApi, *words: str) -> subprocess.CompletedProcess[str]
     return subprocess.run([sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
 
 
-def test_prefect_block_register_makes_all_known(prefect_api: PrefectApi) -> None:
+def test_prefect_block_register_makes_every_kind_known(prefect_api: PrefectApi) -> None:
     done = run_python(prefect_api, "-m", "prefect", "block", "register", "-m", "blocks")
     assert done.returncode == 0, done.stderr
     types = {t["slug"]: t["name"] for t in prefect_api.all("block_types", limit=200)}
     assert {slug: types[slug] for slug in KINDS} == {
         "mysql-shards": "MySQL Shards", "postgres-shards": "Postgres Shards", "postgres-warehouse": "Postgres Warehouse", "athena-lake": "Athena Lake",
-        "s3-files": "S3 Files", "mongodb": "MongoDB", "dynamodb": "DynamoDB Tables",
+        "dynamodb": "DynamoDB Tables", "s3-files": "S3 Files", "mongodb": "MongoDB",
     }  # fmt: skip
 
 
