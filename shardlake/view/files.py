@@ -21,6 +21,8 @@ def _one_character(value: str) -> str:
 
 
 def _listed(value: Any) -> Any:
+    if value is None or (isinstance(value, list) and None in value):  # YAML's own word for none
+        raise ValueError('put it in quotes, as in nulls: ["NULL"]')
     return (value,) if isinstance(value, str) else value
 
 
@@ -40,7 +42,7 @@ class Files(SourceSpec):
     delimiter: Character | None = None
     quote: Character | Literal["none"] | None = None
     escape: Character | None = None
-    null: Annotated[tuple[str, ...], BeforeValidator(_listed)] | None = None
+    nulls: Annotated[tuple[str, ...] | None, BeforeValidator(_listed)] = None
     encoding: str | None = None
     on_removed: Literal["keep", "delete"] = "keep"
     settle: Duration | None = None
@@ -60,7 +62,7 @@ class Files(SourceSpec):
             raise ValueError(f"files: what stands before {{shard}} in {self.files!r} must be plain: it is listed to find the shards")
         if self.recent and "{date:" not in self.files:
             raise ValueError("source.recent: it needs the date in `files`, as in orders/{date:YYYY/MM/DD}/*.csv")
-        written = [n for n in ("fields", "header", "delimiter", "quote", "escape", "null", "encoding") if getattr(self, n) is not None]
+        written = [n for n in ("fields", "header", "delimiter", "quote", "escape", "nulls", "encoding") if getattr(self, n) is not None]
         if written and self.format not in ("csv", "dms"):
             raise ValueError(f"source.{written[0]}: it is for CSV, and not for {self.format}")
         if self.header is False and not self.fields:

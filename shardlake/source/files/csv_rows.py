@@ -19,8 +19,8 @@ _DMS_NULL = "NULL"
 def dialect_of(source: Files, head: bytes) -> Dialect:
     """How a file is written: as the view says, and what it does not say as the file's `head` looks, or as DMS writes it."""
     dms = source.format == "dms"
-    guessed = Dialect() if dms or (source.delimiter and source.quote) else sniff(head, source.null or ("",)).dialect
-    null = source.null if source.null is not None else (_DMS_NULL,) if dms else ("",)
+    guessed = Dialect() if dms or (source.delimiter and source.quote) else sniff(head, source.nulls or ("",)).dialect
+    null = source.nulls if source.nulls is not None else (_DMS_NULL,) if dms else ("",)
     quote = None if source.quote == "none" else source.quote or guessed.quote
     return Dialect(
         source.delimiter or guessed.delimiter, quote, source.escape or guessed.escape, null, encoding=source.encoding or guessed.encoding

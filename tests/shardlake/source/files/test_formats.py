@@ -29,8 +29,8 @@ def files(landing: LandingMaker, source: dict[str, Any] | None = None, **changes
     ("source", "text"),
     [
         ({}, 'id,a,b\n1,,""\n2,"x,""y""\nz",NULL\n\n'),
-        ({"delimiter": ";", "null": ["NULL"]}, 'id;a;b\n1;NULL;\n2;"x,""y""\nz";"NULL"\n'),
-        ({"delimiter": "\t", "quote": "none", "escape": "\\", "null": ["\\N"]}, 'id\ta\tb\n1\t\\N\t\n2\tx,"y"\\\nz\tNULL\n'),
+        ({"delimiter": ";", "nulls": ["NULL"]}, 'id;a;b\n1;NULL;\n2;"x,""y""\nz";"NULL"\n'),
+        ({"delimiter": "\t", "quote": "none", "escape": "\\", "nulls": ["\\N"]}, 'id\ta\tb\n1\t\\N\t\n2\tx,"y"\\\nz\tNULL\n'),
         ({"encoding": "utf-16"}, 'id,a,b\r\n1,,""\r\n2,"x,""y""\nz",NULL\r\n'),
         ({"header": False, "fields": ["id", "a", "b"]}, '1,,""\n2,"x,""y""\nz",NULL'),
     ],
@@ -42,6 +42,12 @@ def test_csv_is_read_as_it_is_written(landing: LandingMaker, source: dict[str, A
     w.must_sync()
     assert w.target("id, a, b") == [(1, None, ""), (2, 'x,"y"\nz', "NULL")]
     assert [name.removeprefix(w.prefix) for name, *_ in w.items()] == ["in/s1-1.csv"]
+
+
+@pytest.mark.parametrize("written", [None, [None], ["x", None]])
+def test_what_yaml_reads_as_nothing_is_asked_for_in_quotes(written: Any) -> None:
+    with pytest.raises(ValidationError, match=r'put it in quotes, as in nulls: \["NULL"\]'):
+        View.model_validate(view_of() | {"source": {**view_of()["source"], "nulls": written}})
 
 
 def test_how_a_file_is_written_is_guessed_where_the_view_does_not_say_it(landing: LandingMaker) -> None:
