@@ -15,7 +15,7 @@ class S3Files(Bucket):
     slug: ClassVar[str] = "s3-files"
     called: ClassVar[str] = "the files' bucket"
     timezone: Zone = Field("UTC", description="The zone of times without one.")
-    max_connections: Annotated[int, Field(ge=1, le=64)] = Field(4, description="Files that are read at once.")
+    max_connections: Annotated[int, Field(ge=1, le=64)] = Field(4, description="Shards whose files are read at once.")
     timeout: Duration = Field(timedelta(seconds=30), description="How long to wait for an answer to one request.")
 
     @property

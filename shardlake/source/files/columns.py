@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shardlake.errors import ContractError
+from shardlake.source.files.order import Role
 from shardlake.view.files import OWN, Files
 
 OP = "Op"
@@ -23,7 +24,7 @@ class Columns:
         return self.names[0] if self.names and self.names[0].lower() == OP.lower() else None
 
 
-def columns_of(first: Sequence[str], source: Files, place: str) -> Columns:
+def columns_of(first: Sequence[str], source: Files, place: str, role: Role = "other") -> Columns:
     """What the fields of a file are whose first record is `first`. Raises ContractError that names the file (`place`)."""
     header = source.header if source.header is not None else _is_header(first, source)
     if header:
@@ -36,10 +37,10 @@ def columns_of(first: Sequence[str], source: Files, place: str) -> Columns:
     names = source.fields
     if source.timestamp and source.timestamp not in names:
         names = (source.timestamp, *names)  # DMS has it before the columns
-    if source.format == "dms" and len(first) == len(names) + 1:
+    if source.format == "dms" and len(first) == len(names) + 1 and (role == "changes" or first[0] in (*_OPERATIONS, "", "NULL")):
         return _checked(Columns((OP, *names), header=False), place)
-    if len(first) != len(names):
-        more = f" (or {len(names) + 1} with Op)" if source.format == "dms" else ""
+    if len(first) != len(names) or role == "changes":  # which begin with Op in any case
+        more = "" if source.format != "dms" else " and Op" if role == "changes" else f" (or {len(names) + 1} with Op)"
         raise ContractError(
             f"{place} has {len(first)} fields, where {len(names)} are declared{more}; it begins with {_shown(first)}",
             hint="Correct `fields`, or have the file written anew.",

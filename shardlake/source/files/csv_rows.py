@@ -8,6 +8,7 @@ from shardlake.source.files.csv.dialect import Dialect
 from shardlake.source.files.csv.layout import First, Layout
 from shardlake.source.files.csv.read import read_csv
 from shardlake.source.files.csv.sniff import sniff
+from shardlake.source.files.order import role
 from shardlake.source.files.raw_rows import RECORD, Bad, Part
 from shardlake.view.files import Files
 
@@ -27,12 +28,12 @@ def dialect_of(source: Files, head: bytes) -> Dialect:
     )
 
 
-def csv_rows(stream: BinaryIO, head: bytes, source: Files, place: str) -> Iterator[Part]:
+def csv_rows(stream: BinaryIO, head: bytes, source: Files, place: str, name: str = "") -> Iterator[Part]:
     """The rows of a file, block by block. Raises ContractError where its columns are not what the view says."""
     found: list[Columns] = []
 
     def layout(first: First) -> Layout:
-        found.append(columns_of([field.text for field in first.fields], source, place))
+        found.append(columns_of([field.text for field in first.fields], source, place, role(name)))
         return Layout(found[0].names, found[0].header)
 
     for block in read_csv(stream, dialect_of(source, head), layout):

@@ -23,22 +23,24 @@ MOST_GONE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class New:
-    """A file to be read. `before` is true where its name has been read with other content."""
+    """A file to be read, and how often its name has been read with other content."""
 
     file: Listed
-    before: bool
+    before: int
 
 
 @dataclass(slots=True)
 class Found:
-    """What a stretch of a pass has found. `after` is the last name that was looked at where the pass is not at its end. `waiting`
-    are files that are being written.
+    """What a stretch of a pass has found. `after` is the last name that was looked at, and `prefix` the place of its prefix, where the
+    pass is not at its end. `waiting` are files that are being written. `listed` says whether there was any file.
     """
 
     new: list[New] = field(default_factory=list)
     gone: list[Item] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     after: str | None = None
+    prefix: int = 0
+    listed: bool = False
 
     def note_gone(self, items: Iterator[Item]) -> None:
         """Items that are gone; those past MOST_GONE are told by a later pass."""
@@ -51,17 +53,19 @@ class Found:
 
 
 def look(
-    store: Store, pattern: Pattern, prefixes: Sequence[str], inventory: Inventory, partition: str, *, after: str, settle: timedelta, most: int
+    store: Store, pattern: Pattern, prefixes: Sequence[str], inventory: Inventory, partition: str, *, after: str, settle: timedelta, most: int, first: int = 0
 ) -> Found:  # fmt: skip
-    """The files behind `after`, until those to be read come to `most` bytes or MOST_FILES. Raises SourceUnavailable, AccessRefused."""
+    """The files behind `after`, which lies in the prefix at the place `first`, until those to be read come to `most` bytes or MOST_FILES.
+
+    Raises SourceUnavailable, AccessRefused.
+    """
     found, now = Found(), datetime.now(UTC)
-    for prefix in prefixes:
-        last = after if after.startswith(prefix) else ""
-        if after and not last and prefix + LAST <= after:
-            continue  # listed before this stretch
+    for place, prefix in enumerate(prefixes[first:], first):
+        last = after if place == first else ""
         upto = max(last, prefix[:-1] + chr(ord(prefix[-1]) - 1) + LAST if prefix else "")
         for page in store.listing(prefix, last):
             cancellation.check()
+            found.listed = True
             known, missing = _known(inventory, partition, upto, [one.name for one in page])
             for one in (one for one in page if pattern.matches(one.name)):
                 marks = known.get(one.name, {})
@@ -70,10 +74,10 @@ def look(
                 if timedelta(0) <= now - one.modified < settle:
                     found.waiting.append(one.name)
                     continue
-                found.new.append(New(one, bool(marks)))
+                found.new.append(New(one, len(marks)))
                 found.gone += [Item(one.name, mark, 0) for mark, there in marks.items() if there]
                 if found.bytes >= most or len(found.new) >= MOST_FILES:
-                    found.after = one.name
+                    found.after, found.prefix = one.name, place
                     break
             found.note_gone(_gone(store, missing if found.after is None else [item for item in missing if item.name <= found.after]))
             if found.after is not None:

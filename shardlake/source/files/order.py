@@ -3,8 +3,9 @@
 | digits | what |
 |---|---|
 | 16 | microseconds since 1970: the row's timestamp, or else its file's time |
-| 13 | the file: milliseconds in a change file's name, a LOAD file's counter, the number in another's name |
-| 9 | the line |
+| 14 | the file: of DMS the hundredths of a second in a change file's name, or a LOAD file's counter, and how often its name has come; of others |
+| | the number in its name, and for rows with a time of their own the hundredths of a second of the file's |
+| 8 | the line, or the last that has a number: what is read later counts then |
 """
 
 import re
@@ -16,25 +17,30 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shardlake.errors import SourceFailed
-
 KIND = "order"
 """What these versions are, for `view.columns.version_type`."""
 _LOAD = re.compile(r"LOAD([0-9A-Fa-f]{8})")
 _CHANGES = re.compile(r"(\d{8})-(\d{6})(\d{3,4})(?!\d)")
 _TRANSACTIONS = re.compile(r"CDC_TXN-(\d{14})(\d{3})")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MOST_LINES = 10**9
+_MOST_LINES = 10**8
+_HUNDREDTH, _AGAIN = 10_000, 100
 _MOST_TIME = 10**16
+_EPOCHS = {10: 1_000_000, 13: 1_000}
+"""Seconds and milliseconds since 1970, by the digits that they have until 2286."""
 Role = Literal["load", "changes", "transactions", "other"]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a file's rows are ordered by: its `time` in microseconds, where a row has none of its own, and its `number`."""
+    """What a file's rows are ordered by: its `time` in microseconds, where a row has none of its own, and its `number`; rows with a
+    time of their own have `timed`. `least` is the earliest time that a row may have.
+    """
 
     time: int
     number: int
+    timed: int
+    least: int = 0
 
 
 def role(name: str) -> Role:
@@ -49,15 +55,18 @@ def role(name: str) -> Role:
     return "transactions" if _TRANSACTIONS.match(base) else "changes" if _CHANGES.match(base) else "other"
 
 
-def order_of_dms(name: str, modified: datetime, load_time: int) -> Order:
-    """The order of a file of DMS. `load_time` is that of a full load, before every change where it is 0."""
-    base = name.rpartition("/")[2]
+def order_of_dms(name: str, modified: datetime, since: int = 0, times_seen: int = 0) -> Order:
+    """The order of a file of DMS whose name was read `times_seen` before. A full load lies before all changes, and one that was
+    begun anew at `since` behind all that were written before.
+    """
+    base, again = name.rpartition("/")[2], min(times_seen, _AGAIN - 1)
     if found := _LOAD.match(base):
-        return Order(load_time, int(found[1], 16))
+        number = int(found[1], 16) * _AGAIN + again
+        return Order(since, number, number)
     found = _TRANSACTIONS.match(base) or _CHANGES.match(base)
-    written = _written(found) if found else None
-    millis = micros_of(written or modified) // 1_000
-    return Order(millis * 1_000, millis)
+    written = micros_of((_written(found) if found else None) or modified)
+    number = written // _HUNDREDTH * _AGAIN + again
+    return Order(max(written, since) if written >= since else written, number, number, since if written >= since else 0)
 
 
 def order_of_file(name: str, modified: datetime) -> Order:
@@ -66,27 +75,24 @@ def order_of_file(name: str, modified: datetime) -> Order:
     >>> order_of_file("orders/part-00012.csv", datetime(2026, 11, 28, tzinfo=UTC)).number
     12
     """
-    base = name.rpartition("/")[2]
+    base, at = name.rpartition("/")[2], micros_of(modified)
     digits = "".join(re.findall(r"\d+", base.partition(".")[0])) or "".join(re.findall(r"\d+", name))
-    return Order(micros_of(modified), int(digits[-13:] or 0))
+    return Order(at, int(digits[-14:] or 0), at // _HUNDREDTH * _AGAIN)
 
 
-def versions(times: Any, order: Order, lines: Any, place: str) -> Any:
-    """The versions of rows as texts: `times` are theirs in microseconds, or NULL where the file's counts, `lines` int64.
-
-    Raises SourceFailed for a file of more lines than versions have digits for.
-    """
-    if len(lines) and pc.max(lines).as_py() >= _MOST_LINES:
-        raise SourceFailed(f"{place} has more than {_MOST_LINES:,} lines", hint="Have it written as several files.")
-    line = pc.utf8_slice_codeunits(pc.add(lines, _MOST_LINES).cast(pa.string()), 1)
-    time = pc.fill_null(times, order.time).cast(pa.string())
-    return pc.binary_join_element_wise(time, pa.scalar(f"{order.number:013d}"), line, "")
+def versions(times: Any, order: Order, lines: Any) -> Any:
+    """The versions of rows as texts: `times` are theirs in microseconds, or NULL where the file's counts, `lines` int64."""
+    line = pc.utf8_slice_codeunits(pc.add(pc.min_element_wise(lines, _MOST_LINES - 1), _MOST_LINES).cast(pa.string()), 1)
+    own = pc.max_element_wise(times, order.least, skip_nulls=False)
+    number = pc.if_else(pc.is_valid(times), pa.scalar(f"{order.timed:014d}"), pa.scalar(f"{order.number:014d}"))
+    return pc.binary_join_element_wise(pc.fill_null(own, order.time).cast(pa.string()), number, line, "")
 
 
 def micros(texts: Any, zone: str) -> tuple[Any, Any]:
     """Timestamps as microseconds since 1970, NULL for none; and which texts are no timestamp.
 
-    ISO 8601 with a space or a T, with fractions and an offset or without (it is in `zone` then); or a whole number, as it is.
+    ISO 8601 with a space or a T, with fractions and an offset or without (it is in `zone` then); or a whole number: of ten digits seconds,
+    of thirteen milliseconds since 1970, else as it is.
     """
     texts = pc.if_else(pc.equal(pc.utf8_trim_whitespace(texts), ""), pa.scalar(None, texts.type), pc.utf8_trim_whitespace(texts))
     found = (
@@ -115,7 +121,7 @@ def _micros_of(text: str | None, zone: str) -> int | None:
     if text is None:
         return None
     if re.fullmatch(r"\d{1,16}", text, re.ASCII):
-        return int(text)
+        return int(text) * _EPOCHS.get(len(text), 1)
     found = re.fullmatch(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?\s*(Z|[+-]\d\d(?::?\d\d)?)?)?", text, re.ASCII)
     if not found:
         return None

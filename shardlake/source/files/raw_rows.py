@@ -39,11 +39,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class InFile:
-    """A file's name and order, and the columns that its folders hold."""
+    """A file's name and order, and the columns that its folders hold. The times of rows of a full load (`loaded`) are those of their
+    transfer, and say nothing.
+    """
 
     name: str
     order: Order
     folders: dict[str, str | None]
+    loaded: bool = False
 
 
 def envelope(source: Files) -> Envelope:
@@ -55,8 +58,9 @@ def raw_rows(part: Part, file: InFile, source: Files, zone: str, lacking: tuple[
     """The raw rows of a part, as many as it has records: its own, and one for each fault."""
     table, wrong = part.table, list(part.bad)
     times, unread = pa.nulls(table.num_rows, pa.int64()), None
-    if source.timestamp and source.timestamp in table.column_names:
-        times, unread = micros(_texts(table.column(source.timestamp)), zone)
+    if source.timestamp and source.timestamp in table.column_names and not file.loaded:
+        instant = part.kinds.get(source.timestamp) == "instant"  # which is printed in UTC
+        times, unread = micros(_texts(table.column(source.timestamp)), "UTC" if instant else zone)
     op, odd = _operations(part, table)
     keep = None
     for found, column, why in (
@@ -64,6 +68,7 @@ def raw_rows(part: Part, file: InFile, source: Files, zone: str, lacking: tuple[
         (unread, source.timestamp, "is no timestamp, which tells the newer of two rows"),
     ):
         if found is not None and column and pc.any(found).as_py():
+            found = found if keep is None else pc.and_(found, keep)  # one reject a row
             places = pc.indices_nonzero(found).to_pylist()
             wrong += [Bad(part.lines[p].as_py(), column, str(table.column(column)[p].as_py()), why) for p in places]
             keep = pc.invert(found) if keep is None else pc.and_(keep, pc.invert(found))
@@ -72,7 +77,7 @@ def raw_rows(part: Part, file: InFile, source: Files, zone: str, lacking: tuple[
     columns |= {n: _constant(v, rows) for n, v in file.folders.items() if n not in columns}
     columns |= {n: pa.nulls(rows, pa.large_string()) for n in lacking if n not in columns}
     columns |= {
-        "_file": _constant(file.name, rows), "_line": part.lines, "_version": versions(times, file.order, part.lines, file.name), "_op": op,
+        "_file": _constant(file.name, rows), "_line": part.lines, "_version": versions(times, file.order, part.lines), "_op": op,
     }  # fmt: skip
     found = pa.table(columns)
     if keep is not None:

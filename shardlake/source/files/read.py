@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -38,13 +38,13 @@ class Planned:
     def as_json(self) -> list[Any]:
         """For the ledger."""
         at = self.file
-        return [at.name, at.mark, at.bytes, micros_of(at.modified), self.order.time, self.order.number]
+        return [at.name, at.mark, at.bytes, micros_of(at.modified), *astuple(self.order)]
 
     @classmethod
     def of(cls, found: list[Any]) -> "Planned":
         """From the ledger."""
-        name, mark, size, modified, time, number = found
-        return cls(Listed(name, mark, size, EPOCH + timedelta(microseconds=modified)), Order(time, number))
+        name, mark, size, modified, *order = found
+        return cls(Listed(name, mark, size, EPOCH + timedelta(microseconds=modified)), Order(*order))
 
     @property
     def item(self) -> Item:
@@ -119,7 +119,7 @@ def read_files(
     done = Window()
     for one in planned:
         place = f"{partition}: {one.file.name}"
-        in_file = InFile(one.file.name, one.order, hive_values(one.file.name))
+        in_file = InFile(one.file.name, one.order, hive_values(one.file.name), source.format == "dms" and role(one.file.name) == "load")
         records = 0
         chunks.begin_file()
         try:
@@ -127,6 +127,7 @@ def read_files(
                 cancellation.check()
                 there = [*part.table.column_names, *in_file.folders]
                 filled = lacking(there, wanted, place, fill=source.drift == "null")
+                lacking(there, (source.timestamp,) if source.timestamp and not in_file.loaded else (), place, fill=False)
                 rows = raw_rows(part, in_file, source, zone, filled)
                 for name in (n for n in as_null if n in rows.column_names):
                     rows = rows.set_column(rows.column_names.index(name), name, pa.nulls(rows.num_rows, pa.large_string()))
@@ -160,6 +161,6 @@ def parts(store: Store, planned: Planned, source: Files, partition: str) -> Iter
         elif source.format == "dms" and role(planned.file.name) == "transactions":
             yield from transaction_rows(stream, dialect_of(source, b""), source, place)
         else:
-            yield from csv_rows(stream, peek(stream), source, place)
+            yield from csv_rows(stream, peek(stream), source, place, planned.file.name)
     if not store.still(planned.file):
         raise Moved(planned.file.name)

@@ -154,7 +154,7 @@ def _csv(store: Store, found: list[Listed], source: dict[str, Any], look: _Look,
     of = Files.model_validate({**source, "primary_key": [source["fields"][0] if "fields" in source else guess.records[0][0].text]})
     for one, head in heads:
         try:
-            if part := next(csv_rows(io.BytesIO(head), head, of, one.name), None):
+            if part := next(csv_rows(io.BytesIO(head), head, of, one.name, one.name), None):
                 look.add(part)
         except ContractError as error:
             remarks.append(error.message)

@@ -31,5 +31,5 @@ def schema_of(store: Store, source: Files, planned: Sequence[Planned], partition
             head = peek(stream)
     except Moved:  # it is read by a later pass
         return {}
-    first: Part | None = next(csv_rows(io.BytesIO(head), head, source, f"{partition}: {file.name}"), None)
+    first: Part | None = next(csv_rows(io.BytesIO(head), head, source, f"{partition}: {file.name}", file.name), None)
     return {**kinds, **(first.kinds if first else {})}

@@ -94,13 +94,17 @@ class FilesSource:
         on = plan.going_on(pattern, position) if ours and position else plan.next_pass(pattern, source, position)
         self._passes.add(on.began.isoformat())
         found = plan.find(self.store, pattern, source, self._inventory, partition, on)
-        end = plan.end_position(pattern, source, position, on, found)
-        chosen = plan.planned_files(source, end, found)
+        if found.waiting and view.warehouse.write == "replace":
+            raise SourceFailed(f"{partition}: {found.waiting[0]} is being written", hint="The table stays as it is; run again.")
+        loads = plan.loads_of(position, found, self._inventory, partition) if source.format == "dms" else {}
+        end = plan.end_position(pattern, source, position, on, found, loads)
+        chosen = plan.planned_files(source, loads, found)
         gone = [[item.name, item.mark, item.bytes] for item in found.gone]
-        complete = on.began if found.after is None and not found.waiting else None
+        held = end.get("held")
+        complete = on.began if found.after is None and not held else None
         extent = Extent(
             {"files": [one.as_json() for one in chosen], "gone": gone}, position, end, KIND, snapshot=position is None,
-            complete_to=complete, held_by=f"{found.waiting[0]} is being written" if found.waiting else None, shown=_shown(end),
+            complete_to=complete, held_by=f"{held} is being written" if held else None, shown=_shown(end),
         )  # fmt: skip
         schema = schema_of(self.store, source, chosen, partition)
         return Plan(partition, extent, schema, anything=bool(chosen or gone), notes=tuple(_notes(source, found)))
@@ -124,19 +128,20 @@ class FilesSource:
         gone = [Item(*one) for one in extent.plan["gone"]]
         removed = 0
         if source.on_removed == "delete":
-            for item in gone:
-                for rows in removed_rows(self._inventory, partition, item, raw):
-                    removed += rows.num_rows
-                    chunks.add(rows, {**dict.fromkeys(rows.column_names, "text"), **OWN_KINDS})
+            for rows, kinds in removed_rows(self._inventory, partition, gone, raw, view.source_columns):
+                removed += rows.num_rows
+                chunks.add(rows, kinds)
         planned = [Planned.of(one) for one in extent.plan["files"]]
         done = read_files(self.store, planned, source, wanted, partition, self.timezone, chunks, as_null)
         chunks.flush()
+        if done.moved and view.warehouse.write == "replace":
+            raise SourceFailed(f"{partition}: {done.moved[0]} has changed while it was read", hint="The table stays as it is; run again.")
         if done.moved and extent.plan.get("again"):
             raise SourceFailed(
                 f"{partition}: {done.moved[0]} is not there any more as it was read, and raw has lost its rows",
                 hint="Run with --full: it reads all files that there are.",
             )
-        moved: Json | None = extent.end if done.moved else None  # raw is not complete up to then
+        moved: Json | None = {**extent.end, "held": done.moved[0]} if done.moved else None  # raw is not complete up to then
         return Reading(
             tuple(writer.files), done.records + removed, moved, more="after" in extent.end, seconds={"raw": writer.seconds},
             items=tuple(done.items), gone=tuple(gone),

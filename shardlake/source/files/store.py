@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import obstore
-from obstore.exceptions import PermissionDeniedError, PreconditionError, UnauthenticatedError
+from obstore.exceptions import InvalidPathError, PermissionDeniedError, PreconditionError, UnauthenticatedError
 from obstore.store import S3Store
 
 from shardlake.connection.files import S3Files
-from shardlake.errors import AccessRefused, ShardlakeError, SourceUnavailable
-from shardlake.raw.store import RETRY, reader, s3_options
+from shardlake.errors import AccessRefused, ShardlakeError, SourceFailed, SourceUnavailable
+from shardlake.raw.store import RETRY, s3_options
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PAGE = 1_000
@@ -66,6 +66,9 @@ class Store(Protocol):
 
     def there(self, name: str) -> bool:
         """Whether there is a file of that name. Raises SourceUnavailable, AccessRefused."""
+
+    def empty(self) -> bool:
+        """Whether there is nothing at all under the connection's URL. Raises SourceUnavailable, AccessRefused."""
 
 
 def open_files(spec: S3Files) -> Store:
@@ -158,6 +161,10 @@ class Folder:
         """See Store."""
         return self._look(name) is not None
 
+    def empty(self) -> bool:
+        """See Store."""
+        return next(self.root.iterdir(), None) is None
+
 
 class Objects:
     """A bucket. An object there is whole or not at all."""
@@ -178,7 +185,7 @@ class Objects:
         after = max(after, f"{prefix[:-1]}{chr(ord(prefix[-1]) - 1)}~" if begun else "")
         try:
             for page in obstore.list(self._store, folder or None, offset=after or None, chunk_size=PAGE):
-                found = [_listed(one) for one in page if one["path"].startswith(prefix)]
+                found = [_listed(one) for one in page if one["path"].startswith(prefix) and one["size"]]  # without markers of folders
                 if found:
                     yield found
                 elif page and page[-1]["path"] > prefix + "\U0010ffff":
@@ -197,13 +204,9 @@ class Objects:
 
     def stream(self, file: Listed) -> io.BufferedReader:
         """See Store."""
-        try:
-            got = obstore.get(self._store, file.name, options={"if_match": file.mark})
-            return io.BufferedReader(_Chunks(file, iter(got.stream(min_chunk_size=_STREAM))), _STREAM)
-        except (FileNotFoundError, PreconditionError):
-            raise Moved(file.name) from None
-        except Exception as error:  # noqa: BLE001 - as above
-            raise _failed(file.name, error) from None
+        return io.BufferedReader(_Object(self._store, file), _STREAM)
+
+    seekable = stream
 
     def still(self, file: Listed) -> bool:
         """See Store."""
@@ -214,6 +217,10 @@ class Objects:
         """See Store."""
         return self._head(name) is not None
 
+    def empty(self) -> bool:
+        """See Store."""
+        return next(self.listing(""), None) is None
+
     def _head(self, name: str) -> Listed | None:
         try:
             return _listed(obstore.head(self._store, name))
@@ -222,36 +229,40 @@ class Objects:
         except Exception as error:  # noqa: BLE001 - as above
             raise _failed(name, error) from None
 
-    def seekable(self, file: Listed) -> io.BufferedReader:
-        """See Store."""
-        if not self.still(file):
-            raise Moved(file.name)
-        return reader(self._store, file.name)
 
+class _Object(io.RawIOBase):
+    """An object as it was listed, read range by range: each is a request with time and tries of its own. Raises Moved."""
 
-class _Chunks(io.RawIOBase):
-    """A stream of chunks as a file, which must be as long as it was listed."""
-
-    def __init__(self, file: Listed, chunks: Iterator[Any]) -> None:
-        self._file, self._chunks, self._left, self._came = file, chunks, memoryview(b""), 0
+    def __init__(self, store: S3Store, file: Listed) -> None:
+        self._store, self._file, self._at = store, file, 0
 
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + (0, self._at, self._file.bytes)[whence]
+        return self._at
+
     def readinto(self, buffer: Any) -> int:
-        while not self._left:
-            try:
-                self._left = memoryview(next(self._chunks)).cast("B")
-            except StopIteration:
-                if self._came != self._file.bytes:
-                    raise SourceUnavailable(f"{self._file.name} broke off after {self._came:,} of {self._file.bytes:,} bytes") from None
-                return 0
-            except Exception as error:  # noqa: BLE001 - as above
-                raise _failed(self._file.name, error) from None
-            self._came += len(self._left)
-        size = min(len(buffer), len(self._left))
-        buffer[:size] = self._left[:size]
-        self._left = self._left[size:]
+        end = min(self._at + len(buffer), self._file.bytes)
+        if end <= self._at:
+            return 0
+        try:
+            options: Any = {"range": (self._at, end), "if_match": self._file.mark}
+            found = memoryview(obstore.get(self._store, self._file.name, options=options).bytes()).cast("B")
+        except (FileNotFoundError, PreconditionError):
+            raise Moved(self._file.name) from None
+        except Exception as error:  # noqa: BLE001 - obstore's errors share no base, and may hold settings
+            raise _failed(self._file.name, error) from None
+        size = len(found)
+        buffer[:size] = found
+        self._at += size
         return size
 
 
@@ -263,6 +274,8 @@ def _failed(what: str, error: Exception) -> ShardlakeError:
     """A failure of the place as one of ours; it holds no settings."""
     if isinstance(error, ShardlakeError):
         return error
+    if isinstance(error, InvalidPathError):
+        return SourceFailed(f"{what}: a key there has an empty part, . or .., or a control character in its name", hint="Have it renamed.")
     told = str(error)  # which is not shown: it may hold settings
     if "NoSuchBucket" in told:
         return AccessRefused(f"{what} cannot be read: there is no such bucket", hint="Check the connection's url.")

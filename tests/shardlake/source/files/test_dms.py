@@ -43,6 +43,7 @@ def test_a_table_that_is_loaded_anew_wins_over_the_changes_of_its_earlier_life(l
     w.land(LOAD, "1,old,1.00\n", at=1_700_000_000)
     w.land("dms/s1/orders/20231115-000000000.csv", "U,1,changed,1.00\nD,2,x,1\n")
     w.must_sync()
+    (w.root / "dms/s1/orders/20231115-000000000.csv").unlink()  # as DMS does before it loads anew
     w.land(LOAD, "1,anew,1.00\n2,anew,2.00\n", at=1_790_000_000)
     w.land("dms/s1/orders/LOAD00000002.csv", "3,anew,1.00\n", at=1_790_000_001)
     w.must_sync()
@@ -50,6 +51,30 @@ def test_a_table_that_is_loaded_anew_wins_over_the_changes_of_its_earlier_life(l
     w.land("dms/s1/orders/20261201-000000000.csv", "U,1,changed again,1.00\n")
     w.must_sync()
     assert w.target("id, status") == [(1, "changed again"), (2, "anew"), (3, "anew")]
+
+
+def test_a_load_that_is_mended_stays_behind_the_changes_that_are_there(landing: LandingMaker) -> None:
+    w = landing()
+    w.land(LOAD, "1,old,1.00\n2,old\n3,old,1.00\n", at=1_700_000_000)
+    w.land("dms/s1/orders/20231115-000000000.csv", "U,1,changed,1.00\nD,3,x,1\n")
+    w.must_sync()
+    w.land(LOAD, "1,old,1.00\n2,mended,1.00\n3,old,1.00\n", at=1_790_000_000)
+    w.must_sync()
+    assert w.target("id, status") == [(1, "changed"), (2, "mended")]
+
+
+def test_a_change_that_was_committed_while_its_row_was_transferred_is_not_undone_by_the_load(landing: LandingMaker) -> None:
+    w = landing(view=view_of({"timestamp": "at"}))
+    w.land(LOAD, "2026-11-28 10:00:30.000000,1,loaded,1\n", at=1_700_000_000)  # when it was transferred
+    w.land("dms/s1/orders/20261128-100100000.csv", "U,2026-11-28 10:00:10.000000,1,changed,1\n")
+    w.must_sync()
+    assert w.target("id, status") == [(1, "changed")]
+    for file in (w.root / "dms/s1/orders").iterdir():
+        file.unlink()
+    w.land(LOAD, "2026-11-28 12:00:30.000000,1,loaded anew,1\n", at=1_795_867_000)  # 13:16:40
+    w.land("dms/s1/orders/20261128-132000000.csv", "U,2026-11-28 12:59:00.000000,1,changed meanwhile,1\n")
+    w.must_sync()
+    assert w.target("id, status") == [(1, "changed meanwhile")]
 
 
 def test_rows_are_ordered_by_their_commit_then_by_file_and_line(landing: LandingMaker) -> None:
@@ -119,6 +144,19 @@ def test_a_file_with_other_columns_fails_its_shard_by_name_and_no_other(landing:
     w.land("dms/s1/orders/LOAD00000001.csv", "1,new,1\n")
     w.must_sync()
     assert w.target("_shard, id") == [("s1", 1), ("s2", 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [(CHANGES, "U,1,paid\n"), (LOAD, "1,new,1,more\n")],
+    ids=["changes that lack a column", "a load with one more"],
+)
+def test_columns_that_were_dropped_or_added_are_not_taken_for_the_op(landing: LandingMaker, name: str, text: str) -> None:
+    w = landing(view=view_of())
+    w.view["columns"] = {"id": "text", "status": "text"}
+    w.land(name, text)
+    assert f"s1: {name} has " in str(w.sync().shards["s1"].error)
+    assert w.ledger("SELECT count(*) FROM shardlake.items") == [(0,)]
 
 
 def test_transaction_files_hold_all_tables_and_a_view_takes_its_own(landing: LandingMaker) -> None:

@@ -78,6 +78,58 @@ def test_rows_go_with_their_file_where_the_view_says_so_and_those_that_others_br
     assert w.target("id, status") == [(1, "back"), (3, "b anew"), (9, "stays")]
 
 
+def test_a_line_that_is_taken_out_of_a_file_takes_its_row_alone(landing: LandingMaker) -> None:
+    w = landing(view=view_of({"timestamp": "at", "on_removed": "delete", "fields": ["id", "status", "amount", "at"]}))
+    name, at = "dms/s1/orders/20261128-101500123.csv", "2026-11-28 10:00:00.000000"
+    w.land(name, "".join(f"I,{n},new,1,{at}\n" for n in range(6)))
+    w.must_sync()
+    w.land(name, "".join(f"I,{n},new,1,{at}\n" for n in range(6) if n != 1))  # what stood below has moved up
+    w.must_sync()
+    assert w.target("id") == [(0,), (2,), (3,), (4,), (5,)]
+
+
+def test_a_place_where_nothing_is_any_more_is_taken_for_lost_and_nothing_for_gone(landing: LandingMaker) -> None:
+    w = csv(landing, DELETE)
+    w.land("in/a.csv", HEAD + "1,new,1\n")
+    w.must_sync()
+    w.root.rename(w.folder / "away")
+    assert w.sync().shards["files"].error == (  # an empty folder, as where nothing is mounted
+        "files: there is no file at all any more, and 1 that were read, such as in/a.csv. Check the connection's url, and whether it is"
+        " mounted. If all was removed on purpose, run with --full."
+    )
+    assert w.target("id") == [(1,)]
+
+
+def test_a_table_that_is_replaced_waits_for_a_file_that_is_being_written(landing: LandingMaker) -> None:
+    w = csv(landing, warehouse={"connection": "postgres-warehouse/main", "table": "analytics.orders", "write": "replace"})
+    w.land("in/a.csv", HEAD + "1,new,1\n")
+    w.must_sync()
+    w.view["source"]["settle"] = "1h"
+    assert w.sync().shards["files"].error == "files: in/a.csv is being written. The table stays as it is; run again."
+    assert w.target("id") == [(1,)]
+
+
+def test_a_date_in_the_future_does_not_keep_runs_from_looking(landing: LandingMaker) -> None:
+    w = csv(landing, {"files": "in/{date:DDMMYYYY}/*.csv", "recent": "2d"})
+    w.land("in/01012062/a.csv", HEAD + "1,future,1\n")
+    w.must_sync()
+    w.land(f"in/{datetime.now(UTC):%d%m%Y}/a.csv", HEAD + "2,today,1\n")
+    w.must_sync()
+    assert w.target("id") == [(1,), (2,)]
+
+
+def test_a_pass_over_dates_goes_on_in_their_own_order(landing: LandingMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing_module, "MOST_FILES", 1)
+    w = csv(landing, {"files": "in/{date:DDMMYYYY}/*.csv", "recent": "40d"})
+    days = [datetime.now(UTC) - timedelta(days=n) for n in range(0, 40, 4)]
+    w.land(f"in/{days[0]:%d%m%Y}/a.csv", HEAD + "100,first,1\n")
+    w.must_sync()
+    for n, day in enumerate(days):
+        w.land(f"in/{day:%d%m%Y}/b.csv", HEAD + f"{n},new,1\n")
+    assert w.must_sync().shards["files"].windows == len(days)
+    assert len(w.target("id")) == len(days) + 1
+
+
 def test_a_table_that_was_truncated_is_told_and_keeps_its_rows_unless_the_view_says_otherwise(landing: LandingMaker) -> None:
     w = landing()
     w.land("dms/s1/orders/LOAD00000001.csv", "1,new,1\n2,new,1\n")
