@@ -77,6 +77,10 @@ def plan_window(asked: Asked, found: Any) -> Plan:
         window = Window(position.by, position.ids, upper=position.upper, intervals=position.left, complete_to=position.complete_to)
         return _planned(asked, window, found, anything=True)
     by = (position.by if position else cursor_type(asked)) if source.cursor else None
+    # a window was closed early: the lookback came before the first of those up to this upper bound
+    if by and position and position.cursor is not None and position.upper is not None:
+        window = Window(by, source.ids, position.cursor, position.upper, ordered=asked.indexed, complete_to=position.complete_to)
+        return _planned(asked, window, found)
     upper = upper_bound(asked, by) if by else None
     complete = asked.latest.replace(tzinfo=UTC).isoformat() if by != "number" or asked.majority == asked.now else None
     if position is None:

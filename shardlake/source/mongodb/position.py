@@ -1,7 +1,7 @@
 """Where a partition stands, and what a window is to read, as the JSON that the ledger keeps and as what the reader works with.
 
-Behind a first load, or a later window, a position is `{"by", "cursor", "ids"}`. In a first load it is `{"by", "upper", "left", "ids"}`: the
-ranges of `_id` that are still to be read. Ids are in canonical Extended JSON, so that none loses its type.
+Behind a first load, or a later window, a position is `{"by", "cursor", "ids"}`; behind a later window that was closed early it has the
+`upper` that the windows up to there go on to, too. In a first load it is `{"by", "upper", "left", "ids"}`: the ranges of `_id` that are still to be read. Ids are in canonical Extended JSON, so that none loses its type.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,10 @@ def id_of(text: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a partition was read: `cursor`, or `left` of a first load up to `upper`. `by` is None where there is no cursor."""
+    """How far a partition was read: `cursor`, or `left` of a first load up to `upper`. `by` is None where there is no cursor.
+
+    With `cursor` and `upper` a later window was closed early: from `cursor` up to `upper` nothing has been read yet.
+    """
 
     by: By | None
     ids: Ids
@@ -66,7 +69,8 @@ class Position:
     def json(self) -> Json:
         """It, as the ledger keeps it."""
         if not self.left:
-            return {"by": self.by, "cursor": self.cursor, "ids": self.ids}
+            under_way = {"upper": self.upper, "complete_to": self.complete_to} if self.upper else {}
+            return {"by": self.by, "cursor": self.cursor, "ids": self.ids, **under_way}
         left = [[i.lower, i.upper, i.on, i.until] for i in self.left]
         return {"by": self.by, "upper": self.upper, "left": left, "ids": self.ids, "complete_to": self.complete_to}
 
@@ -134,7 +138,9 @@ def behind(window: Window, left: tuple[Interval, ...] = (), reached: str | None 
     """The position behind a window: at its end, with intervals `left`, or closed early where the cursor had `reached`."""
     if left:
         return Position(window.by, window.ids, upper=window.upper, left=left, complete_to=window.complete_to)
-    return Position(window.by, window.ids, reached or window.upper)
+    if reached:
+        return Position(window.by, window.ids, reached, window.upper, complete_to=window.complete_to)
+    return Position(window.by, window.ids, window.upper)
 
 
 def read_of(window: Window, left: tuple[Interval, ...]) -> tuple[Interval, ...]:

@@ -162,7 +162,9 @@ class _Reader:
                 version = version_text(maker.value, window.by) if window.by else None
                 self._write(maker)
                 if self.full and window.ordered and window.by and version is not None:
-                    edge = Bound(window.by, version)
+                    reached = Bound(window.by, version)
+                    # a bound may be less than the value that it stands for: then the last value is read again, and is no progress
+                    edge = reached if window.bound(str(window.lower)).precedes(reached) else None
         self._write(maker)
 
     def _behind(self, edge: Bound, document: bytes, maker: RowMaker) -> bool:

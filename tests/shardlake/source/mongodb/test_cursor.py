@@ -115,6 +115,25 @@ def test_a_window_is_closed_behind_all_documents_of_one_cursor_where_an_index_pu
         assert "no index begins with updatedAt: each run reads the whole collection" in w.must_sync().shards[w.database()].notes
 
 
+@pytest.mark.parametrize("by", ["date", "number"])
+def test_a_lookback_of_more_than_a_window_holds_is_read_once_and_the_windows_go_on_from_there(
+    collections: CollectionsMaker, by: str
+) -> None:
+    w = collections(view=people(source={"chunk": 1, "window": 1, "lookback": "5m"}, columns=IDS))
+    start = now() - timedelta(minutes=1)
+    values: list[Any] = [start + timedelta(seconds=n) for n in range(6)] if by == "date" else [n / 10 for n in range(6)]
+    w.people().insert_one({"_id": -1, "name": "a", "updatedAt": DAY if by == "date" else -5000})
+    w.people().create_index("updatedAt")
+    w.must_sync()
+    w.people().insert_many([{"_id": n, "name": "a", "updatedAt": value} for n, value in enumerate(values)])
+    w.set_back(values[0].strftime("%Y-%m-%d %H:%M:%S.%f") if by == "date" else "0", kind=by)
+    report = w.must_sync()
+    assert [(s.read, s.merged) for s in report.shards.values()] == [(6, 6)]
+    assert w.ledger("SELECT position ? 'upper' FROM shardlake.positions") == [(False,)]
+    again = w.must_sync()
+    assert [s.read for s in again.shards.values()] == [6]
+
+
 def test_what_was_written_late_is_read_again_within_the_lookback(collections: CollectionsMaker) -> None:
     w = collections(view=people(source={"lookback": "5m"}, columns=IDS))
     w.people().insert_one({"_id": 1, "name": "a", "updatedAt": DAY})
