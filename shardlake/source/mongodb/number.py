@@ -5,7 +5,8 @@ from typing import Any
 
 import orjson
 
-_EXACT = 1 << 53
+_EXPONENT = 1e16
+"""From here on JSON has a double as digits and an exponent, and no point that an integer has not."""
 _MINUS_ZERO = orjson.Fragment(b"-0")
 
 
@@ -17,7 +18,7 @@ def double(value: float) -> Any:
     """
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if not value.is_integer() or abs(value) > _EXACT:
+    if not value.is_integer() or abs(value) >= _EXPONENT:
         return value
     return int(value) if value or math.copysign(1, value) > 0 else _MINUS_ZERO
 

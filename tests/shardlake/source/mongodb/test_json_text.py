@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 import uuid
 from base64 import b64encode
 from datetime import datetime, timedelta
@@ -49,7 +50,7 @@ DOCUMENTS = st.dictionaries(NAMES, VALUES, max_size=6)
 
 @settings(max_examples=120, deadline=None)
 @given(DOCUMENTS)
-@example({"a": ":5.0,", "b": [-0.0, 5.0, 2.0**53, 2.0**60]})
+@example({"a": ":5.0,", "b": [-0.0, 5.0, 2.0**53, 2.0**53 + 2, -1e16 + 2, 1e16, 2.0**60]})
 @example({"a": {"$ref": 5, "$id": None}, "b": float("nan"), "c": None})
 def test_the_fast_way_and_the_exact_one_spell_every_document_alike_and_as_it_is(document: dict[str, Any]) -> None:
     bson = encode(document, codec_options=OPTIONS)
@@ -135,6 +136,13 @@ def test_ids_that_differ_are_spelt_otherwise_and_ids_that_are_one_to_the_server_
         assert len({key_text(value, ids) for value in ALIKE}) == len(ALIKE)
         assert len({key_text(value, ids) for value in (5, 5.0, Int64(5), Decimal128("5.00"), Decimal128("0.5E1"))}) == 1
     assert key_text("5", "string") == "5"
+
+
+def test_looking_for_numbers_that_json_has_not_takes_as_long_as_the_document_is() -> None:
+    document = {"a": "\x01" * 300_000, "b": None}
+    began = time.process_time()
+    json_text(document, encode(document))
+    assert time.process_time() - began < 2  # 24 s where each byte is looked at once for each before it
 
 
 def test_text_that_is_not_utf8_is_told_by_its_path() -> None:
