@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Context, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any, Literal
 
 from bson import ObjectId
@@ -20,6 +20,8 @@ NUMBERS = 1000
 """How far a window reaches back on a cursor of numbers where the view's lookback is a duration."""
 FUTURE = timedelta(days=1)
 """A date that is further ahead of the server's clock than this is no time at which a document was written."""
+_DIGITS = 1e38
+"""Whole doubles below this are versions with every digit; the tables hold no more digits than that."""
 _FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 
 
@@ -54,7 +56,10 @@ def version_text(value: Any, by: By) -> str | None:
     if isinstance(value, int):
         return str(int(value))
     if isinstance(value, float):
-        return repr(value) if math.isfinite(value) else None
+        if not math.isfinite(value):
+            return None
+        exact = value.is_integer() and abs(value) < _DIGITS
+        return str(int(value)) if exact else repr(value)  # repr has other digits than the double from 2**53 on
     if isinstance(value, Decimal128):
         text = decimal_text(value)
         return text if text[-1].isdigit() else None
@@ -84,9 +89,10 @@ class Bound:
             if whole:
                 return Int64(int(number))
             double = float(number)
-            if Decimal(repr(double)) != number or (Decimal(double) > number) != highest:
-                return Decimal128(number)
-            return double
+            if Decimal(double) == number or (Decimal(repr(double)) == number and (Decimal(double) > number) == highest):
+                return double
+            rounding = ROUND_CEILING if highest else ROUND_FLOOR  # outward: a Decimal128 has 34 digits
+            return Decimal128(Context(34, rounding, -6143, 6144, clamp=1, traps=[]).create_decimal(number))
         except (ValueError, ArithmeticError, TypeError):
             raise WatermarkRefused(f"the watermark {self.text[:40]!r} is no {self.by}", hint="Run with --full to begin anew.") from None
 

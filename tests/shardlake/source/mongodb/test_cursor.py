@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from bson import Decimal128, ObjectId
 from bson.int64 import Int64
 
 from shardlake.source.mongodb import plan
-from shardlake.source.mongodb.cursor import Bound
+from shardlake.source.mongodb.cursor import Bound, version_text
 from tests.collections_world import CollectionsMaker, people
 
 DAY = datetime(2026, 1, 2)
@@ -78,6 +79,20 @@ def test_a_greatest_number_that_no_decimal_is_comes_with_the_first_load(collecti
     assert Bound("number", "0.1").bson(highest=True) == 0.1  # the double is greater, by 5.6e-18
     assert Bound("number", "0.1").bson(highest=False) == Decimal128("0.1")
     assert Bound("number", "0.7").bson(highest=True) == Decimal128("0.7")  # the double is less
+
+
+@pytest.mark.parametrize("value", [1.2345678901234567e17, 2.0**63, -(2.0**70), 0.5])
+def test_a_double_as_a_bound_is_the_double_that_it_was(value: float) -> None:
+    text = str(version_text(value, "number"))
+    assert Decimal(text) == Decimal(value)
+    assert [Bound("number", text).bson(highest=highest) for highest in (True, False)] == [value, value]
+
+
+def test_a_number_of_more_digits_than_a_decimal_holds_is_a_bound_that_leaves_nothing_out() -> None:
+    text = "1234567890123456789012345678901234567.5"
+    assert Bound("number", text).bson(highest=True) == Decimal128("1.234567890123456789012345678901235E+36")
+    assert Bound("number", text).bson(highest=False) == Decimal128("1.234567890123456789012345678901234E+36")
+    assert Bound("number", f"-{text}").bson(highest=False) == Decimal128("-1.234567890123456789012345678901235E+36")
 
 
 def test_a_collection_that_only_grows_goes_by_its_object_ids(collections: CollectionsMaker) -> None:
