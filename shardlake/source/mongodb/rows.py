@@ -63,9 +63,12 @@ class RowMaker:
             text = json_text(document, bson)
         except (BSONError, TypeError, ValueError, OverflowError):
             document, text, fault = self._carefully(bson)
+        if KEY not in document and fault is None:  # a view of the server's may leave it out: all such rows would be one
+            fault = json.dumps([DOCUMENT, text[:250].decode("utf-8", "replace"), "has no _id", {KEY: None}])
         self.last, self.value = document.get(KEY), value_at(document, self.cursor) if self.cursor else None
         version = version_text(self.value, self.by) if self.by else None
-        gone = "d" if self.deletes and value_at(document, _path(self.deletes)) not in (None, False) else None
+        told = value_at(document, _path(self.deletes)) if self.deletes else None
+        gone = "d" if told is not None and told is not False else None  # 0 == False, and is a value
         for column, item in zip(self._rows, (key_text(self.last, self.ids), version, gone, text, fault), strict=True):
             column.append(item)
         self.size += len(bson)

@@ -68,6 +68,22 @@ def test_a_string_with_a_nul_and_a_document_nested_too_deep_are_rejects() -> Non
     ]
 
 
+def test_documents_without_an_id_are_rejects_since_they_would_be_one_row() -> None:
+    rows, rejects = shaped(encode({"name": "a"}), encode({"_id": None, "name": "b"}), encode({"name": "c"}))
+    assert [row[:2] for row in rows] == [("null", "b")]
+    assert [(reject.key, reject.column, reject.value, reject.reason) for reject in rejects] == [
+        ({"_id": None}, "document", '{"name":"a"}', "has no _id"),
+        ({"_id": None}, "document", '{"name":"c"}', "has no _id"),
+    ]
+
+
+def test_what_is_neither_missing_null_nor_false_says_that_a_document_is_deleted() -> None:
+    maker = RowMaker("date", "any", ("updatedAt",), "gone")
+    for n, value in enumerate([None, False, 0, 0.0, "", True]):
+        maker.add(encode({"_id": n, "gone": value}))
+    assert maker.take().column("gone").to_pylist() == [None, None, "d", "d", "d", "d"]
+
+
 def test_raw_has_a_column_of_faults_only_where_there_is_one() -> None:
     maker = RowMaker("date", "any", ("updatedAt",), "deletedAt")
     maker.add(encode({"_id": 1, "updatedAt": DAY, "deletedAt": DAY}))
