@@ -1,18 +1,22 @@
 """Planning a database's next window: what to read, whether there is anything, and how complete raw is behind it. Reads no data."""
 
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+
+from bson.min_key import MinKey
+from pymongo.errors import OperationFailure
 
 from shardlake.connection.mongodb import MongoDB
 from shardlake.errors import ContractError, WatermarkRefused
 from shardlake.ledger.extent import Extent
 from shardlake.source.door import Plan
 from shardlake.source.mongodb.client import Client, collection_of, hello
-from shardlake.source.mongodb.cursor import FUTURE, TYPES, Bound, By, of_moment, version_kind, version_text
+from shardlake.source.mongodb.cursor import FUTURE, TYPES, Bound, By, of_moment, value_at, version_kind, version_text
 from shardlake.source.mongodb.intervals import intervals
 from shardlake.source.mongodb.position import Interval, Window, behind, position_of, read_of, window_of
-from shardlake.source.mongodb.query import COUNTED, any_of, both, filter_of, holds, own_filter, untold
+from shardlake.source.mongodb.query import COUNTED, any_of, both, filter_of, holds, not_in_arrays, own_filter, untold
 from shardlake.source.mongodb.rows import kinds_of
 from shardlake.view.mongodb import MongoCollection
 from shardlake.view.view import View
@@ -55,6 +59,19 @@ class Asked:
         indexes = self.collection.list_indexes() if self.plain else []
         keys = [next(iter(index["key"].items())) for index in indexes if "partialFilterExpression" not in index]
         return any(name == self.source.cursor and direction in (1, -1) for name, direction in keys)
+
+    @property
+    def may_have_arrays(self) -> bool:
+        """Whether the cursor of a document may be an array: an index that has none knows it."""
+        name = str(self.source.cursor)
+        find = {"find": self.collection.name, "filter": {name: {"$gte": MinKey()}}, "sort": {name: 1}, "limit": 1}
+        try:
+            told = re.findall(
+                r"'isMultiKey': (True|False)", str(self.client[self.partition].command("explain", find, verbosity="queryPlanner"))
+            )
+        except OperationFailure:
+            return True
+        return "True" in told or not told
 
     @property
     def latest(self) -> datetime:
@@ -125,7 +142,7 @@ def _planned(asked: Asked, window: Window, found: Any, *, anything: bool | None 
             _same_type(asked, window.by)
     unreachable: dict[str, int] = {}
     if window.by and not window.intervals:
-        unreachable = untold(asked.collection, source, window.by, asked.now)
+        unreachable = untold(asked.collection, source, window.by, asked.now, arrays=not window.ordered or asked.may_have_arrays)
         if not window.ordered:
             notes.append(f"no index begins with {source.cursor}: each run reads the whole collection")
     notes += [
@@ -159,7 +176,8 @@ def _same_type(asked: Asked, by: By | None) -> None:
 
 
 def _has_type(asked: Asked, by: By) -> bool:
-    return any_of(asked.collection, asked.source, {str(asked.source.cursor): {"$type": by}})
+    name = str(asked.source.cursor)
+    return any_of(asked.collection, asked.source, both([{name: {"$type": by}}, *not_in_arrays(name)]))
 
 
 def _any_document(asked: Asked) -> bool:
@@ -168,13 +186,16 @@ def _any_document(asked: Asked) -> bool:
 
 
 def upper_bound(asked: Asked, by: By) -> Bound:
-    """Up to where a window reaches: what the clock says or, for numbers, the greatest there is."""
+    """Up to where a window reaches: what the clock says or, for numbers, the greatest there is. Raises WatermarkRefused."""
     if by != "number":
         return of_moment(by, asked.latest)
     name = str(asked.source.cursor)
     finite = {name: {"$gt": float("-inf"), "$lt": float("inf")}}
-    found = asked.collection.find(both([*own_filter(asked.source), finite]), {name: 1, "_id": 0}).sort(name, -1).limit(1)
-    greatest = next(iter(found), None)
-    for key in name.split("."):
-        greatest = greatest.get(key) if isinstance(greatest, dict) else None
-    return Bound(by, version_text(greatest, by) or "0")
+    query = both([*own_filter(asked.source), finite, *not_in_arrays(name)])  # an array would come first by the greatest of its items
+    greatest = next(iter(asked.collection.find(query, {"_id": 0} | {name: 1}).sort(name, -1).limit(1)), None)
+    if greatest is None:
+        return Bound(by, "0")
+    text = version_text(value_at(greatest, tuple(name.split("."))), by)
+    if text is None:
+        raise WatermarkRefused(f"{asked.partition}: the greatest {name} is no number that can be read", hint="Please report it.")
+    return Bound(by, text)

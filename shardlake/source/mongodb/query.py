@@ -17,21 +17,40 @@ Filter = dict[str, Any]
 
 
 def filter_of(source: MongoCollection, window: Window) -> Filter:
-    """The documents of a window: a first load takes all but those whose cursor lies behind its end."""
+    """The documents of a window: a first load takes all but those whose cursor lies behind its end.
+
+    A cursor that is an array takes part in the first load alone: to the server it lies wherever one of its items does.
+    """
     clauses = own_filter(source)
     if window.by and window.upper is not None:
         upper = window.bound(window.upper).bson(highest=True)
         if window.intervals:
-            clauses.append({str(source.cursor): {"$not": {"$gt": upper}}})
+            clauses.append({"$or": [{str(source.cursor): {"$not": {"$gt": upper}}}, *in_arrays(str(source.cursor))]})
         else:
             assert window.lower is not None
             clauses.append({str(source.cursor): {"$gt": window.bound(window.lower).bson(highest=False), "$lte": upper}})
+            clauses += not_in_arrays(str(source.cursor))
     return both(clauses)
 
 
 def own_filter(source: MongoCollection) -> list[Filter]:
     """The view's own filter, as a list of clauses."""
     return [json_util.loads(source.filter)] if source.filter else []
+
+
+def in_arrays(name: str) -> list[Filter]:
+    """Clauses of which one is true where a field is an array, or stands in one."""
+    return [{prefix: {"$type": "array"}} for prefix in _prefixes(name)]
+
+
+def not_in_arrays(name: str) -> list[Filter]:
+    """Clauses that are all true where a field has one value."""
+    return [{prefix: {"$not": {"$type": "array"}}} for prefix in _prefixes(name)]
+
+
+def _prefixes(name: str) -> list[str]:
+    keys = name.split(".")
+    return [".".join(keys[: n + 1]) for n in range(len(keys))]
 
 
 def both(clauses: list[Filter]) -> Filter:
@@ -63,12 +82,16 @@ def holds(collection: Any, query: Filter) -> bool:
     return next(iter(collection.find(query, {"_id": 1}).limit(1)), None) is not None
 
 
-def untold(collection: Any, source: MongoCollection, by: By, now: datetime) -> dict[str, int]:
-    """How many documents there are whose changes the cursor does not tell, by why; COUNTED + 1 at most, in one look by the index."""
+def untold(collection: Any, source: MongoCollection, by: By, now: datetime, *, arrays: bool) -> dict[str, int]:
+    """How many documents there are whose changes the cursor does not tell, by why; COUNTED + 1 at most.
+
+    It is one look by the index, unless there may be `arrays`: those are looked for in all documents.
+    """
     name = str(source.cursor)
     told = {"$gt": float("-inf"), "$lt": float("inf")} if by == "number" else {"$lte": of_moment(by, now + FUTURE).bson()}
     of_type = {"$group": {"_id": {"$type": f"${name}"}, "count": {"$sum": 1}}}
-    query = both([*own_filter(source), {name: {"$not": told}}])
+    clause = {name: {"$not": told}}
+    query = both([*own_filter(source), {"$or": [clause, *in_arrays(name)]} if arrays else clause])
     found: Counter[str] = Counter()
     for group in collection.aggregate([{"$match": query}, {"$project": {name: 1}}, {"$limit": COUNTED + 1}, of_type]):
         kind = group["_id"]

@@ -71,6 +71,30 @@ def test_a_cursor_of_numbers_of_all_kinds_goes_by_their_value(collections: Colle
     assert w.status()["a"].unreachable == {"a cursor that is no finite number (meta.seq)": 3}
 
 
+@pytest.mark.parametrize("indexed", [True, False])
+def test_arrays_in_the_cursor_stop_nothing_and_are_told_of(collections: CollectionsMaker, indexed: bool) -> None:
+    w = collections(view=people(source={"cursor": "meta.n", "lookback": 0}, columns=IDS))
+    odd: list[Any] = [{"n": [5, 1e9]}, [{"n": 1e10}], {"n": 7}]
+    w.people().insert_many([{"_id": n, "name": "a", "meta": meta} for n, meta in enumerate(odd)])
+    if indexed:
+        w.people().create_index("meta.n")
+    w.must_sync()
+    assert w.target("_id, _cursor::text", "_id") == [("0", None), ("1", None), ("2", "7")]
+    w.people().insert_one({"_id": 3, "name": "b", "meta": {"n": 8}})
+    w.people().insert_one({"_id": 4, "name": "b", "meta": {"n": [7.5, 8]}})
+    assert [(s.read, s.merged) for s in w.must_sync().shards.values()] == [(1, 1)]
+    assert sum(w.status()["a"].unreachable.values()) == 3
+
+
+def test_numbers_in_the_id_are_a_cursor(collections: CollectionsMaker) -> None:
+    w = collections(view=people(source={"cursor": "_id", "lookback": 0}, columns=IDS))
+    w.people().insert_many([{"_id": n, "name": "a"} for n in (-3, 5)])
+    w.must_sync()
+    w.people().insert_one({"_id": 6, "name": "b"})
+    assert [(s.read, s.merged) for s in w.must_sync().shards.values()] == [(1, 1)]
+    assert w.target("_id", "_id::int") == [("-3",), ("5",), ("6",)]
+
+
 def test_a_greatest_number_that_no_decimal_is_comes_with_the_first_load(collections: CollectionsMaker) -> None:
     w = collections(view=people(source={"cursor": "seq", "lookback": 0}, columns=IDS))
     w.people().insert_many([{"_id": n, "name": "a", "seq": seq} for n, seq in enumerate([0.1, 0.7, 1e300])])
