@@ -5,7 +5,10 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
 
+from bson import encode, json_util
+from bson.errors import BSONError
 from pydantic import BeforeValidator, Field, model_validator
+from pymongo.errors import PyMongoError
 
 from shardlake.spec import Duration, Size, plain_text
 from shardlake.view.source import SourceSpec
@@ -39,6 +42,10 @@ def _filter(value: Any) -> Any:
         raise ValueError("a filter is a mapping, as in {status: {$ne: draft}}")
     if code := [operator for operator in _CODE if f'"{operator}"' in text]:
         raise ValueError(f"{code[0]} runs code on the server; say it by operators such as $gt, $in or $regex")
+    try:
+        encode(json_util.loads(text))
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, BSONError, PyMongoError) as error:
+        raise ValueError(f"source.filter is not MongoDB's Extended JSON: {str(error)[:200]}") from None
     return text
 
 
