@@ -48,8 +48,10 @@ class Asked:
             raise ContractError(f"{partition} has no collection {source.collection!r}; it has: {there}", hint="Check the name.")
         said = hello(client)
         now, last = said["localTime"], said.get("lastWrite") or {}
-        behind = last and last.get("majorityOpTime") != last.get("opTime")
-        majority = min(now, last["majorityWriteDate"]) if behind and "majorityWriteDate" in last else now
+        primary = said.get("isWritablePrimary", True)  # another member that lags may think that a majority has all that it has itself
+        behind = last and (not primary or last.get("majorityOpTime") != last.get("opTime"))
+        written = [last[name] for name in ("majorityWriteDate", *(() if primary else ("lastWriteDate",))) if name in last]
+        majority = min([now, *written]) if behind else now
         collection = collection_of(client, partition, source.collection)
         return cls(client, spec, view, source, partition, collection, now, majority, plain=types[source.collection] == "collection")
 
@@ -99,7 +101,7 @@ def plan_window(asked: Asked, found: Any) -> Plan:
         window = Window(by, source.ids, position.cursor, position.upper, ordered=asked.indexed, complete_to=position.complete_to)
         return _planned(asked, window, found)
     upper = upper_bound(asked, by) if by else None
-    complete = asked.latest.replace(tzinfo=UTC).isoformat() if by != "number" or asked.majority == asked.now else None
+    complete = asked.latest.replace(tzinfo=UTC).isoformat()
     if position is None:
         ranges = intervals(asked.collection, source, asked.spec.ranges) if asked.plain else (Interval(),)
         end = upper.text if upper else None

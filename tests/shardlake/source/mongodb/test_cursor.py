@@ -272,6 +272,27 @@ def test_a_majority_that_lags_ends_the_window_and_status_says_so(collections: Co
     assert w.target("_id") == [("1",), ("2",)]
 
 
+def test_a_member_that_is_no_primary_is_read_up_to_what_it_has(collections: CollectionsMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    w = collections(view=people(columns=IDS))
+    start = now().replace(microsecond=0, tzinfo=None) - timedelta(minutes=1)
+    w.people().insert_many(
+        [{"_id": 1, "name": "a", "updatedAt": start}, {"_id": 2, "name": "b", "updatedAt": start + timedelta(seconds=30)}]
+    )
+
+    def secondary(client: Any) -> dict[str, Any]:
+        """What a member says that is half a minute behind, and does not know it."""
+        written = {"lastWriteDate": start + timedelta(seconds=10), "majorityWriteDate": start + timedelta(seconds=10)}
+        last = {"opTime": {"ts": 1}, "majorityOpTime": {"ts": 1}, **written}
+        return {**client.admin.command("hello"), "isWritablePrimary": False, "secondary": True, "lastWrite": last}
+
+    monkeypatch.setattr(plan, "hello", secondary)
+    w.must_sync()
+    assert w.target("_id") == [("1",)]
+    monkeypatch.undo()
+    w.must_sync()
+    assert w.target("_id") == [("1",), ("2",)]
+
+
 def test_a_view_of_the_servers_is_read_whole_and_then_by_its_cursor(collections: CollectionsMaker) -> None:
     w = collections(view=people(source={"collection": "grown_up", "chunk": 1, "window": 1}, columns=IDS))
     w.db()["people"].insert_many([{"_id": n, "name": "a", "age": n, "updatedAt": DAY} for n in range(10, 30)])
