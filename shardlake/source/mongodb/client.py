@@ -31,6 +31,8 @@ OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
     document_class=dict, uuid_representation=UuidRepresentation.STANDARD, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
 """How BSON is read: UUIDs of subtype 4 as such, dates that Python cannot hold as milliseconds."""
+LENIENT = OPTIONS.with_options(unicode_decode_error_handler="backslashreplace")
+"""The same for text that is not UTF-8."""
 _REFUSED = {11, 13, 18, 31, 33, 8000}
 """Codes of a server that refuses: user not found, unauthorized, authentication failed, and Atlas's."""
 

@@ -79,7 +79,7 @@ def any_of(collection: Any, source: MongoCollection, clause: Filter) -> bool:
 
 def holds(collection: Any, query: Filter) -> bool:
     """Whether a document is there that a whole query finds."""
-    return next(iter(collection.find(query, {"_id": 1}).limit(1)), None) is not None
+    return any(collection.find_raw_batches(query, {"_id": 1}).limit(1))  # raw: an id need not be text that can be decoded
 
 
 def untold(collection: Any, source: MongoCollection, by: By, now: datetime, *, arrays: bool) -> dict[str, int]:

@@ -13,7 +13,7 @@ from shardlake.errors import SourceTimeout
 from shardlake.failpoints import failpoint
 from shardlake.ledger.extent import Reading
 from shardlake.raw.files import RawTarget, RawWriter
-from shardlake.source.mongodb.client import OPTIONS, collection_of, connect, failures
+from shardlake.source.mongodb.client import LENIENT, collection_of, connect, failures
 from shardlake.source.mongodb.cursor import Bound, version_text
 from shardlake.source.mongodb.exact import Walk
 from shardlake.source.mongodb.position import Interval, Window, behind, id_of, spelt_id
@@ -135,7 +135,7 @@ class _Reader:
         read, until = interval.lower if interval.on else "", interval.until
         for document in self._documents(cursor):
             if read or until:
-                own = spelt_id(decode(Walk(document).only({KEY}), OPTIONS)[KEY])
+                own = spelt_id(decode(Walk(document).only({KEY}), LENIENT)[KEY])
                 known, read = own == read, ""  # the first alone can be the one that was read last
                 if known:
                     continue

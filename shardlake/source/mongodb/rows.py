@@ -9,7 +9,7 @@ from bson import decode
 from bson.errors import BSONError
 
 from shardlake.envelope import FAULT, Envelope
-from shardlake.source.mongodb.client import OPTIONS
+from shardlake.source.mongodb.client import LENIENT, OPTIONS
 from shardlake.source.mongodb.cursor import By, value_at, version_kind, version_text
 from shardlake.source.mongodb.exact import Unreadable, Walk
 from shardlake.source.mongodb.json_text import json_text
@@ -84,7 +84,7 @@ class RowMaker:
         try:
             text = walk.json_text()
             heads = {path[0] for path in (self.cursor, _path(self.deletes)) if path} | {KEY}
-            document = decode(walk.only(heads), OPTIONS.with_options(unicode_decode_error_handler="backslashreplace"))
+            document = decode(walk.only(heads), LENIENT)
         except (Unreadable, BSONError, TypeError, ValueError, OverflowError, RecursionError) as error:
             return (
                 {},
