@@ -24,7 +24,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 
 from shardlake.connection.mongodb import MongoDB
-from shardlake.errors import AccessRefused, ShardlakeError, SourceFailed, SourceTimeout, SourceUnavailable
+from shardlake.errors import AccessRefused, ShardlakeError, SourceFailed, SourceTimeout, SourceUnavailable, SpecError
 
 Client = MongoClient[dict[str, Any]]
 OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
@@ -39,8 +39,12 @@ _REFUSED = {11, 13, 18, 31, 33, 8000}
 
 @contextmanager
 def connect(spec: MongoDB, *, pool: int = 2) -> Iterator[Client]:
-    """A client with `pool` connections at most, beside the driver's one that watches the server."""
-    client: Client = MongoClient(**_options(spec, pool))
+    """A client with `pool` connections at most, beside the driver's one that watches the server. Raises SpecError."""
+    try:
+        client: Client = MongoClient(**_options(spec, pool))
+    except OSError as error:
+        ca = spec.tls.ca if spec.tls else None
+        raise SpecError(f"tls.ca: {ca} cannot be read as certificates ({type(error).__name__})", hint="Check the file.") from None
     try:
         yield client
     finally:
@@ -115,13 +119,17 @@ def failure(error: Exception, place: str, spec: MongoDB) -> ShardlakeError:
         return SourceTimeout(f"{where} did not answer in {spec.statement_timeout.total_seconds():g} s", hint="Check the server, or raise statement_timeout.")  # fmt: skip
     if isinstance(error, ServerSelectionTimeoutError | AutoReconnect | ConnectionFailure | InvalidOperation | OSError):
         return SourceUnavailable(f"{where} cannot be reached, or broke off ({type(error).__name__})", hint="Check host, port, replica_set and TLS.")  # fmt: skip
+    if isinstance(error, ConfigurationError) and type(error.__cause__).__module__.startswith("dns."):
+        return SourceUnavailable(
+            f"{where}: DNS does not tell its hosts ({type(error.__cause__).__name__})", hint="Check the host and the resolver."
+        )
     if isinstance(error, ConfigurationError):
         return SourceFailed(f"{where} cannot be connected to ({type(error).__name__})", hint="Check url, replica_set and tls.")
     return SourceFailed(f"{where}: what came cannot be read ({type(error).__name__})", hint="Please report it.")
 
 
-_PASSING = {6, 7, 43, 89, 91, 133, 136, 175, 189, 202, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436}
-"""Codes that pass: a network that failed, another primary, a cursor that was ended, a shutdown."""
+_PASSING = {6, 7, 43, 89, 91, 133, 134, 136, 175, 189, 202, 237, 246, 262, 462, 9001, 10107, 11600, 11602, 13388, 13435, 13436}
+"""Codes that pass: a network that failed, another primary, a cursor that was ended, a snapshot that is gone, too many requests, a shutdown."""
 
 
 def _hint(error: OperationFailure) -> str:

@@ -47,12 +47,11 @@ def extract(request: Request) -> Reading:
     threads = min(request.threads, len(window.intervals)) or 1
     raw = request.raw.writer(kinds_of(request.view, window.by), envelope_of(request.view, window.by))
     seconds = source.deadline.total_seconds()
-    with connect(request.spec, pool=threads) as client:
+    with failures(request.partition, request.spec), connect(request.spec, pool=threads) as client:
         reader = _Reader(request, collection_of(client, request.partition, source.collection), raw, deque(window.intervals))
         read = reader.by_id if window.intervals else reader.by_cursor
         try:
-            with failures(request.partition, request.spec):
-                apart([read] * threads, seconds, on_end=reader.stop)
+            apart([read] * threads, seconds, on_end=reader.stop)
         except TooLate:
             raise SourceTimeout(
                 f"{request.partition} ({request.spec.address.shown}): the window was not read in {seconds:g} s; reading was ended",

@@ -135,7 +135,7 @@ class MongoSource:
         Raises SourceUnavailable, SourceTimeout, SourceFailed, AccessRefused, and what `ask` raises.
         """
         seconds = (self.spec.statement_timeout + self.spec.connect_timeout).total_seconds()
-        with self.turn(), connect(self.spec) as client, failures(place, self.spec):
+        with self.turn(), failures(place, self.spec), connect(self.spec) as client:
             try:
                 return apart([lambda: ask(client)], seconds)[0]
             except TooLate:

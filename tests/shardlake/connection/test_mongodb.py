@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dns.resolver import NXDOMAIN
 from pydantic import ValidationError
+from pymongo.errors import ConfigurationError, OperationFailure
 
 from deployments.limits import source_limits
 from shardlake.connection.mongodb import MongoDB
-from shardlake.source.mongodb.client import _options
+from shardlake.errors import AccessRefused, SourceFailed, SourceUnavailable, SpecError
+from shardlake.source.mongodb.client import _options, connect, failure
 from shardlake.view.view import View
 from tests.collections_world import people
 
@@ -58,6 +61,30 @@ def test_what_cannot_be_a_connection_is_refused_and_shows_no_secret(fields: dict
     said = refusal(**fields)
     assert why in said
     assert "secret" not in said
+
+
+def test_a_certificate_that_is_not_there_is_a_clear_error() -> None:
+    spec = MongoDB.model_validate({"url": "mongodb://r@db/shop", "tls": {"mode": "verify_ca", "ca": "/nowhere/ca.pem"}})
+    with pytest.raises(SpecError, match=r"tls\.ca: /nowhere/ca\.pem cannot be read as certificates"), connect(spec):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        *[(OperationFailure("x", code), SourceUnavailable) for code in (134, 237, 246, 462)],
+        (ConfigurationError("no dns"), SourceFailed),
+        (OperationFailure("x", 13), AccessRefused),
+    ],
+)
+def test_an_error_says_what_to_do_next(error: Exception, expected: type[Exception]) -> None:
+    assert type(failure(error, "shop", MongoDB(url="mongodb://r@db/shop"))) is expected
+
+
+def test_names_that_dns_does_not_tell_are_tried_again() -> None:
+    error = ConfigurationError("x")
+    error.__cause__ = NXDOMAIN()
+    assert type(failure(error, "shop", MongoDB(url="mongodb+srv://r@cluster.example/shop"))) is SourceUnavailable
 
 
 def test_windows_share_the_connections_and_so_does_the_limit_of_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
