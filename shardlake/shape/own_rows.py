@@ -1,7 +1,9 @@
 """Which rows of a feed are a view's, by what its source says that it `takes`; the others are counted on a way of their own."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 
 import pyarrow as pa
 
@@ -14,6 +16,8 @@ from shardlake.view.view import View
 Takes = tuple[Comparison, ...] | None
 """A view's conditions, all of which must hold; None where it takes every row."""
 _TYPES = {"text": "= 'VARCHAR'", "number": "IN ('BIGINT', 'UBIGINT', 'HUGEINT', 'UHUGEINT', 'DOUBLE')", "boolean": "= 'BOOLEAN'"}
+_IS_NUMBER, _IS_NUMBER_IN = "_shardlake_is_number", "_shardlake_is_number_in"
+"""Functions that compare numbers to the last digit, which a double does not keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,35 +37,57 @@ def own_rows(view: View, table: pa.Table, feed: Sequence[Takes] = ()) -> OwnRows
     takes = view.source.takes
     if takes is None:
         return OwnRows(table)
-    connection, document = duck(), view.source.document
+    connection, document, key = duck(), view.source.document, view.source.primary_key
     connection.register("raw", table)
+    connection.create_function(_IS_NUMBER, _is_number, ["VARCHAR", "VARCHAR"], "BOOLEAN")
+    connection.create_function(_IS_NUMBER_IN, _is_number_in, ["VARCHAR", "VARCHAR", "VARCHAR"], "BOOLEAN")
     try:
-        mine = condition(takes, table.schema, document)
+        mine = condition(takes, table.schema, document, key)
         own = connection.sql(f"SELECT * FROM raw WHERE {mine}").to_arrow_table().cast(table.schema)
         nobody = (
-            "false" if None in feed else " AND ".join(f"NOT {condition(t, table.schema, document)}" for t in (takes, *filter(None, feed)))
+            "false"
+            if None in feed
+            else " AND ".join(f"NOT {condition(t, table.schema, document, key)}" for t in (takes, *filter(None, feed)))
         )
         counted = connection.sql(f"SELECT count(*) FILTER (NOT {mine}), count(*) FILTER ({nobody}) FROM raw").fetchall()[0]
     finally:
         connection.unregister("raw")
+        connection.remove_function(_IS_NUMBER)
+        connection.remove_function(_IS_NUMBER_IN)
     return OwnRows(own, int(counted[0]), int(counted[1]))
 
 
-def condition(takes: tuple[Comparison, ...], schema: pa.Schema, document: str | None) -> str:
-    """Comparisons as SQL that is true or false, never NULL."""
-    return f"coalesce({' AND '.join(_comparison(c, schema, document) for c in takes)}, false)"
+def condition(takes: tuple[Comparison, ...], schema: pa.Schema, document: str | None, key: Sequence[str]) -> str:
+    """Comparisons as SQL that is true or false, never NULL. What is no attribute of the key is looked for in the document."""
+    return f"coalesce({' AND '.join(_comparison(c, schema, document, key) for c in takes)}, false)"
 
 
-def _comparison(one: Comparison, schema: pa.Schema, document: str | None) -> str:
-    if one.path.column in schema.names and not one.path.steps:
+def _comparison(one: Comparison, schema: pa.Schema, document: str | None, key: Sequence[str]) -> str:
+    if one.path.column in key and not one.path.steps:
         kind = schema.field(one.path.column).type
         binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
         value = f"'\\x' || lower(hex({ansi(one.path.column)}))" if binary else ansi(one.path.column)
+        if one.kind == "number":
+            return _if_near(one, value, f"{_IS_NUMBER}({value}, {ansi_text(str(one.value))})")
         return f"{value} IS NOT NULL" if one.verb == "exists" else _said(one, value)
-    where = f"{ansi(document or one.path.column)}, {ansi_text(pointer((one.path.column, *one.path.steps) if document else one.path.steps))}"
+    steps = ansi_text(pointer((one.path.column, *one.path.steps) if document else one.path.steps))
+    where = f"{ansi(document or one.path.column)}, {steps}"
     if one.verb == "exists":
         return f"json_exists({where})"
-    return f"json_type({where}) {_TYPES[one.kind]} AND {_said(one, f'json_extract_string({where})')}"
+    found = f"json_extract_string({where})"
+    if one.kind == "number":
+        exact = f"{_IS_NUMBER_IN}(CAST({ansi(document or one.path.column)} AS VARCHAR), {steps}, {ansi_text(str(one.value))})"
+        return (
+            f"CASE WHEN json_type({where}) IN ('BIGINT', 'UBIGINT') THEN {_said(one, found)}"
+            f" WHEN json_type({where}) {_TYPES['number']} THEN {_if_near(one, found, exact)} ELSE false END"
+        )
+    return f"json_type({where}) {_TYPES[one.kind]} AND {_said(one, found)}"
+
+
+def _if_near(one: Comparison, value: str, exact: str) -> str:
+    """Ask Python, which takes a hundred times as long, of those alone that a double cannot tell from the number."""
+    number = f"CAST({ansi_text(str(one.value))} AS DOUBLE)"
+    return f"CASE WHEN abs(TRY_CAST({value} AS DOUBLE) - {number}) <= 1e-9 * abs({number}) THEN {exact} ELSE false END"
 
 
 def _said(one: Comparison, value: str) -> str:
@@ -69,3 +95,18 @@ def _said(one: Comparison, value: str) -> str:
     if one.verb == "begins_with":
         return f"starts_with({value}, {text})"
     return f"{value} = {text}"
+
+
+def _is_number(text: str, number: str) -> bool:
+    try:
+        return Decimal(text) == Decimal(number)
+    except InvalidOperation:
+        return False
+
+
+def _is_number_in(document: str, steps: str, number: str) -> bool:
+    """Whether a document has a number at a JSON pointer."""
+    found = json.loads(document, parse_float=Decimal, parse_int=Decimal)
+    for step in steps.split("/")[1:]:
+        found = found[int(step)] if isinstance(found, list) else found[step.replace("~1", "/").replace("~0", "~")]
+    return isinstance(found, Decimal) and found == Decimal(number)

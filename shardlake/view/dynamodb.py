@@ -51,6 +51,8 @@ class DynamoTable(SourceSpec):
             raise ValueError("give `table`, the table's name in DynamoDB")
         if self.read_units is not None and self.capacity is not None:
             raise ValueError("give either `read_units`, or `capacity` as a share of the table's own")
+        if below := [c.path for c in self.takes or () if c.path.column in self.primary_key and c.path.steps]:
+            raise ValueError(f"item: {below[0]} leads into {below[0].column}, which is of the key and holds a text, a number or binary")
         if self.deletes and (other := [c for c in self.takes or () if c.path.column not in self.primary_key]):
             raise ValueError(
                 f"deletes: an item whose {other[0].path} changes would leave the view unseen; with `deletes: absent` let `item` speak of"

@@ -26,6 +26,7 @@ from tests.dynamodb_world import view
         ("sk exists and", "a comparison begins with an attribute"),
         ("sk =", "sk =: a value is missing"),
         ("sk = 'x", 'cannot be read at "\'x"'),
+        ("a = 1e126", "1e126: a number of DynamoDB's has 38 digits at most, and lies between 1e-130 and 1e126"),
         ("a..b exists", "cannot read the path 'a..b' at position 1"),
     ],
 )
@@ -43,6 +44,7 @@ def test_a_condition_that_cannot_be_read_says_what_would_be_right(item: str, sai
         ({"primary_key": ["a", "b", "c"]}, "primary_key: a table's key has one attribute or two"),
         ({"primary_key": ["document"]}, "primary_key: an attribute 'document' cannot be read, since raw has a column of that name"),
         ({"item": "status = 'x'"}, "deletes: an item whose status changes would leave the view unseen; with `deletes: absent` let `item` speak of pk and sk alone"),
+        ({"item": "pk.a = 'x'"}, "item: pk.a leads into pk, which is of the key and holds a text, a number or binary"),
         ({"segments": 0}, "greater than or equal to 1"),
         ({"cursor": "x"}, "Extra inputs are not permitted"),
     ],

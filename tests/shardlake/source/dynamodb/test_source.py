@@ -262,6 +262,20 @@ def test_what_is_wrong_with_a_table_is_told_with_table_attribute_and_the_next_st
     assert w.sync().shards["0-of-1"].error == f"{name}: 'sk' is not one of its key's attributes. Write `primary_key: [pk, created]`."
 
 
+@pytest.mark.parametrize(
+    ("kind", "item", "said"),
+    [
+        ("N", "sk = '7'", "sk is a number, and `item` compares it with a text. Write it as in `sk = 7`."),
+        ("N", "sk begins_with '7'", "sk is a number, and `item` compares it with a text. Write it as in `sk = 7`."),
+        ("S", "sk = 7", "sk is a text, and `item` compares it with a number. Write it as in `sk = '7'`."),
+    ],
+)
+def test_a_key_that_is_compared_with_another_type_is_refused(tables: TablesMaker, kind: str, item: str, said: str) -> None:
+    w = tables(view(source={"segments": 1, "item": item}))
+    w.create(key={"pk": "S", "sk": kind})
+    assert w.sync().shards["0-of-1"].error == f"{w.name('platform')}: {said}"
+
+
 def test_two_runs_at_once_scan_once_and_the_second_takes_what_the_first_has_read(tables: TablesMaker) -> None:
     w = tables(view(source={"segments": 1}))
     w.create()
