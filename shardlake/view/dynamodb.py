@@ -88,6 +88,11 @@ class DynamoTable(SourceSpec):
         return True
 
     @property
+    def brings_all_again(self) -> bool:
+        """See SourceSpec: each scan does."""
+        return True
+
+    @property
     def key_tells_row(self) -> bool:
         """See SourceSpec: no two segments hold one key."""
         return True

@@ -66,6 +66,11 @@ class SourceSpec(Spec):
         return False
 
     @property
+    def brings_all_again(self) -> bool:
+        """Whether a reading brings rows again that have not changed since the last one; appended, each would be there many times."""
+        return False
+
+    @property
     def version_field(self) -> str | None:
         """The one source column that is the version of a row as it stands, if one is."""
         return None

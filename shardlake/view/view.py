@@ -199,6 +199,10 @@ class View(Operation):
             raise ValueError(f"warehouse.write: `replace` loads whole tables; take away `{by}` and `deletes`, or use `merge`")
         if write != "replace" and not changes:
             raise ValueError(f"source.{by}: `{write}` needs a {by}; for a table without one use `warehouse.write: replace`")
+        if write == "append" and self.source.brings_all_again:
+            raise ValueError(
+                f"warehouse.write: each {by} brings every row again, and `append` would add it each time; use `merge` or `replace`"
+            )
         if write == "append" and (self.deletes or self.in_units):
             raise ValueError("warehouse.write: `append` is for rows that never change; use `merge` with explode or deletes")
 

@@ -60,6 +60,13 @@ def test_a_view_that_replaces_its_target_tells_no_deletes() -> None:
         View.model_validate(view(warehouse={"write": "replace"}))
 
 
+def test_items_that_every_scan_brings_again_are_not_appended() -> None:
+    with pytest.raises(
+        ValidationError, match="each scan brings every row again, and `append` would add it each time; use `merge` or `replace`"
+    ):
+        View.model_validate(view(source={"deletes": None}, warehouse={"write": "append"}))
+
+
 def test_the_key_of_a_target_is_the_tables_own() -> None:
     assert View.model_validate(view()).key == ("pk", "sk")
 
