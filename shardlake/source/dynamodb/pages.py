@@ -11,7 +11,7 @@ from shardlake import cancellation
 from shardlake.errors import SourceTimeout, SourceUnavailable
 from shardlake.ledger.extent import Json
 from shardlake.source.dynamodb.client import Client, Throttled
-from shardlake.source.dynamodb.position import Key
+from shardlake.source.dynamodb.position import Key, key_of
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 10.0
 """Seconds; between them pauses double."""
@@ -32,7 +32,7 @@ class Page:
 def pages(client: Client, plan: Json, place: str, deadline: timedelta) -> Iterator[Page]:
     """The pages of a plan from where it begins. A page may be empty and not the last. Raises what `Client.ask` does, SourceTimeout."""
     began = time.monotonic()
-    after, free_at = plan["after"], began
+    after, free_at = key_of(plan["after"]), began
     while True:
         left = began + deadline.total_seconds() - time.monotonic()
         answer = _ask(client, _request(plan, after), place, began + deadline.total_seconds(), left)

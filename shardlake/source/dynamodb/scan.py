@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -9,15 +10,17 @@ from typing import Any
 import pyarrow as pa
 
 from shardlake.envelope import FAULT, Envelope
+from shardlake.errors import WatermarkRefused
 from shardlake.failpoints import failpoint
-from shardlake.ledger.extent import Extent, Reading
+from shardlake.ledger.extent import Extent, Json, Reading
 from shardlake.raw.files import RawTarget, RawWriter
 from shardlake.raw.store import open_store
 from shardlake.source.dynamodb.client import Client
 from shardlake.source.dynamodb.keys import Keys
 from shardlake.source.dynamodb.pages import Page, pages
 from shardlake.source.dynamodb.plain import document, key_value
-from shardlake.source.dynamodb.position import Key, Position, position_of
+from shardlake.source.dynamodb.position import Key, Position, key_of, key_text, position_of
+from shardlake.source.dynamodb.table import describe, require_same
 
 CHUNK = 8 << 20
 """Bytes of answers that become a raw file: as Python values they take five times as much."""
@@ -95,8 +98,8 @@ def read_window(
     key = tuple((name, kind) for name, kind in plan["key"])
     names = tuple(name for name, _ in key)
     rows = _Rows(raw.writer(plan["kinds"], envelope_of(names)), key, plan["scan"], max(CHUNK // smaller, 64 << 10))
-    end, after, size = position_of(extent.end), plan["after"], 0
-    last = end.after if end else None
+    end, after, size = position_of(extent.end), key_of(plan["after"]), 0
+    last = key_of(end.after) if end else None
     for page in pages(client, plan, f"{plan['table']}, {partition}", deadline):
         items, is_last = _up_to(last, page.items)
         rows.add(replace(page, count=len(items)) if is_last else page, items)
@@ -106,29 +109,50 @@ def read_window(
             break
     rows.flush()
     if plan["deletes"]:
+        if after is None:
+            require_same(describe(client, plan["table"]), plan["id"])
         _tell_absent(
             Keys(open_store(raw.lake), feed, partition, names),
             rows,
             extent,
             f"w{raw.window_id:09d}-a{raw.attempt:03d}",
             whole=after is None,
+            if_empty=lambda: _require_items(client, plan, f"{plan['table']}, {partition}", deadline),
         )
-    here = None if after is None else Position(plan["scan"], plan["began"], after, _before(extent))
+    here = None if after is None else Position(plan["scan"], plan["began"], key_text(after), _before(extent), plan["id"])
     position = here.json() if here else None
     return Reading(tuple(rows.writer.files), rows.came, position, here is not None, here is None, {"raw": rows.writer.seconds})
 
 
-def _tell_absent(keys: Keys, rows: _Rows, extent: Extent, window: str, *, whole: bool) -> None:
-    """Keep the keys that a window has read; where its scan is whole with it, what is absent becomes rows, too."""
+def _tell_absent(keys: Keys, rows: _Rows, extent: Extent, window: str, *, whole: bool, if_empty: Callable[[], None]) -> None:
+    """Keep the keys that a window has read; where its scan is whole with it, what is absent becomes rows, too.
+
+    `if_empty` is asked before all that a segment held is told to be absent; not for a run with --full, which has no position before
+    it: whoever orders one means it.
+    """
     start, before = position_of(extent.start), _before(extent)
     if start and start.whole:
         keys.forget_before(start.scan)
     if rows.keys:
         keys.write(rows.scan, window, rows.keys)
     if whole:
+        empty = not rows.came and start is not None and not extent.plan.get("again")
         for table in keys.absent(rows.scan, before):
+            if empty:
+                if_empty()
+                empty = False
             rows.add_absent(table)
         keys.finish(rows.scan)
+
+
+def _require_items(client: Client, plan: Json, place: str, deadline: timedelta) -> None:
+    """That a table holds items at all, where one of its segments does not any more. Raises WatermarkRefused."""
+    whole = plan | {"segment": 0, "segments": 1, "after": None, "limit": 1}
+    if not any(page.items for page in pages(client, whole, place, deadline)):
+        raise WatermarkRefused(
+            f"{plan['table']}: the table is empty, and all that was read of it would count as deleted",
+            hint="Look whether it is the right one and restored; if it is meant to be empty, run with --full.",
+        )
 
 
 def _before(extent: Extent) -> str | None:

@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
@@ -19,7 +20,7 @@ from shardlake.source.dynamodb import sample
 from shardlake.source.dynamodb.client import Client
 from shardlake.source.dynamodb.position import Position, position_of, version_at
 from shardlake.source.dynamodb.scan import envelope_of, read_window
-from shardlake.source.dynamodb.table import Table, describe, require_key, units_of_segment
+from shardlake.source.dynamodb.table import Table, describe, require_key, require_same, units_of_segment
 from shardlake.view.dynamodb import DynamoTable
 from shardlake.view.view import View
 
@@ -73,22 +74,23 @@ class DynamoSource:
         source, here = _table(view), position_of(position)
         table = describe(self._client, str(source.table))
         require_key(table, source)
+        require_same(table, here.table if here else None)
         if here is None or here.whole:
             scan, began, anew = version_at(datetime.now(UTC), here.scan if here else None), table.time.isoformat(), True
         else:
             scan, began, anew = here.scan, here.began, False
         plan: Json = {
-            "table": table.name, "began": began, "segment": int(partition.split("-", maxsplit=1)[0]), "segments": source.segments, "scan": scan,
+            "table": table.name, "id": table.id, "began": began, "segment": int(partition.split("-", maxsplit=1)[0]), "segments": source.segments, "scan": scan,
             "after": here.after if here else None, "key": [list(k) for k in table.key], "kinds": table.schema(),
             "consistent": source.consistent, "units": units_of_segment(table, source), "deletes": source.deletes is not None,
         }  # fmt: skip
-        end, complete = Position(scan, began).json(), datetime.fromisoformat(began)
+        end, complete = Position(scan, began, table=table.id).json(), datetime.fromisoformat(began)
         extent = Extent(plan, position, end, "instant", None, scan, snapshot=True, complete_to=complete, shown=scan)
         return Plan(partition, extent, table.schema(), anything=True, rescan=anew), table
 
     def again(self, view: View, partition: str, extent: Extent) -> Plan:
         """See Rereads."""
-        return Plan(partition, extent, extent.plan["kinds"], anything=True)
+        return Plan(partition, replace(extent, plan={**extent.plan, "again": True}), extent.plan["kinds"], anything=True)
 
     def explain(self, view: View, partition: str, position: Json | None) -> Explanation:
         """See Explains."""

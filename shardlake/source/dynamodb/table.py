@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from shardlake import cancellation
-from shardlake.errors import ContractError, SourceUnavailable, SpecError
+from shardlake.errors import ContractError, SourceUnavailable, SpecError, WatermarkRefused
 from shardlake.source.dynamodb.client import Client, Throttled
 from shardlake.view.dynamodb import DynamoTable
 
@@ -15,7 +15,7 @@ _TRIES = 5
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table: its key's attributes with their types (`S`, `N` or `B`), read units that are provisioned (None on demand), how many
-    items there are about, and the server's clock.
+    items there are about, the server's clock, and what tells the table from another of its name.
     """
 
     name: str
@@ -23,6 +23,7 @@ class Table:
     provisioned: int | None
     items: int
     time: datetime
+    id: str
 
     def schema(self) -> dict[str, str]:
         """The columns of raw, and what each holds."""
@@ -48,7 +49,21 @@ def describe(client: Client, name: str) -> Table:
     key = tuple((k["AttributeName"], types[k["AttributeName"]]) for k in sorted(found["KeySchema"], key=lambda k: k["KeyType"] != "HASH"))
     on_demand = found.get("BillingModeSummary", {}).get("BillingMode") == "PAY_PER_REQUEST"
     units = None if on_demand else found.get("ProvisionedThroughput", {}).get("ReadCapacityUnits") or None
-    return Table(name, key, units, int(found.get("ItemCount", 0)), answer.time)
+    return Table(name, key, units, int(found.get("ItemCount", 0)), answer.time, _id(found))
+
+
+def _id(found: dict[str, Any]) -> str:
+    """What tells a table from another; DynamoDB Local gives no TableId."""
+    return str(found.get("TableId") or f"{found['TableArn']} {found['CreationDateTime']}")
+
+
+def require_same(table: Table, id: str | None) -> None:
+    """That a position is of this very table, where it says of which it is. Raises WatermarkRefused."""
+    if id is not None and id != table.id:
+        raise WatermarkRefused(
+            f"{table.name}: it is another table than the one that was read last, which had the same name",
+            hint="Check region and account; if it is meant, run with --full: what the new one does not hold leaves the targets.",
+        )
 
 
 def require_key(table: Table, source: DynamoTable) -> None:

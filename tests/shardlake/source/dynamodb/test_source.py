@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -306,3 +307,79 @@ def test_a_plan_says_how_the_table_would_be_read(tables: TablesMaker) -> None:
         ("pk", "S (text)", "every value"), ("sk", "S (text)", "every value"), ("status", "json path", "every value")
     ]  # fmt: skip
     assert found.ddl[-1].startswith('CREATE TABLE "analytics"."finances"')
+
+
+def test_a_key_that_json_of_the_ledger_does_not_take_is_gone_on_behind(tables: TablesMaker) -> None:
+    w = tables(view(source={"window": 1, "segments": 1}))
+    w.create()
+    w.put(*(fin(f"p{n}", 1, **BIG) for n in range(9)))
+    odd = {"pk": {"S": "a\0b"}, "sk": {"S": "USER#\\u0000"}}
+    w.put({**odd, "status": {"S": "x"}})
+    with proxied(w.server, lambda *_: None) as proxy:
+        honest = w.server.call
+
+        def faults(operation: str, body: dict[str, Any]) -> Answer:
+            if operation != "Scan" or len(proxy.scans()) > 1:
+                return None
+            return 200, honest(operation, {**body, "Limit": 1}) | {"Items": [], "Count": 0, "ScannedCount": 0, "LastEvaluatedKey": odd}
+
+        proxy.faults = faults
+        w.endpoint = proxy.url
+        w.must_sync()
+        assert proxy.scans()[1]["ExclusiveStartKey"] == odd
+    assert w.ledger("SELECT plan ->> 'after' FROM shardlake.windows ORDER BY window_id")[1] == (json.dumps(odd),)
+
+
+def test_another_table_of_the_name_is_refused_until_a_full_run(tables: TablesMaker) -> None:
+    w = tables(view(source={"segments": 1}))
+    w.create()
+    w.put(fin("a", 1), fin("b", 1))
+    w.must_sync()
+    w.server.call("DeleteTable", {"TableName": w.name("platform")})
+    w.create()
+    w.put(fin("b", 1), fin("c", 1))
+    assert w.sync().shards["0-of-1"].error == (
+        f"{w.name('platform')}: it is another table than the one that was read last, which had the same name. Check region and account;"
+        " if it is meant, run with --full: what the new one does not hold leaves the targets."
+    )
+    assert [pk for pk, *_ in w.rows()] == ["a", "b"]
+    w.must_sync(full=True)
+    assert [pk for pk, *_ in w.rows()] == ["b", "c"]
+
+
+def test_a_table_that_takes_the_place_of_another_while_it_is_read_deletes_nothing(tables: TablesMaker) -> None:
+    w = tables(view(source={"segments": 1}))
+    w.create()
+    w.put(fin("a", 1), fin("b", 1))
+    w.must_sync()
+
+    def faults(operation: str, body: dict[str, Any]) -> Answer:
+        if operation == "Scan":
+            w.server.call("DeleteTable", {"TableName": w.name("platform")})
+            w.create()
+            w.put(fin("c", 1))
+        return None
+
+    with proxied(w.server, faults) as proxy:
+        w.endpoint = proxy.url
+        assert "it is another table than the one that was read last" in str(w.sync().shards["0-of-1"].error)
+    assert [pk for pk, *_ in w.rows()] == ["a", "b"]
+
+
+def test_a_table_that_was_emptied_is_refused_until_a_full_run(tables: TablesMaker) -> None:
+    w = tables()
+    w.create()
+    w.put(fin("a", 1), fin("b", 1))
+    w.must_sync()
+    w.delete("a", "FIN#1")
+    w.must_sync()  # a segment may be empty, where the table is not
+    w.delete("b", "FIN#1")
+    assert {s.error for s in w.sync().shards.values() if s.error} == {
+        f"{w.name('platform')}: the table is empty, and all that was read of it would count as deleted."
+        " Look whether it is the right one and restored; if it is meant to be empty, run with --full."
+    }
+    assert [pk for pk, *_ in w.rows()] == ["b"]
+    w.must_sync(full=True)
+    assert w.rows() == []
+    w.must_sync()
+    w.must_sync()
