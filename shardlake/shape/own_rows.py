@@ -39,8 +39,10 @@ def own_rows(view: View, table: pa.Table, feed: Sequence[Takes] = ()) -> OwnRows
         return OwnRows(table)
     connection, document, key = duck(), view.source.document, view.source.primary_key
     connection.register("raw", table)
-    connection.create_function(_IS_NUMBER, _is_number, ["VARCHAR", "VARCHAR"], "BOOLEAN")
-    connection.create_function(_IS_NUMBER_IN, _is_number_in, ["VARCHAR", "VARCHAR", "VARCHAR"], "BOOLEAN")
+    numbers = any(one.kind == "number" for other in (takes, *feed) for one in other or ())
+    if numbers:
+        connection.create_function(_IS_NUMBER, _is_number, ["VARCHAR", "VARCHAR"], "BOOLEAN")
+        connection.create_function(_IS_NUMBER_IN, _is_number_in, ["VARCHAR", "VARCHAR", "VARCHAR"], "BOOLEAN")
     try:
         mine = condition(takes, table.schema, document, key)
         own = connection.sql(f"SELECT * FROM raw WHERE {mine}").to_arrow_table().cast(table.schema)
@@ -52,8 +54,9 @@ def own_rows(view: View, table: pa.Table, feed: Sequence[Takes] = ()) -> OwnRows
         counted = connection.sql(f"SELECT count(*) FILTER (NOT {mine}), count(*) FILTER ({nobody}) FROM raw").fetchall()[0]
     finally:
         connection.unregister("raw")
-        connection.remove_function(_IS_NUMBER)
-        connection.remove_function(_IS_NUMBER_IN)
+        if numbers:
+            connection.remove_function(_IS_NUMBER)
+            connection.remove_function(_IS_NUMBER_IN)
     return OwnRows(own, int(counted[0]), int(counted[1]))
 
 
