@@ -15,8 +15,10 @@ from shardlake.source.dynamodb.position import Key, key_of
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 10.0
 """Seconds; between them pauses double."""
-_FAILURES = 4
-"""Answers in a row that failed on the way, before the reading fails."""
+FIRST_RETRY, LONGEST_RETRY = 0.2, 8.0
+"""Seconds before what failed is asked again, likewise."""
+_FAILURES = 8
+"""Answers in a row that failed on the way or did not come, before the reading fails: about 20 seconds of pauses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ def pages(client: Client, plan: Json, place: str, deadline: timedelta) -> Iterat
         yield Page(found["Items"], int(found["Count"]), answer.size, after)
         if after is None:
             return
+        if plan.get("again"):  # what was read once in time is not cut short
+            began = time.monotonic()
         if (wait := free_at - time.monotonic()) > 0:
             cancellation.pause(wait)
 
@@ -57,8 +61,10 @@ def _request(plan: Json, after: Key | None) -> dict[str, Any]:
 
 
 def _ask(client: Client, request: dict[str, Any], place: str, end: float, left: float) -> Any:
-    """One page. What is throttled is asked again after a pause that doubles, with jitter so that segments do not come together."""
-    pause, failed = FIRST_PAUSE, 0
+    """One page. What is throttled is asked again after a pause that doubles, with jitter so that segments do not come together;
+    so is what failed on the way, some times.
+    """
+    pause, retry, failed = FIRST_PAUSE, FIRST_RETRY, 0
     while True:
         try:
             return client.ask("Scan", request, place, max(left, 0.2))
@@ -68,9 +74,11 @@ def _ask(client: Client, request: dict[str, Any], place: str, end: float, left: 
                     f"{place}: the table throttles, and its deadline is over ({throttled})",
                     hint="Declare less by `read_units`, or give the table more capacity; the next run goes on from there.",
                 ) from None
-        except SourceUnavailable:
+            wait, pause = pause, min(2 * pause, LONGEST_PAUSE)
+        except (SourceUnavailable, SourceTimeout):
             failed += 1
-            if failed == _FAILURES:
+            if failed == _FAILURES or time.monotonic() + retry > end:
                 raise
-        cancellation.pause(random.uniform(pause / 2, pause))
-        pause = min(2 * pause, LONGEST_PAUSE)
+            wait, retry = retry, min(2 * retry, LONGEST_RETRY)
+        cancellation.pause(random.uniform(wait / 2, wait))
+        left = end - time.monotonic()

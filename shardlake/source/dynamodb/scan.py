@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from shardlake.envelope import FAULT, Envelope
-from shardlake.errors import WatermarkRefused
+from shardlake.errors import SourceTimeout, SourceUnavailable, WatermarkRefused
 from shardlake.failpoints import failpoint
 from shardlake.ledger.extent import Extent, Json, Reading
 from shardlake.raw.files import RawTarget, RawWriter
@@ -92,7 +92,8 @@ def read_window(
 ) -> Reading:
     """Read from where the extent begins until the segment ends, `window` bytes were read, or half of the deadline is over.
 
-    A window that is read again ends at the key at which it ended before, or at the segment's end where that key is gone.
+    A window that is read again ends at the key at which it ended before, or at the segment's end where that key is gone or where it
+    ended there; it has the deadline for each page of it.
     """
     plan, began = extent.plan, time.monotonic()
     key = tuple((name, kind) for name, kind in plan["key"])
@@ -100,13 +101,18 @@ def read_window(
     rows = _Rows(raw.writer(plan["kinds"], envelope_of(names)), key, plan["scan"], max(CHUNK // smaller, 64 << 10))
     end, after, size = position_of(extent.end), key_of(plan["after"]), 0
     last = key_of(end.after) if end else None
-    for page in pages(client, plan, f"{plan['table']}, {partition}", deadline):
-        items, is_last = _up_to(last, page.items)
-        rows.add(replace(page, count=len(items)) if is_last else page, items)
-        after, size = page.after, size + page.size
-        if is_last or (last is None and after and (size >= window or time.monotonic() - began > deadline.total_seconds() / 2)):
-            after = last if is_last else after
-            break
+    cuts = last is None and not plan.get("again")
+    try:
+        for page in pages(client, plan, f"{plan['table']}, {partition}", deadline):
+            items, is_last = _up_to(last, page.items)
+            rows.add(replace(page, count=len(items)) if is_last else page, items)
+            after, size = page.after, size + page.size
+            if is_last or (cuts and after and (size >= window or time.monotonic() - began > deadline.total_seconds() / 2)):
+                after = last if is_last else after
+                break
+    except (SourceUnavailable, SourceTimeout):
+        if not cuts or not size:  # else what came so far is a window, and the next one says whether the failure lasts
+            raise
     rows.flush()
     if plan["deletes"]:
         if after is None:

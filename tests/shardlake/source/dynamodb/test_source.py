@@ -185,6 +185,20 @@ def test_lost_raw_is_read_again_from_where_its_window_began(tables: TablesMaker)
     assert sum(rows for _, rows in windows) == 9
 
 
+def test_a_window_that_ended_its_scan_is_read_again_to_the_end_whatever_its_view_says_now(tables: TablesMaker) -> None:
+    w = tables(view(source={"segments": 1}))
+    w.create()
+    w.put(*(fin(f"p{n}", 1, **BIG) for n in range(9)))
+    ended = w.engine_process(SHARDLAKE_FAILPOINT="extract.recorded=kill@1")
+    assert ended.returncode == -signal.SIGKILL
+    for file in (w.folder / "lake" / "raw").rglob("w000000001-*"):
+        file.unlink()
+    w.view["source"] |= {"window": 1, "deadline": "10ms"}
+    w.must_sync()
+    assert [pk for pk, *_ in w.rows()] == sorted(f"p{n}" for n in range(9))
+    assert w.ledger("SELECT attempt, raw_rows FROM shardlake.windows ORDER BY window_id")[0] == (2, 9)
+
+
 def test_keys_that_are_lost_are_told_by_name(tables: TablesMaker) -> None:
     w = tables(view(source={"segments": 1}))
     w.create()
