@@ -12,7 +12,7 @@ from shardlake import kinds
 from shardlake.connection.kinds import Connection
 from tests.world import World
 
-CANARY = "k9canary/+secret"
+CANARY, TOKEN = "k9canary/+secret", "k9token/of+session"
 PLATFORM_VIEW: dict[str, Any] = {
     "name": "finances",
     "owner": "tests@example.com",

@@ -1,5 +1,6 @@
 """AWS as a connection has it: one session for all that is asked with its identity, which renews a role's keys by itself."""
 
+import logging
 from functools import cache, partial
 from typing import Any
 
@@ -13,6 +14,8 @@ from shardlake.errors import LakeUnavailable, SpecError
 
 RETRIES: Any = Config(retries={"mode": "adaptive", "max_attempts": 6}, connect_timeout=10)
 """Of Glue: slower as it throttles; a step is tried again as a whole beyond that."""
+for _telling in ("botocore.auth", "botocore.parsers"):
+    logging.getLogger(_telling).setLevel(logging.INFO)  # at DEBUG they tell session tokens, and STS's answers with their keys
 
 
 @cache

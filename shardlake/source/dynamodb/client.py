@@ -3,6 +3,7 @@
 boto3's client takes 88 µs of CPU to read an item of 300 bytes, and this way 26: its parser looks at each value by the service's model.
 """
 
+import os
 import queue
 import threading
 import zlib
@@ -17,6 +18,7 @@ import botocore.auth
 import botocore.awsrequest
 import botocore.exceptions
 import botocore.httpsession
+import botocore.utils
 import orjson
 
 from shardlake import cancellation
@@ -51,6 +53,11 @@ class Answer:
     time: datetime
 
 
+def _verify(found: boto3.Session) -> Any:
+    """The authorities by which servers are known, as boto3's own clients look for them: a file, or True for the usual ones."""
+    return found._session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE", True)
+
+
 @cache
 class Client:
     """One connection's way to DynamoDB. Requests may be sent by several threads at once."""
@@ -65,7 +72,10 @@ class Client:
         self._region: str = region
         self._url = spec.endpoint or self._session.client("dynamodb", region_name=region).meta.endpoint_url
         timeouts = (spec.connect_timeout.total_seconds(), spec.answer_timeout.total_seconds())
-        self._http = botocore.httpsession.URLLib3Session(timeout=timeouts, max_pool_connections=spec.max_connections + 2)
+        self._http = botocore.httpsession.URLLib3Session(
+            verify=_verify(self._session), proxies=botocore.utils.get_environ_proxies(self._url), timeout=timeouts,
+            max_pool_connections=spec.max_connections + 2,
+        )  # fmt: skip
 
     def ask(self, operation: str, body: Body, place: str, patience: float | None = None) -> Answer:
         """The answer to one request. `place` says in errors what was asked for; `patience` is how many seconds it may take, where less

@@ -9,12 +9,14 @@ import pytest
 
 from embedded.dynamodb_local import DynamoDB
 from tests.dynamodb_proxy import Answer, proxied, refusal
-from tests.dynamodb_world import BIG, CANARY, ROW, Tables, TablesMaker, fin, view
+from tests.dynamodb_world import BIG, CANARY, ROW, TOKEN, Tables, TablesMaker, fin, view
 
 
 @pytest.fixture(autouse=True)
 def _no_second_try_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shardlake.run.threads.PAUSES", ())
+    monkeypatch.setattr("shardlake.source.dynamodb.pages.FIRST_RETRY", 0.01)
+    monkeypatch.setattr("shardlake.source.dynamodb.pages.LONGEST_RETRY", 0.02)
 
 
 ONE = view(source={"segments": 1, "window": 1})
@@ -92,6 +94,36 @@ def test_a_table_that_throttles_is_asked_again_after_a_while(tables: TablesMaker
     assert w.rows() == [("a", "FIN#1", *ROW)]
 
 
+def test_a_server_that_fails_for_a_while_is_asked_again(tables: TablesMaker) -> None:
+    w = tables(ONE)
+    w.create()
+    w.put(fin("a", 1))
+    left = iter(range(7))
+    failed = refusal("InternalServerError", 500)
+    with proxied(w.server, lambda operation, _: failed if operation == "Scan" and next(left, None) is not None else None) as proxy:
+        w.endpoint = proxy.url
+        w.must_sync()
+        assert len(proxy.scans()) == 8
+    assert w.rows() == [("a", "FIN#1", *ROW)]
+
+
+def test_pages_that_came_before_a_failure_are_a_window(tables: TablesMaker) -> None:
+    w = tables(view(source={"segments": 1}))
+    want = big(w)
+    failed = refusal("InternalServerError", 500)
+    with proxied(w.server, lambda operation, _: failed if operation == "Scan" and len(proxy.scans()) > 2 else None) as proxy:
+        w.endpoint = proxy.url
+        error = str(w.sync().shards["0-of-1"].error)
+        assert len(proxy.scans()) == 2 + 2 * 8
+    assert error == f"{w.name('platform')}, 0-of-1: DynamoDB failed (InternalServerError). It is asked again."
+    assert len(w.rows()) == 8
+    w.endpoint = ""
+    w.must_sync()
+    assert w.rows() == want
+    first, second, *_ = w.ledger("SELECT plan ->> 'scan', raw_rows FROM shardlake.windows ORDER BY window_id")
+    assert (first[0], first[1], second[1]) == (second[0], 8, 1)  # it went on from there
+
+
 def test_a_table_that_throttles_past_the_deadline_is_told_with_what_to_declare(tables: TablesMaker) -> None:
     w = tables(view(source={"segments": 1, "deadline": "1s"}))
     w.create()
@@ -125,7 +157,7 @@ def test_capacity_of_a_table_on_demand_is_refused(tables: TablesMaker) -> None:
 
 def test_no_secret_is_seen_in_what_is_said_logged_or_kept(tables: TablesMaker, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    w = tables()
+    w = tables(connection_changes={"session_token": TOKEN})
     w.create()
     w.put(fin("a", 1))
     w.must_sync()
@@ -139,4 +171,4 @@ def test_no_secret_is_seen_in_what_is_said_logged_or_kept(tables: TablesMaker, c
         "SELECT string_agg(t::text, '') FROM (SELECT plan FROM shardlake.windows UNION ALL SELECT position FROM shardlake.positions) t"
     )
     everything = [*(s.stdout + s.stderr for s in said), str(report.as_json()), repr(w.connect("dynamodb/platform")), str(kept), caplog.text]
-    assert [text for text in everything if CANARY in text or CANARY.split("/")[0] in text] == []
+    assert [text for text in everything if CANARY in text or CANARY.split("/")[0] in text or TOKEN in text] == []
