@@ -117,9 +117,15 @@ def reader(store: ObjectStore, key: str) -> io.BufferedReader:
     return io.BufferedReader(_Reader(store, key, size), _AHEAD)
 
 
-class _Reader(io.RawIOBase):
-    def __init__(self, store: ObjectStore, key: str, size: int) -> None:
-        self._store, self._key, self._size, self._at = store, key, size, 0
+class Ranged(io.RawIOBase):
+    """An object of `size` bytes as a file of which ranges are read: `fetch` gets one."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._at = size, 0
+
+    def fetch(self, start: int, end: int) -> Any:
+        """The bytes of a range."""
+        raise NotImplementedError
 
     def readable(self) -> bool:
         return True
@@ -138,8 +144,17 @@ class _Reader(io.RawIOBase):
         end = min(self._at + len(buffer), self._size)
         if end <= self._at:
             return 0
-        found = _guarded(self._key, "be read", _GONE, lambda: obstore.get_range(self._store, self._key, start=self._at, end=end))
+        found = memoryview(self.fetch(self._at, end)).cast("B")
         size = len(found)
-        buffer[:size] = memoryview(found)
+        buffer[:size] = found
         self._at += size
         return size
+
+
+class _Reader(Ranged):
+    def __init__(self, store: ObjectStore, key: str, size: int) -> None:
+        super().__init__(size)
+        self._store, self._key = store, key
+
+    def fetch(self, start: int, end: int) -> Any:
+        return _guarded(self._key, "be read", _GONE, lambda: obstore.get_range(self._store, self._key, start=start, end=end))

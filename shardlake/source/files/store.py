@@ -14,7 +14,7 @@ from obstore.store import S3Store
 
 from shardlake.connection.files import S3Files
 from shardlake.errors import AccessRefused, ShardlakeError, SourceFailed, SourceUnavailable
-from shardlake.raw.store import RETRY, s3_options
+from shardlake.raw.store import RETRY, Ranged, s3_options
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PAGE = 1_000
@@ -230,40 +230,22 @@ class Objects:
             raise _failed(name, error) from None
 
 
-class _Object(io.RawIOBase):
+class _Object(Ranged):
     """An object as it was listed, read range by range: each is a request with time and tries of its own. Raises Moved."""
 
     def __init__(self, store: S3Store, file: Listed) -> None:
-        self._store, self._file, self._at = store, file, 0
+        super().__init__(file.bytes)
+        self._store, self._file = store, file
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + (0, self._at, self._file.bytes)[whence]
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        end = min(self._at + len(buffer), self._file.bytes)
-        if end <= self._at:
-            return 0
+    def fetch(self, start: int, end: int) -> Any:
+        """See Ranged."""
         try:
-            options: Any = {"range": (self._at, end), "if_match": self._file.mark}
-            found = memoryview(obstore.get(self._store, self._file.name, options=options).bytes()).cast("B")
+            options: Any = {"range": (start, end), "if_match": self._file.mark}
+            return obstore.get(self._store, self._file.name, options=options).bytes()
         except (FileNotFoundError, PreconditionError):
             raise Moved(self._file.name) from None
         except Exception as error:  # noqa: BLE001 - obstore's errors share no base, and may hold settings
             raise _failed(self._file.name, error) from None
-        size = len(found)
-        buffer[:size] = found
-        self._at += size
-        return size
 
 
 def _listed(found: Any) -> Listed:
