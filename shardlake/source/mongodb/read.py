@@ -86,9 +86,8 @@ class _Reader:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def stop(self) -> None:
-        """Let nothing more be written."""
-        with self._lock:
-            self.stopped = True
+        """Let nothing more be written. Without the lock: a thread may hold it while the lake takes a file, and nobody waits for that."""
+        self.stopped = True
 
     @property
     def full(self) -> bool:
@@ -208,6 +207,9 @@ class _Reader:
             if self.stopped:
                 return
             self.raw.write(table)
+            if self.stopped:  # meanwhile: nobody counts the file
+                self.raw.take_back(len(self.raw.files) - 1)
+                return
             self.rows += table.num_rows
             self.size += size
         failpoint("extract.chunk")

@@ -6,10 +6,13 @@ import json
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import Any
 
 import pytest
+from bson import encode
 from pydantic import ValidationError
 from pymongo import monitoring
 
@@ -20,6 +23,10 @@ from shardlake.connection.mongodb import MongoDB
 from shardlake.errors import RunEnded, SourceTimeout
 from shardlake.raw.files import RawTarget
 from shardlake.source.mongodb import read
+from shardlake.source.mongodb.position import Interval, Window
+from shardlake.source.mongodb.read import Request
+from shardlake.view.mongodb import MongoCollection
+from shardlake.view.view import View
 from tests.audit import unfinished
 from tests.collections_world import Collections, CollectionsMaker, people
 
@@ -140,6 +147,43 @@ def test_a_run_that_is_broken_off_while_the_server_hangs_ends_at_once(
         assert time.monotonic() - began < 5
     finally:
         own.resume()
+
+
+def test_a_run_that_is_broken_off_does_not_wait_for_the_lake_and_what_comes_there_later_is_taken_back() -> None:
+    view = View.model_validate(people(columns=COLUMNS))
+    source = view.source
+    assert isinstance(source, MongoCollection)
+    raw = SlowRaw()
+    window = Window(None, "any", intervals=(Interval(),))
+    request: Any = Request(view, source, MongoDB(url="mongodb://r@db/shop"), "shop", window, None, 1)  # type: ignore[arg-type]
+    reader = read._Reader(request, None, raw, deque())  # type: ignore[arg-type]
+    maker = reader._maker()
+    maker.add(encode({"_id": 1}))
+    writing = threading.Thread(target=reader._write, args=(maker,))
+    writing.start()
+    assert raw.begun.wait(5)
+    began = time.monotonic()
+    reader.stop()
+    assert time.monotonic() - began < 1
+    raw.go_on.set()
+    writing.join()
+    assert (raw.files, reader.rows) == ([], 0)
+
+
+class SlowRaw:
+    """A lake that takes its time."""
+
+    def __init__(self) -> None:
+        self.files: list[str] = []
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def write(self, table: object) -> None:
+        self.begun.set()
+        self.go_on.wait(5)
+        self.files.append("a")
+
+    def take_back(self, count: int) -> None:
+        del self.files[count:]
 
 
 CANARY = "c4n4ry-p@ss/w0rd"
