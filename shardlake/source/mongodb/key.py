@@ -37,8 +37,22 @@ def key_text(value: Any, ids: Ids = "any") -> str:
     number = _number(value)
     if number is not None:
         return number if ids == "any" else f'{{"$number": "{number}"}}'
-    text: str = json_util.dumps(value, json_options=_RELAXED)
+    text: str = json_util.dumps(_alike(value), json_options=_RELAXED)
     return text if text[:1] == "{" or ids == "any" else f'{{"$json": {text}}}'
+
+
+def _alike(value: Any) -> Any:
+    """A value in which each number that the server takes for an integer is one: {a: 5} and {a: 5.0} are one id."""
+    if isinstance(value, dict):
+        return {name: _alike(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_alike(item) for item in value]
+    number = _number(value)
+    if number is None:
+        return value
+    if number.lstrip("-").isdigit() and abs(int(number)) < _LONGEST:
+        return int(number)
+    return float(number) if Decimal(float(number)) == Decimal(str(value)) else value
 
 
 def _number(value: Any) -> str | None:

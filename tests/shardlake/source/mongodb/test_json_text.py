@@ -135,6 +135,8 @@ def test_ids_that_differ_are_spelt_otherwise_and_ids_that_are_one_to_the_server_
     for ids in ("any", "string"):
         assert len({key_text(value, ids) for value in ALIKE}) == len(ALIKE)
         assert len({key_text(value, ids) for value in (5, 5.0, Int64(5), Decimal128("5.00"), Decimal128("0.5E1"))}) == 1
+        same: list[Any] = [5, 5.0, Int64(5), Decimal128("5.00")]
+        assert {key_text({"a": [{"b": value}]}, ids) for value in same} == {'{"a": [{"b": 5}]}'}
     assert key_text("5", "string") == "5"
 
 
