@@ -89,7 +89,7 @@ def test_a_plan_shows_the_query_the_ranges_and_what_each_column_becomes(collecti
         True,
     )
     assert line.select.startswith(
-        f'db.getSiblingDB(\'{w.database()}\').getCollection(\'people\').find({{"$and": [{{"age": {{"$gt": 1}}}}, {{"updatedAt"'
+        f'db.getSiblingDB(\'{w.database()}\').getCollection(\'people\').find({{"$and": [{{"age": {{"$gt": 1}}}}, {{"$or": [{{"updatedAt"'
     )
     w.must_sync()
     (line,) = preview(w.job()).shards
