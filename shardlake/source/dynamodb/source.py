@@ -53,7 +53,7 @@ class DynamoSource:
             return view.name
         name = f"{self.reference}/{source.table}"
         safe = re.sub(r"[^a-z0-9_]", "_", name.replace("/", "__"))
-        odd = f"_{hashlib.sha256(name.encode()).hexdigest()[:8]}" if re.search(r"[^a-z0-9_/]", name) else ""
+        odd = f"_{hashlib.sha256(name.encode()).hexdigest()[:8]}" if re.search(r"[^a-z0-9_/]|__|_/|/_|_$", name) else ""
         return f"{safe}{odd}{'__absent' if source.deletes else ''}"
 
     def partitions(self, view: View) -> Sequence[str]:
