@@ -43,15 +43,28 @@ def discover(reference: str, source: Source, table: str, connections: Sequence[s
 def discover_kinds(reference: str, source: Source, table: str, connections: Sequence[str] = ()) -> list[Draft]:
     """The draft of a view for each kind of rows in a table: one, where its source knows of no kinds. Raises as `discover` does."""
     if isinstance(source, SamplesKinds):
-        return [_drafted(reference, table, sample, connections) for sample in source.samples(table)]
+        made: list[Draft] = []
+        for sample in source.samples(table):
+            made.append(_drafted(reference, table, sample, connections, [one.view.name for one in made]))
+        return made
     return [discover(reference, source, table, connections)]
 
 
-def _drafted(reference: str, table: str, sample: Sample, connections: Sequence[str]) -> Draft:
+def _drafted(reference: str, table: str, sample: Sample, connections: Sequence[str], taken: Sequence[str] = ()) -> Draft:
     columns = _Columns(sample)
     for column in sample.columns:
         columns.add(column)
-    return _draft(reference, sample.partitions, table, sample, columns, connections)
+    return _draft(reference, _view_name(sample.name or table, taken), table, sample, columns, connections)
+
+
+def _view_name(text: str, taken: Sequence[str]) -> str:
+    """A view's name that none of those before it has, as kinds may be called alike but for capitals."""
+    name = re.sub(r"[^a-z0-9_]+", "_", text.lower()).strip("_") or "view"
+    name = candidate = (name if name[0].isalpha() else f"v_{name}")[:48]
+    n = 2
+    while candidate in taken:
+        candidate, n = f"{name[:44]}_{n}", n + 1
+    return candidate
 
 
 @dataclass(slots=True)
@@ -139,10 +152,8 @@ def _some(column: Described, paths: list[Steps], rows: dict[Steps, int]) -> str:
     return named + (f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else "")
 
 
-def _draft(reference: str, partitions: int, table: str, sample: Sample, columns: _Columns, connections: Sequence[str]) -> Draft:
-    name = re.sub(r"[^a-z0-9_]+", "_", (sample.name or table).lower()).strip("_") or "view"
-    name = (name if name[0].isalpha() else f"v_{name}")[:48]
-    remarks = [f"drafted from {partitions} shards of {reference}; look through it, then: shardlake plan {name}"]
+def _draft(reference: str, name: str, table: str, sample: Sample, columns: _Columns, connections: Sequence[str]) -> Draft:
+    remarks = [f"drafted from {sample.partitions} shards of {reference}; look through it, then: shardlake plan {name}"]
     usual = View.model_fields["lake"].default.connection
     warehouse, lake = _connection("postgres-warehouse/main", connections), _connection(usual, connections)
     remarks += [f"{wanted} is no connection yet: add it to the connections file" for wanted in (warehouse, lake) if connections and wanted not in connections]  # fmt: skip

@@ -68,3 +68,12 @@ def test_a_table_of_one_kind_is_one_view_and_an_empty_one_is_told(tables: Tables
     w.put({"id": {"N": "5"}, "v": {"BOOL": True}})
     found = drafts(w)
     assert (list(found), found[""]["columns"]) == ([""], {"id": "numeric", "v": "boolean"})
+
+
+def test_kinds_that_are_called_alike_are_drafted_each(tables: TablesMaker) -> None:
+    w = tables(view(name="unused"))
+    w.create()
+    w.put(*({"pk": {"S": f"a{n}"}, "sk": {"S": f"{kind}#{n}"}} for n in range(6) for kind in ("FIN", "fin", "Fin")[: 3 if n else 2]))
+    assert {name: c["source"]["item"] for name, c in drafts(w).items()} == {
+        "fin": "sk begins_with 'FIN#'", "fin_2": "sk begins_with 'fin#'", "fin_3": "sk begins_with 'Fin#'"
+    }  # fmt: skip
