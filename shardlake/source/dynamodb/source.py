@@ -2,14 +2,11 @@
 
 import hashlib
 import re
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
-from shardlake import cancellation
 from shardlake.connection.dynamodb import DynamoDB
 from shardlake.connection.kinds import Connection, expect
 from shardlake.envelope import Envelope
@@ -21,11 +18,9 @@ from shardlake.source.dynamodb.client import Client
 from shardlake.source.dynamodb.position import Position, position_of, version_at
 from shardlake.source.dynamodb.scan import envelope_of, read_window
 from shardlake.source.dynamodb.table import Table, describe, require_key, require_same, units_of_segment
+from shardlake.source.turns import Turns
 from shardlake.view.dynamodb import DynamoTable
 from shardlake.view.view import View
-
-_gates: dict[str, threading.BoundedSemaphore] = {}
-_gates_lock = threading.Lock()
 
 
 class DynamoSource:
@@ -36,8 +31,7 @@ class DynamoSource:
     def __init__(self, spec: DynamoDB, reference: str) -> None:
         self.spec, self.reference, self.max_connections = spec, reference, spec.max_connections
         self._client = Client(spec, reference)
-        with _gates_lock:
-            self._gate = _gates.setdefault(f"{reference} {spec.max_connections}", threading.BoundedSemaphore(spec.max_connections))
+        self._turns = Turns(reference, spec.max_connections)
 
     @classmethod
     def open(cls, connection: Connection, reference: str) -> "DynamoSource":
@@ -67,7 +61,7 @@ class DynamoSource:
 
     def plan(self, view: View, partition: str, position: Json | None) -> Plan:
         """See Source: on from where the scan was left, or a new scan where the last one is whole."""
-        with self.turn():
+        with self._turns.turn():
             return self._plan(view, partition, position)[0]
 
     def _plan(self, view: View, partition: str, position: Json | None) -> tuple[Plan, Table]:
@@ -94,7 +88,7 @@ class DynamoSource:
 
     def explain(self, view: View, partition: str, position: Json | None) -> Explanation:
         """See Explains."""
-        with self.turn():
+        with self._turns.turn():
             plan, table = self._plan(view, partition, position)
         source, wanted = _table(view), plan.extent.plan
         columns = tuple(Described(name, kind, dict(table.key).get(name, kind), "text") for name, kind in plan.schema.items())
@@ -110,7 +104,7 @@ class DynamoSource:
     ) -> Reading:
         """See Source."""
         source = _table(view)
-        with self.turn():
+        with self._turns.turn():
             return read_window(
                 self._client, self.feed(view), partition, extent, raw, window=source.window, deadline=source.deadline, smaller=smaller
             )
@@ -118,16 +112,6 @@ class DynamoSource:
     def samples(self, table: str) -> list[Sample]:
         """See SamplesKinds."""
         return sample.samples(self._client, self.reference, table)
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Hold one of the source's connections: never more than its max_connections at once in this process."""
-        while not self._gate.acquire(timeout=0.2):
-            cancellation.check()
-        try:
-            yield
-        finally:
-            self._gate.release()
 
 
 def _table(view: View) -> DynamoTable:

@@ -21,6 +21,7 @@ from shardlake.source.files.read import CHUNK, OWN_KINDS, Chunks, Planned, read_
 from shardlake.source.files.removed import removed_rows
 from shardlake.source.files.schema import schema_of
 from shardlake.source.files.store import Store, open_files
+from shardlake.source.turns import Turns
 from shardlake.view.files import OWN, Files
 from shardlake.view.view import View
 
@@ -35,6 +36,7 @@ class FilesSource:
     def __init__(self, spec: S3Files, reference: str) -> None:
         self.spec, self.reference = spec, reference
         self.max_connections, self.timezone = spec.max_connections, spec.timezone
+        self._turns = Turns(reference, spec.max_connections)
         self._passes: set[str] = set()
 
     @classmethod
@@ -93,7 +95,8 @@ class FilesSource:
         ours = position is not None and "after" in position and position["began"] in self._passes
         on = plan.going_on(pattern, position) if ours and position else plan.next_pass(pattern, source, position)
         self._passes.add(on.began.isoformat())
-        found = plan.find(self.store, pattern, source, self._inventory, partition, on)
+        with self._turns.turn():
+            found = plan.find(self.store, pattern, source, self._inventory, partition, on)
         if found.waiting and view.warehouse.write == "replace":
             raise SourceFailed(f"{partition}: {found.waiting[0]} is being written", hint="The table stays as it is; run again.")
         loads = plan.loads_of(position, found, self._inventory, partition) if source.format == "dms" else {}
@@ -132,7 +135,8 @@ class FilesSource:
                 removed += rows.num_rows
                 chunks.add(rows, kinds)
         planned = [Planned.of(one) for one in extent.plan["files"]]
-        done = read_files(self.store, planned, source, wanted, partition, self.timezone, chunks, as_null)
+        with self._turns.turn():
+            done = read_files(self.store, planned, source, wanted, partition, self.timezone, chunks, as_null)
         chunks.flush()
         if done.moved and view.warehouse.write == "replace":
             raise SourceFailed(f"{partition}: {done.moved[0]} has changed while it was read", hint="The table stays as it is; run again.")

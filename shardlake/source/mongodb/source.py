@@ -1,12 +1,9 @@
 """MongoDB as a source: a partition is a database, a first load a set of ranges of `_id`, a later window a range of the cursor."""
 
 import fnmatch
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from shardlake import cancellation
 from shardlake.connection.kinds import Connection
 from shardlake.connection.mongodb import DATABASE, MongoDB
 from shardlake.envelope import Envelope
@@ -22,12 +19,11 @@ from shardlake.source.mongodb.position import window_of
 from shardlake.source.mongodb.read import Request, extract
 from shardlake.source.mongodb.rows import VERSION, envelope_of
 from shardlake.source.mongodb.waiting import TooLate, apart
+from shardlake.source.turns import Turns
 from shardlake.view.mongodb import MongoCollection
 from shardlake.view.view import View
 
 T = TypeVar("T")
-_gates: dict[str, threading.BoundedSemaphore] = {}
-_gates_lock = threading.Lock()
 
 
 class MongoSource:
@@ -38,8 +34,7 @@ class MongoSource:
     def __init__(self, spec: MongoDB, reference: str) -> None:
         self.spec, self.reference = spec, reference
         self.max_connections = spec.reads_at_once
-        with _gates_lock:
-            self._gate = _gates.setdefault(f"{reference} {self.max_connections}", threading.BoundedSemaphore(self.max_connections))
+        self._turns = Turns(reference, self.max_connections)
 
     @classmethod
     def open(cls, connection: Connection, reference: str) -> "MongoSource":
@@ -84,7 +79,7 @@ class MongoSource:
     ) -> Reading:
         """See Source; by as many connections as the connection has `ranges`."""
         window = window_of(extent.plan)
-        with self.turn():
+        with self._turns.turn():
             return extract(Request(view, collection(view), self.spec, partition, window, raw, self.spec.ranges, smaller))
 
     def envelope(self, view: View, schema: Mapping[str, str]) -> Envelope:
@@ -135,7 +130,7 @@ class MongoSource:
         Raises SourceUnavailable, SourceTimeout, SourceFailed, AccessRefused, and what `ask` raises.
         """
         seconds = (self.spec.statement_timeout + self.spec.connect_timeout).total_seconds()
-        with self.turn(), failures(place, self.spec), connect(self.spec) as client:
+        with self._turns.turn(), failures(place, self.spec), connect(self.spec) as client:
             try:
                 return apart([lambda: ask(client)], seconds)[0]
             except TooLate:
@@ -143,16 +138,6 @@ class MongoSource:
                     f"{place} ({self.spec.address.shown}) did not answer in {seconds:g} s",
                     hint="Check the server, or raise statement_timeout.",
                 ) from None
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Hold one of the source's turns: never more than its max_connections at once in this process."""
-        while not self._gate.acquire(timeout=0.2):
-            cancellation.check()
-        try:
-            yield
-        finally:
-            self._gate.release()
 
 
 def collection(view: View) -> MongoCollection:

@@ -1,12 +1,9 @@
 """SQL servers as a source: a partition is a shard, a position a watermark, a window a range of the cursor."""
 
 import fnmatch
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import cast
 
-from shardlake import cancellation
 from shardlake.connection.address import Shard
 from shardlake.connection.kinds import Connection
 from shardlake.connection.shards import Shards
@@ -23,10 +20,8 @@ from shardlake.source.sql.position import mark_of, window_of
 from shardlake.source.sql.read import Request, envelope_of
 from shardlake.source.sql.select import tables
 from shardlake.source.sql.worker import extract_in_worker, stop, warm_up
+from shardlake.source.turns import Turns
 from shardlake.view.view import View
-
-_gates: dict[str, threading.BoundedSemaphore] = {}
-_gates_lock = threading.Lock()
 
 
 class SqlSource:
@@ -36,8 +31,7 @@ class SqlSource:
         self.spec, self.reference = spec, reference
         self.max_connections, self.timezone = spec.max_connections, spec.timezone
         self._shards = {shard.name: shard for shard in shards}
-        with _gates_lock:
-            self._gate = _gates.setdefault(f"{reference} {spec.max_connections}", threading.BoundedSemaphore(spec.max_connections))
+        self._turns = Turns(reference, spec.max_connections)
 
     @classmethod
     def open(cls, connection: Connection, reference: str) -> "SqlSource":
@@ -60,12 +54,12 @@ class SqlSource:
 
     def plan(self, view: View, partition: str, position: Json | None) -> Plan:
         """See Source."""
-        with self.turn():
+        with self._turns.turn():
             return plan.plan_window(view, self.shard(partition), mark_of(position))
 
     def again(self, view: View, partition: str, extent: Extent) -> Plan:
         """See Rereads."""
-        with self.turn():
+        with self._turns.turn():
             return plan.plan_again(view, self.shard(partition), extent)
 
     def read(
@@ -73,7 +67,7 @@ class SqlSource:
     ) -> Reading:
         """See Source; in a process of its own, which is ended at the view's deadline."""
         chunk = max(tables(view).chunk // smaller, 64 << 10)
-        with self.turn():
+        with self._turns.turn():
             return extract_in_worker(Request(view, self.shard(partition), window_of(extent.plan), raw, as_null, chunk))
 
     def envelope(self, view: View, schema: Mapping[str, str]) -> Envelope:
@@ -82,7 +76,7 @@ class SqlSource:
 
     def reach(self, view: View, partition: str, position: Json | None, end: str) -> ranges.Reach:
         """See Ranges."""
-        with self.turn():
+        with self._turns.turn():
             return ranges.reach(view, self.shard(partition), mark_of(position), end)
 
     def read_range(self, kind: str, start: str, end: str, step: str | None) -> slices.Range:
@@ -103,12 +97,12 @@ class SqlSource:
 
     def explain(self, view: View, partition: str, position: Json | None) -> Explanation:
         """See Explains."""
-        with self.turn():
+        with self._turns.turn():
             return explain.explain(view, self.shard(partition), mark_of(position))
 
     def estimate(self, view: View, partition: str, extent: Extent) -> int | None:
         """See Estimates."""
-        with self.turn():
+        with self._turns.turn():
             return explain.estimate(view, self.shard(partition), window_of(extent.plan))
 
     def sample(self, table: str) -> Sample:
@@ -122,16 +116,6 @@ class SqlSource:
     def stop(self) -> None:
         """End the readers where nothing is being read."""
         stop(idle=True)
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Hold one of the source's connections: never more than its max_connections at once in this process."""
-        while not self._gate.acquire(timeout=0.2):
-            cancellation.check()
-        try:
-            yield
-        finally:
-            self._gate.release()
 
 
 def resolve_shards(source: Shards, reference: str) -> tuple[Shard, ...]:
