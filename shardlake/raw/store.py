@@ -128,19 +128,24 @@ class Ranged(io.RawIOBase):
         raise NotImplementedError
 
     def readable(self) -> bool:
+        """See RawIOBase."""
         return True
 
     def seekable(self) -> bool:
+        """See RawIOBase."""
         return True
 
     def tell(self) -> int:
+        """See RawIOBase."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """See RawIOBase."""
         self._at = offset + (0, self._at, self._size)[whence]
         return self._at
 
     def readinto(self, buffer: Any) -> int:
+        """See RawIOBase."""
         end = min(self._at + len(buffer), self._size)
         if end <= self._at:
             return 0
