@@ -209,9 +209,7 @@ def open_source(connection: Connection, reference: str) -> Source:
     try:
         found: Any = source_kind(reference).open()
     except ValueError:
-        fitting = [slug for slug, kind in KINDS.items() if kind.role == "source"]
-        raise SpecError(
-            f"{reference} is a {connection.slug}, which cannot be a source", hint=f"Name one of {' or '.join(fitting)}."
-        ) from None
+        fitting = ", ".join(slug for slug, kind in KINDS.items() if kind.role == "source")
+        raise SpecError(f"{reference} is a {connection.slug}, which cannot be a source", hint=f"Name one of these: {fitting}.") from None
     source: Source = found(connection, reference)
     return source

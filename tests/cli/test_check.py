@@ -79,7 +79,7 @@ def test_a_connections_file_is_checked_too_and_its_secrets_are_not_shown(world: 
     )
     assert f"{path}: postgres-warehouse/main: pasword: unknown key; check its spelling, or remove it" in done.stdout
     assert (
-        f"{path}: oracle-shards/old: there is no kind 'oracle-shards'; there are: mysql-shards, postgres-shards, postgres-warehouse, athena-lake"
+        f"{path}: oracle-shards/old: there is no kind 'oracle-shards'; there are: mysql-shards, postgres-shards, s3-files, mongodb, dynamodb, postgres-warehouse, athena-lake"
         in done.stdout
     )
     assert "hunter" not in done.stdout

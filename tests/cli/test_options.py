@@ -56,7 +56,7 @@ def test_errors_are_one_message_on_standard_error(shop: World) -> None:
         (["--views", "/nowhere", "check"], "SpecError /nowhere is not a folder. Name the folder of your views with --views or SHARDLAKE_VIEWS; `shardlake discover CONNECTION TABLE` drafts a first one.\n"),
         (["--views", ".", "status"], "SpecError . holds no view: no folder in it has a view.yaml. Name the folder of your views with --views or SHARDLAKE_VIEWS; `shardlake discover CONNECTION TABLE` drafts a first one.\n"),
         (["--connections", "/nowhere.yaml", "plan", "orders"], "SpecError /nowhere.yaml: No such file or directory. Check the path.\n"),
-        (["discover", "postgres-warehouse/main", "orders"], "SpecError postgres-warehouse/main is a postgres-warehouse, which cannot be a source. Name one of mysql-shards or postgres-shards.\n"),
+        (["discover", "postgres-warehouse/main", "orders"], "SpecError postgres-warehouse/main is a postgres-warehouse, which cannot be a source. Name one of these: mysql-shards, postgres-shards, s3-files, mongodb, dynamodb.\n"),
         (["discover", "mysql-shards/nobody", "orders"], f"SpecError {shop.folder / 'connections.yaml'} has no connection 'mysql-shards/nobody'; there are: mysql-shards/shop, postgres-warehouse/main, athena-lake/main. Add it, or correct the view.\n"),
     ):  # fmt: skip
         done = shop.command(*words)
