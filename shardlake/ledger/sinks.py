@@ -121,6 +121,13 @@ _LACKS = (
     "w.status = 'read' AND NOT EXISTS (SELECT FROM shardlake.sink_windows s WHERE s.view = %(view)s AND s.sink = %(sink)s"
     " AND s.window_id = w.window_id AND (s.applied_at IS NOT NULL OR NOT %(begun)s))"
 )
+_SUPERSEDED = (
+    "w.raw_removed_at IS NOT NULL AND w.backfill_id IS NULL AND (SELECT count(*) FROM (SELECT FROM shardlake.windows e WHERE e.feed = w.feed"
+    " AND e.partition = w.partition AND e.window_id >= w.window_id AND e.status = 'read' AND e.ends_snapshot AND e.backfill_id IS NULL LIMIT 2) e) = 2"
+    " AND NOT EXISTS (SELECT FROM shardlake.windows h JOIN shardlake.sink_windows s USING (window_id) WHERE h.feed = w.feed"
+    " AND h.partition = w.partition AND h.window_id < w.window_id AND s.view = %(view)s AND s.sink = %(sink)s)"
+)
+"""A window whose raw is gone, of a sink that has nothing from before it, and a whole snapshot begins behind it: that one has all there is."""
 
 
 def pending(
@@ -135,7 +142,8 @@ def pending(
     backfills: bool = True,
     begun: bool = True,
 ) -> list[Pending]:
-    """The windows of a feed (or of one partition of it) that were read and that the sink lacks, oldest first.
+    """The windows of a feed (or of one partition of it) that were read and that the sink lacks, oldest first; a sink that is new begins at
+    the last whole snapshot where raw of those before it is gone.
 
     With `of_run` those that a run has read; without `empty` none that hold no row, without `backfills` none of theirs, without
     `begun` none of a commit that is under way or was broken off.
@@ -144,7 +152,7 @@ def pending(
     own += ("" if empty else " AND w.raw_rows > 0") + ("" if backfills else " AND w.backfill_id IS NULL")
     with connection.cursor(row_factory=class_row(Pending)) as cursor:
         return cursor.execute(
-            f"SELECT {_PENDING} FROM shardlake.windows w WHERE w.feed = %(feed)s AND {_LACKS}{own} ORDER BY w.window_id",
+            f"SELECT {_PENDING} FROM shardlake.windows w WHERE w.feed = %(feed)s AND {_LACKS} AND NOT ({_SUPERSEDED}){own} ORDER BY w.window_id",
             {"view": view, "sink": sink, "feed": feed, "partition": partition, "run": of_run, "begun": begun},
         ).fetchall()
 
@@ -186,7 +194,7 @@ def first_missing(connection: Connection, view: str, sink: str, feed: str, *, re
         f"SELECT w.partition, min(w.window_id) FROM shardlake.windows w WHERE w.feed = %(feed)s AND w.status = 'read' AND w.raw_rows > 0"
         " AND NOT EXISTS (SELECT FROM shardlake.sink_windows s WHERE s.view = %(view)s AND s.sink = %(sink)s AND s.window_id = w.window_id"
         " AND s.applied_at IS NOT NULL)"
-        f" AND w.backfill_id IS NULL{later if replaces else ''} GROUP BY 1",
+        f" AND w.backfill_id IS NULL AND NOT ({_SUPERSEDED}){later if replaces else ''} GROUP BY 1",
         {"view": view, "sink": sink, "feed": feed},
     )
     return dict(rows.fetchall())

@@ -49,7 +49,7 @@ class Keys:
         put(self.store, f"{self._folder(scan)}/{_WHOLE}{count}", b"whole")
 
     def absent(self, scan: str, before: str | None) -> Iterator[pa.Table]:
-        """The keys of earlier scans that this one has not seen. `before` is the last whole scan.
+        """The keys of earlier scans that this one has not seen, from `before` on, the last whole scan.
 
         Raises SourceFailed where its keys are not there any more, LakeUnavailable.
         """
@@ -59,8 +59,9 @@ class Keys:
                 f"{self.partition}: the keys of the scan of {before} are gone from the lake: which items were deleted since cannot be told",
                 hint="Empty the targets of the views that read this table, and run one of them with --full.",
             )
+        first = before.translate(_SCAN) if before else ""
         mine = _parquet(found.get(scan.translate(_SCAN), []))
-        theirs = [key for earlier, keys in found.items() if earlier < scan.translate(_SCAN) for key in _parquet(keys)]
+        theirs = [key for earlier, keys in found.items() if first <= earlier < scan.translate(_SCAN) for key in _parquet(keys)]
         if not theirs:
             return
         with (
@@ -78,9 +79,11 @@ class Keys:
         return bool(counts) and len(_parquet(keys)) >= min(counts)
 
     def forget_before(self, scan: str) -> None:
-        """Remove the keys of scans older than one that is whole, and of which all rows are in raw. Raises LakeUnavailable."""
-        for older, keys in self._files().items():
-            if older < scan.translate(_SCAN):
+        """Remove the keys of scans older than the whole one before this, which is whole: it may have to be read again. Raises LakeUnavailable."""
+        found = self._files()
+        oldest = max((older for older, keys in found.items() if older < scan.translate(_SCAN) and self._is_whole(keys)), default="")
+        for older, keys in found.items():
+            if older < oldest:
                 remove(self.store, keys)
 
     def _local(self, keys: list[str], folder: Path) -> str:

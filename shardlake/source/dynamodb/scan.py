@@ -137,8 +137,6 @@ def _tell_absent(keys: Keys, rows: _Rows, extent: Extent, window: str, *, whole:
     it: whoever orders one means it.
     """
     start, before = position_of(extent.start), _before(extent)
-    if start and start.whole:
-        keys.forget_before(start.scan)
     if rows.keys:
         keys.write(rows.scan, window, rows.keys)
     if whole:
@@ -149,6 +147,8 @@ def _tell_absent(keys: Keys, rows: _Rows, extent: Extent, window: str, *, whole:
                 empty = False
             rows.add_absent(table)
         keys.finish(rows.scan)
+        if before and not extent.plan.get("again"):
+            keys.forget_before(before)
 
 
 def _require_items(client: Client, plan: Json, place: str, deadline: timedelta) -> None:

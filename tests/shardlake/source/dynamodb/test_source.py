@@ -397,3 +397,35 @@ def test_a_table_that_was_emptied_is_refused_until_a_full_run(tables: TablesMake
     assert w.rows() == []
     w.must_sync()
     w.must_sync()
+
+
+@pytest.mark.parametrize("in_midst", [False, True])
+def test_a_view_that_is_added_when_raw_has_expired_begins_at_the_last_whole_scan(tables: TablesMaker, in_midst: bool) -> None:
+    w = tables(view(source={"segments": 1}))
+    w.create()
+    w.put(*(fin(f"p{n}", 1, **BIG) for n in range(9)), USER, {**USER, "pk": {"S": "b"}})
+    for n in range(3):
+        w.delete(f"p{n}", "FIN#1") if n else None
+        w.must_sync()
+    for file in (w.folder / "lake" / "raw").rglob("w*"):
+        file.unlink()
+    w.ledger("DELETE FROM shardlake.files RETURNING 1")
+    w.ledger("UPDATE shardlake.windows SET raw_removed_at = now() WHERE raw_removed_at IS NULL RETURNING 1")
+    if in_midst:
+        refused = refusal("AccessDeniedException")
+        with proxied(w.server, lambda _, body: refused if "ExclusiveStartKey" in body else None) as proxy:
+            w.endpoint = proxy.url
+            w.view["source"]["window"] = 1
+            assert not w.sync().ok
+        w.endpoint = ""
+    finances = w.view
+    w.view = view(name="users", source={**w.view["source"], "item": "sk begins_with 'USER#'"}, warehouse={"table": "analytics.users"})
+    w.must_sync()
+    w.must_sync()
+    assert w.warehouse("SELECT pk FROM analytics.users ORDER BY 1") == [("a",), ("b",)]
+    w.delete("b", "USER#1")
+    w.must_sync()
+    assert w.warehouse("SELECT pk FROM analytics.users ORDER BY 1") == [("a",)]
+    w.view = finances
+    w.must_sync()
+    assert [pk for pk, *_ in w.rows()] == ["p0", *(f"p{n}" for n in range(3, 9))]
