@@ -32,6 +32,12 @@ class Inventory:
             found = connection.execute("SELECT DISTINCT partition FROM shardlake.items WHERE feed = %s", (self.feed,))
             return [row[0] for row in found.fetchall()]
 
+    def positions(self) -> list[str]:
+        """The partitions that were read up to somewhere."""
+        with self.ledger.connection() as connection:
+            found = connection.execute("SELECT partition FROM shardlake.positions WHERE feed = %s", (self.feed,))
+            return [row[0] for row in found.fetchall()]
+
     def between(self, partition: str, after: str, until: str) -> Iterator[tuple[Item, bool]]:
         """The items `after` < name <= `until`, in the order of names, and whether that content is there still; page by page."""
         mark = ""

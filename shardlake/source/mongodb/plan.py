@@ -10,7 +10,7 @@ from pymongo.errors import OperationFailure
 
 from shardlake.connection.mongodb import MongoDB
 from shardlake.errors import ContractError, WatermarkRefused
-from shardlake.ledger.extent import Extent
+from shardlake.ledger.extent import Extent, Json
 from shardlake.source.door import Plan
 from shardlake.source.mongodb.client import Client, collection_of, hello
 from shardlake.source.mongodb.cursor import FUTURE, TYPES, Bound, By, of_moment, value_at, version_kind, version_text
@@ -110,6 +110,21 @@ def plan_window(asked: Asked, found: Any) -> Plan:
     if by is None or upper is None or position.cursor is None:
         raise WatermarkRefused("the ledger's position is not one of the view's cursor", hint="Run with --full to begin anew.")
     return _planned(asked, replace(_later(asked, by, position.cursor, upper), complete_to=complete), found)
+
+
+def plan_unseen(view: View, partition: str, found: Json) -> Plan:
+    """Nothing, of a database that is dropped or that the user may not see: its position stays, and status says why.
+
+    Raises ContractError in a first load, which is not whole.
+    """
+    assert isinstance(view.source, MongoCollection)
+    why = f"{partition} is not there any more, or the user may not see it"
+    position = position_of(found, view.source.ids)
+    if position is None or position.cursor is None:
+        raise ContractError(why, hint="Check the user's roles.")
+    window = Window(position.by, position.ids, position.cursor, position.cursor, whole=True)
+    extent = replace(extent_of(window, found, why), end=found)
+    return Plan(partition, extent, kinds_of(view, window.by), anything=False, notes=(why,))
 
 
 def _later(asked: Asked, by: By, cursor: str, upper: Bound) -> Window:

@@ -9,6 +9,7 @@ from shardlake.connection.mongodb import DATABASE, MongoDB
 from shardlake.envelope import Envelope
 from shardlake.errors import SourceTimeout, SpecError
 from shardlake.ledger.extent import Extent, Json, Reading
+from shardlake.ledger.items import Inventory
 from shardlake.raw.files import RawTarget
 from shardlake.source import slices
 from shardlake.source.door import Explanation, Plan, Sample
@@ -35,6 +36,8 @@ class MongoSource:
         self.spec, self.reference = spec, reference
         self.max_connections = spec.reads_at_once
         self._turns = Turns(reference, self.max_connections)
+        self._inventory: Inventory | None = None
+        self._unseen: set[str] = set()
 
     @classmethod
     def open(cls, connection: Connection, reference: str) -> "MongoSource":
@@ -48,8 +51,16 @@ class MongoSource:
         return view.name
 
     def partitions(self, view: View) -> tuple[str, ...]:
-        """See Source: the connection's database, or those that match its pattern."""
-        return self.databases()
+        """See Source: the connection's database, or those that match its pattern, and those that did when they were read last."""
+        found, pattern = self.databases(), self.spec.databases
+        if pattern is None or self._inventory is None:
+            return found
+        self._unseen = {name for name in self._inventory.positions() if fnmatch.fnmatchcase(name, pattern)} - set(found)
+        return tuple(sorted({*found, *self._unseen}))
+
+    def remember(self, inventory: Inventory) -> None:
+        """See Inventories."""
+        self._inventory = inventory
 
     def databases(self) -> tuple[str, ...]:
         """The databases. Raises SpecError where none matches, SourceUnavailable, AccessRefused."""
@@ -67,7 +78,9 @@ class MongoSource:
         return found
 
     def plan(self, view: View, partition: str, position: Json | None) -> Plan:
-        """See Source."""
+        """See Source. Of a database that cannot be seen any more nothing is planned, and it is said."""
+        if partition in self._unseen and position is not None and view.warehouse.write != "replace":
+            return plan.plan_unseen(view, partition, position)
         return self.asking(partition, lambda client: plan.plan_window(self._asked(client, view, partition), position))
 
     def again(self, view: View, partition: str, extent: Extent) -> Plan:

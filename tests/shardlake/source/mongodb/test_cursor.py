@@ -293,6 +293,24 @@ def test_a_member_that_is_no_primary_is_read_up_to_what_it_has(collections: Coll
     assert w.target("_id") == [("1",), ("2",)]
 
 
+def test_a_tenant_that_cannot_be_seen_any_more_is_told_of_and_keeps_its_rows(collections: CollectionsMaker) -> None:
+    w = collections(view=people(columns=IDS))
+    for tenant in ("a", "b"):
+        w.people(tenant).insert_one({"_id": tenant, "name": "a", "updatedAt": DAY})
+    w.must_sync()
+    before = w.ledger("SELECT position, complete_to FROM shardlake.positions WHERE partition = %s", w.database("b"))
+    w.client.drop_database(w.database("b"))
+    report = w.must_sync()
+    why = f"{w.database('b')} is not there any more, or the user may not see it"
+    assert [(s.state, list(s.notes)) for s in report.shards.values()][1] == ("nothing", [why])
+    assert w.status()["b"].held_by == why
+    assert w.ledger("SELECT position, complete_to FROM shardlake.positions WHERE partition = %s", w.database("b")) == before
+    assert w.target("_id") == [("a",), ("b",)]
+    w.people("b").insert_one({"_id": "c", "name": "a", "updatedAt": now()})
+    w.must_sync()
+    assert w.target("_id") == [("a",), ("b",), ("c",)]
+
+
 def test_a_view_of_the_servers_is_read_whole_and_then_by_its_cursor(collections: CollectionsMaker) -> None:
     w = collections(view=people(source={"collection": "grown_up", "chunk": 1, "window": 1}, columns=IDS))
     w.db()["people"].insert_many([{"_id": n, "name": "a", "age": n, "updatedAt": DAY} for n in range(10, 30)])
