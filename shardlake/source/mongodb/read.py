@@ -82,12 +82,12 @@ class _Reader:
     rows: int = 0
     size: int = 0
     reached: str | None = None
-    stopped: bool = False
+    stopped: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def stop(self) -> None:
         """Let nothing more be written. Without the lock: a thread may hold it while the lake takes a file, and nobody waits for that."""
-        self.stopped = True
+        self.stopped.set()
 
     @property
     def full(self) -> bool:
@@ -106,7 +106,7 @@ class _Reader:
 
     def _next(self) -> Interval | None:
         with self._lock:
-            if self.stopped or not self.waiting:
+            if self.stopped.is_set() or not self.waiting:
                 return None
             if self.full:
                 self.left |= {interval.upper: interval for interval in self.waiting}
@@ -195,7 +195,7 @@ class _Reader:
                     size = int.from_bytes(batch[at : at + 4], "little")
                     yield batch[at : at + size]
                     at += size
-                if self.stopped:
+                if self.stopped.is_set():
                     return
 
     def _write(self, maker: RowMaker) -> None:
@@ -204,10 +204,10 @@ class _Reader:
             return
         table = maker.take()
         with self._lock:
-            if self.stopped:
+            if self.stopped.is_set():
                 return
             self.raw.write(table)
-            if self.stopped:  # meanwhile: nobody counts the file
+            if self.stopped.is_set():  # meanwhile: nobody counts the file
                 self.raw.take_back(len(self.raw.files) - 1)
                 return
             self.rows += table.num_rows
