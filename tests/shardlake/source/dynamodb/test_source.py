@@ -193,7 +193,7 @@ def test_a_window_that_ended_its_scan_is_read_again_to_the_end_whatever_its_view
     assert ended.returncode == -signal.SIGKILL
     for file in (w.folder / "lake" / "raw").rglob("w000000001-*"):
         file.unlink()
-    w.view["source"] |= {"window": 1, "deadline": "10ms"}
+    w.view["source"] |= {"window": 1, "deadline": "0.01s"}
     w.must_sync()
     assert [pk for pk, *_ in w.rows()] == sorted(f"p{n}" for n in range(9))
     assert w.ledger("SELECT attempt, raw_rows FROM shardlake.windows ORDER BY window_id")[0] == (2, 9)
