@@ -1,6 +1,7 @@
 """What a record is, as regular expressions: exact and slow, for a single record and for text whose quoting is broken.
 
-The patterns are possessive, so that they never go back over what they have read.
+Runs of plain characters are possessive, and what follows a quote that ends a field is looked at, so that going back never finds another
+reading. Groups are not possessive: before Python 3.11.5 `re` stops in the middle of one that fails (python/cpython#106052).
 """
 
 import re
@@ -55,21 +56,22 @@ def grammar(dialect: Dialect) -> Grammar:
     """
     delimiter, quote, escape = (re.escape((sign or "").encode()) for sign in (dialect.delimiter, dialect.quote, dialect.escape))
     line_end = rb"(?:\r\n?|\n)"
-    pair = escape + rb"[\s\S]?+" if escape else b""
+    pair = escape + rb"(?:[\s\S]|\Z)" if escape else b""
     doubled = quote * 2
     bare = _text(rb"[^" + delimiter + quote + escape + rb"\r\n]*+", pair)
     within = _text(rb"[^" + quote + escape + rb"]*+", pair, doubled)
     nothing = rb"(?!)"
     opened = quote + within if quote else nothing
-    closed = opened + quote
+    ending = quote + rb"(?!" + quote + rb")" if quote else nothing  # a doubled one ends no field
+    closed = opened + ending
     field = rb"(?:" + closed + rb"|" + bare + rb")"
-    kept = quote + rb"(" + within + rb")" + quote if quote else nothing + rb"()"
-    record = field + rb"(?:" + delimiter + field + rb")*+" + line_end
+    kept = quote + rb"(" + within + rb")" + ending if quote else nothing + rb"()"
+    record = field + rb"(?:" + delimiter + field + rb")*" + line_end
     return Grammar(
         record=re.compile(record),
-        records=re.compile(rb"(?:" + record + rb")*+"),
+        records=re.compile(rb"(?:" + record + rb")*"),
         field=re.compile(rb"(?:" + kept + rb"|(" + bare + rb"))(?:" + delimiter + rb"|" + line_end + rb")"),
-        attempt=re.compile(rb"(?:" + field + delimiter + rb")*+(?:(" + closed + rb")|(" + opened + rb")|" + bare + rb")"),
+        attempt=re.compile(rb"(?:" + field + delimiter + rb")*(?:(" + closed + rb")|(" + opened + rb")|" + bare + rb")"),
         escaped=(re.compile(pair) if pair else None, re.compile(rb"|".join(filter(None, (pair, doubled)))) if pair or quote else None),
     )
 
@@ -77,4 +79,4 @@ def grammar(dialect: Dialect) -> Grammar:
 def _text(plain: bytes, *signs: bytes) -> bytes:
     """Plain characters, and signs between them; unrolled, which takes half the time of alternatives."""
     either = rb"|".join(filter(None, signs))
-    return plain + (rb"(?:(?:" + either + rb")" + plain + rb")*+" if either else b"")
+    return plain + (rb"(?:(?:" + either + rb")" + plain + rb")*" if either else b"")
