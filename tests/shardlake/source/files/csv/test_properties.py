@@ -100,6 +100,7 @@ def test_a_broken_line_does_not_change_how_the_others_are_read(
     rows = data.draw(tables(dialect))
     assume(len(rows[0]) > 1)
     text = written(rows, dialect, line_end, random.Random(seed))
+    assume(not text.startswith("\ufeff"))  # at a file's beginning it is a byte order mark
     broken = f"x{dialect.quote}y{line_end}"
     found = read((text + broken + text).encode(), dialect, names=["c"] * len(rows[0]), block_bytes=size)
     assert (found.rows, [fault.text for fault in found.faults]) == (rows * 2, [broken.strip()])
