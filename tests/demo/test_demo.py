@@ -100,7 +100,7 @@ def test_the_demo_of_files_tells_of_drops_that_are_late_cut_off_and_wrong(tmp_pa
     assert "CSV files of 3 shards in a bucket with 60,008 rows" in text
     assert "orders: 60,008 rows read, 60,003 merged, 5 rejected; 3/3 shards merged" in text
     assert "orders: 103 rows read, 102 merged, 1 superseded; 3/3 shards merged" in text
-    assert "shop_02: shop_02/orders/20260201-100300000.csv has 3 fields, where 5 are declared (or 6 with Op)" in text
+    assert "shop_02: shop_02/orders/20260201-100300000.csv has 3 fields, where 5 are declared, and Op before them" in text
     assert "(record)" in text.split("$ shardlake rejects orders")[1]
     rows = text.split("Rows of analytics.orders")[1]
     assert "4 newest 4.00" in rows

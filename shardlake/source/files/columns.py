@@ -40,7 +40,7 @@ def columns_of(first: Sequence[str], source: Files, place: str, role: Role = "ot
     if source.format == "dms" and len(first) == len(names) + 1 and (role == "changes" or first[0] in (*_OPERATIONS, "", "NULL")):
         return _checked(Columns((OP, *names), header=False), place)
     if len(first) != len(names) or role == "changes":  # which begin with Op in any case
-        more = "" if source.format != "dms" else " and Op" if role == "changes" else f" (or {len(names) + 1} with Op)"
+        more = "" if source.format != "dms" else ", and Op before them" if role == "changes" else f" (or {len(names) + 1} with Op)"
         raise ContractError(
             f"{place} has {len(first)} fields, where {len(names)} are declared{more}; it begins with {_shown(first)}",
             hint="Correct `fields`, or have the file written anew.",
