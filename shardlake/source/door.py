@@ -161,15 +161,18 @@ class SamplesKinds(Protocol):
         """Look at a table, and give a sample for each kind. Raises as `Samples.sample` does."""
 
 
-class Reach(Protocol):
-    """How far a partition can be read, on the scale of its versions: up to `upper`. `latest` is its clock, None for numbers."""
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a partition can be read, on the scale of its versions, which are of `kind`: up to `upper`. `latest` is its clock less the
+    lag, None for numbers; `kinds` say what its columns hold.
+    """
 
     shard: str
     kind: Any
     upper: str
     latest: str | None
     kinds: dict[str, str]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Range(Protocol):

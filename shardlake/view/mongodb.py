@@ -2,16 +2,15 @@
 
 import json
 import re
-from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from bson import encode, json_util
 from bson.errors import BSONError
 from pydantic import BeforeValidator, Field, model_validator
 from pymongo.errors import PyMongoError
 
-from shardlake.spec import Duration, Size, plain_text
-from shardlake.view.source import SourceSpec
+from shardlake.spec import plain_text
+from shardlake.view.source import Cursors
 
 DOCUMENT = "document"
 """The raw column that holds a whole document, as JSON."""
@@ -53,25 +52,19 @@ Collection = Annotated[str, BeforeValidator(_collection)]
 FieldPath = Annotated[str, BeforeValidator(_field)]
 
 
-class MongoCollection(SourceSpec):
+class MongoCollection(Cursors):
     """A collection, in one database or in several alike; changes are told by a cursor. Without one the whole is read each time.
 
     `filter` is kept as JSON text, in MongoDB's Extended JSON. `ids` says what an `_id` may be: of `any` type, or a `string`
     as a rule, which is then spelt as it stands even where it looks like a number or an ObjectId.
     """
 
-    changes_by: ClassVar[str] = "cursor"
     primary_key: tuple[Literal["_id"]] = ("_id",)
     collection: Collection
     cursor: FieldPath | None = None
     filter: Annotated[str, BeforeValidator(_filter)] | None = None
     projection: dict[FieldPath, Literal[0, 1]] | None = Field(None, min_length=1)
     ids: Literal["any", "string"] = "any"
-    lookback: Duration | Annotated[int, Field(ge=0)] = timedelta(minutes=5)
-    safety_lag: Duration = timedelta(seconds=2)
-    chunk: Size = 4 << 20
-    window: Size = 256 << 20
-    deadline: Duration = timedelta(minutes=30)
 
     @model_validator(mode="after")
     def _one_projection(self) -> Self:

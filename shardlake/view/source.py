@@ -117,18 +117,23 @@ class Greatest(Spec):
     greatest: tuple[SourceIdentifier, ...] = Field(min_length=2)
 
 
-class SqlTables(SourceSpec):
-    """A table, or a query, on every shard of SQL servers; changes are told by a cursor."""
+class Cursors(SourceSpec):
+    """A source that is read in windows of a cursor."""
 
     changes_by: ClassVar[str] = "cursor"
-    table: SourceIdentifier | None = None
-    sql: str | None = None
-    cursor: SourceIdentifier | Greatest | None = None
     lookback: Duration | Annotated[int, Field(ge=0)] = timedelta(minutes=5)
     safety_lag: Duration = timedelta(seconds=2)
     chunk: Size = 4 << 20
     window: Size = 256 << 20
     deadline: Duration = timedelta(minutes=30)
+
+
+class SqlTables(Cursors):
+    """A table, or a query, on every shard of SQL servers; changes are told by a cursor."""
+
+    table: SourceIdentifier | None = None
+    sql: str | None = None
+    cursor: SourceIdentifier | Greatest | None = None
 
     @model_validator(mode="after")
     def _table_or_sql(self) -> Self:

@@ -1,10 +1,10 @@
 """Ranges of the cursor that are read again: how far a database can be read, and the windows of a slice of a backfill."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from shardlake.errors import SpecError
 from shardlake.ledger.extent import Extent, Json
+from shardlake.source.door import Reach
 from shardlake.source.mongodb.cursor import By, of_moment, version_kind
 from shardlake.source.mongodb.key import Ids
 from shardlake.source.mongodb.plan import Asked, cursor_type, extent_of, upper_bound
@@ -14,18 +14,6 @@ from shardlake.source.slices import before
 
 Kind = Literal["instant", "decimal"]
 _TYPES: dict[Kind, By] = {"instant": "date", "decimal": "number"}
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How far a database can be read: up to `upper` of its cursor. `latest` is its clock less the lag, None for numbers."""
-
-    shard: str
-    kind: Kind
-    upper: str
-    latest: str | None
-    kinds: dict[str, str]
-    notes: tuple[str, ...] = ()
 
 
 def kind_of(kind: str) -> Kind:

@@ -12,7 +12,7 @@ from shardlake.ledger.extent import Extent, Json, Reading
 from shardlake.ledger.items import Inventory
 from shardlake.raw.files import RawTarget
 from shardlake.source import slices
-from shardlake.source.door import Explanation, Plan, Sample
+from shardlake.source.door import Explanation, Plan, Reach, Sample
 from shardlake.source.mongodb import explain, plan, ranges, sample
 from shardlake.source.mongodb.client import Client, connect, failures
 from shardlake.source.mongodb.plan import Asked
@@ -100,7 +100,7 @@ class MongoSource:
         by = {"instant": "date", "decimal": "number"}.get(schema.get(VERSION, ""))
         return envelope_of(view, by)  # type: ignore[arg-type]  # one of its words
 
-    def reach(self, view: View, partition: str, position: Json | None, end: str) -> ranges.Reach:
+    def reach(self, view: View, partition: str, position: Json | None, end: str) -> Reach:
         """See Ranges."""
         return self.asking(partition, lambda client: ranges.reach(self._asked(client, view, partition)))
 

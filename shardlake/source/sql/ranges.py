@@ -1,10 +1,10 @@
 """Ranges of a cursor that are read again: how far a shard can be read, and the windows of a slice of a backfill."""
 
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from shardlake.connection.address import Shard
 from shardlake.ledger.extent import Extent, Json
+from shardlake.source.door import Reach
 from shardlake.source.slices import before
 from shardlake.source.sql.dialect import Clock, Kind
 from shardlake.source.sql.dialects import dialect
@@ -14,18 +14,6 @@ from shardlake.source.sql.select import describe, tables
 from shardlake.source.sql.transactions import awaited, settled
 from shardlake.source.sql.window import Watermark, Window, upper_bound
 from shardlake.view.view import View
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How far a shard can be read: up to `upper` of its cursor. `latest` is its clock less the lag, None for numbers."""
-
-    shard: str
-    kind: Kind
-    upper: str
-    latest: str | None
-    kinds: dict[str, str]
-    notes: tuple[str, ...] = ()
 
 
 def reach(view: View, shard: Shard, mark: Watermark | None, end: str) -> Reach:

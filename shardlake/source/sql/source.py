@@ -12,7 +12,7 @@ from shardlake.errors import SpecError
 from shardlake.ledger.extent import Extent, Json, Reading
 from shardlake.raw.files import RawTarget
 from shardlake.source import slices
-from shardlake.source.door import Explanation, Plan, Sample
+from shardlake.source.door import Explanation, Plan, Reach, Sample
 from shardlake.source.sql import explain, plan, ranges, sample
 from shardlake.source.sql.dialect import Kind
 from shardlake.source.sql.dialects import dialect
@@ -74,7 +74,7 @@ class SqlSource:
         """See Source."""
         return envelope_of(view, schema)
 
-    def reach(self, view: View, partition: str, position: Json | None, end: str) -> ranges.Reach:
+    def reach(self, view: View, partition: str, position: Json | None, end: str) -> Reach:
         """See Ranges."""
         with self._turns.turn():
             return ranges.reach(view, self.shard(partition), mark_of(position), end)

@@ -21,6 +21,8 @@ def parse(text: bytes, dialect: Dialect, names: tuple[str, ...]) -> tuple[pa.Tab
     """
     if not text:  # Arrow calls that an error
         return pa.table([pa.array([], pa.large_string()) for _ in names], list(names)), {}
+    if not _is_utf8(text):  # of a record with other fields Arrow would say so on standard error
+        raise NotUtf8
     wrong: dict[int, int] = {}
 
     def skip(record: Any) -> str:
@@ -33,38 +35,34 @@ def parse(text: bytes, dialect: Dialect, names: tuple[str, ...]) -> tuple[pa.Tab
     places = [str(place) for place in range(len(names))]
     # Arrow takes a byte order mark away, which in the middle of a file is text
     mark = codecs.BOM_UTF8 if text.startswith(codecs.BOM_UTF8) else b""
-    try:
-        table = pa.csv.read_csv(
-            pa.py_buffer(mark + text),
-            pa.csv.ReadOptions(use_threads=False, block_size=len(mark) + len(text) + 1, column_names=places),
-            pa.csv.ParseOptions(
-                delimiter=dialect.delimiter,
-                quote_char=dialect.quote or False,
-                escape_char=dialect.escape or False,
-                newlines_in_values=True,
-                ignore_empty_lines=len(names) != 1,
-                invalid_row_handler=skip,
-            ),
-            pa.csv.ConvertOptions(
-                column_types=dict.fromkeys(places, pa.large_string()),
-                null_values=null,
-                strings_can_be_null=bool(null),
-                quoted_strings_can_be_null=dialect.quoted_null,
-            ),
-        )
-    except pa.ArrowInvalid:
-        if not _is_utf8(text):
-            raise NotUtf8 from None
-        raise
+    table = pa.csv.read_csv(
+        pa.py_buffer(mark + text),
+        pa.csv.ReadOptions(use_threads=False, block_size=len(mark) + len(text) + 1, column_names=places),
+        pa.csv.ParseOptions(
+            delimiter=dialect.delimiter,
+            quote_char=dialect.quote or False,
+            escape_char=dialect.escape or False,
+            newlines_in_values=True,
+            ignore_empty_lines=len(names) != 1,
+            invalid_row_handler=skip,
+        ),
+        pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(places, pa.large_string()),
+            null_values=null,
+            strings_can_be_null=bool(null),
+            quoted_strings_can_be_null=dialect.quoted_null,
+        ),
+    )
     if stand_in:
         table = _taken_back(table, stand_in)
     return table.rename_columns(names), wrong
 
 
 def _is_utf8(text: bytes) -> bool:
+    whole = pa.Array.from_buffers(pa.large_binary(), 1, [None, pa.array([0, len(text)], pa.int64()).buffers()[1], pa.py_buffer(text)])
     try:
-        text.decode()
-    except UnicodeDecodeError:
+        whole.cast(pa.large_string())  # a seventh of the time of `decode`
+    except pa.ArrowInvalid:
         return False
     return True
 
