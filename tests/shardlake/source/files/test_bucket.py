@@ -77,6 +77,27 @@ def test_parquet_in_a_bucket_is_read_by_its_parts(landing: LandingMaker, seaweed
     assert w.target("count(*), sum(id), sum(amount)::text") == [(5_000, 12_497_500, "6250.00")]
 
 
+def test_an_object_that_is_replaced_before_it_is_read_waits_for_the_next_pass(
+    landing: LandingMaker, seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = bucket(landing, seaweedfs, {"files": "in/*.parquet", "format": "parquet", "fields": None})
+    contents = []
+    for status in ("first", "second"):
+        sink = io.BytesIO()
+        pq.write_table(pa.table({"id": [1], "status": [status], "amount": [1.0]}), sink)
+        contents.append(sink.getvalue())
+    put(w, seaweedfs, "in/1.parquet", contents[0])
+    job = w.job()
+    plan = job.source.plan(job.view, "files", None)
+    put(w, seaweedfs, "in/1.parquet", b"PAR1 not yet whole, and longer than the one before it" * 40)
+    monkeypatch.setattr(type(job.source), "plan", lambda *_: plan)  # as it was a moment ago
+    assert w.must_sync().shards["files"].read == 0
+    monkeypatch.undo()
+    put(w, seaweedfs, "in/1.parquet", contents[1])
+    w.must_sync()
+    assert w.target("id, status") == [(1, "second")]
+
+
 def test_wrong_keys_are_refused_by_name_and_never_shown(landing: LandingMaker, seaweedfs: SeaweedFS) -> None:
     w = bucket(landing, seaweedfs, secret_access_key="open-sesame-7431")
     put(w, seaweedfs, LOAD, "1,new,1\n")

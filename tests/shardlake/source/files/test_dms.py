@@ -63,6 +63,16 @@ def test_a_load_that_is_mended_stays_behind_the_changes_that_are_there(landing: 
     assert w.target("id, status") == [(1, "changed"), (2, "mended")]
 
 
+def test_of_a_load_that_is_mended_the_later_content_counts_though_its_lines_have_moved_up(landing: LandingMaker) -> None:
+    w = landing()
+    w.land(LOAD, "1,new,1.00\n4,wrong,1.00\n", at=1_700_000_000)
+    w.land("dms/s1/orders/20231115-000000000.csv", "I,9,new,1\n")
+    w.must_sync()
+    w.land(LOAD, "4,right,1.00\n", at=1_790_000_000)
+    w.must_sync()
+    assert w.target("id, status") == [(1, "new"), (4, "right"), (9, "new")]
+
+
 def test_a_change_that_was_committed_while_its_row_was_transferred_is_not_undone_by_the_load(landing: LandingMaker) -> None:
     w = landing(view=view_of({"timestamp": "at"}))
     w.land(LOAD, "2026-11-28 10:00:30.000000,1,loaded,1\n", at=1_700_000_000)  # when it was transferred
