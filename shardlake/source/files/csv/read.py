@@ -13,7 +13,7 @@ from shardlake.source.files.csv.layout import AskLayout
 
 
 def read_csv(
-    stream: BinaryIO, dialect: Dialect, ask: AskLayout, *, block_bytes: int = 8 << 20, record_bytes: int = 64 << 20
+    stream: BinaryIO, dialect: Dialect, ask: AskLayout, *, block_bytes: int = 2 << 20, record_bytes: int = 64 << 20
 ) -> Iterator[Block]:
     """Read a file from its beginning; gzip is recognised by its first bytes. An empty file gives no block, nor does a header alone.
 
