@@ -222,7 +222,7 @@ def report(bench: Bench, state: Path, decoded: dict[str, float]) -> str:
 def main() -> None:
     """Measure, and write MONGODB.md; with fewer documents than usual into .bench."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--dlt", type=Path, help="the folder in which `dlt init mongodb postgres` was run")
     given = parser.parse_args()
@@ -233,7 +233,7 @@ def main() -> None:
         bench = Bench(server, postgres, state, given.rows, given.dlt.resolve() if given.dlt else None)
         bench.run(given.rounds)
         text = report(bench, state, dict(decoders(given.rows // 2)))
-    target = HOUSE / "bench" / "MONGODB.md" if given.rows == 20_000 and given.dlt else state / "MONGODB.md"
+    target = HOUSE / "bench" / "MONGODB.md" if given.rows == 100_000 and given.dlt else state / "MONGODB.md"
     target.write_text(text, encoding="utf-8")
     print(text)
 

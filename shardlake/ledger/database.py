@@ -113,8 +113,11 @@ class Warehouse:
 
 
 def _checked(connection: Connection) -> None:
-    """Whether a session of the pool still answers, as psycopg asks it; a server that hangs does not hold a run that has ended."""
-    with cancellation.waiting(lambda: _break_off(connection)):
+    """Whether a session of the pool still answers, as psycopg asks it; a server that hangs does not hold a run that has ended.
+
+    Such a run is told so by who asked: the pool would take what is raised here for a session that is lost, and try others until its time is up.
+    """
+    with suppress(RunEnded), cancellation.waiting(lambda: _break_off(connection)):
         ConnectionPool.check_connection(connection)
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
+from shardlake.cancellation import Cancellation
 from shardlake.connection.kinds import Connection
 from shardlake.connection.postgres import PostgresWarehouse
+from shardlake.errors import RunEnded
+from shardlake.ledger import database
 from shardlake.ledger.database import Warehouse, open_warehouse
 from shardlake.parallelism import of_machine
 from shardlake.run.sync import sync
@@ -46,6 +50,21 @@ def test_a_thread_that_holds_a_session_is_refused_another(world: WorldMaker) -> 
         assert connection.info.backend_pid != own.info.backend_pid
     with warehouse.connection():
         pass
+    warehouse.close()
+
+
+def test_a_run_that_has_ended_is_told_so_at_once_and_not_when_the_pool_gives_up(world: WorldMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, honest = list[Any](), database._checked
+    monkeypatch.setattr(database, "_checked", lambda connection: (asked.append(connection), honest(connection)))
+    warehouse, run = Warehouse(spec(world(), connect_timeout="2s")), Cancellation()
+    with run.working():
+        with warehouse.connection() as connection:
+            connection.execute("SELECT 1")
+        run.break_off()
+        asked.clear()
+        with pytest.raises(RunEnded), warehouse.connection():
+            raise AssertionError
+    assert len(asked) == 1
     warehouse.close()
 
 
