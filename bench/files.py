@@ -10,18 +10,19 @@ import argparse
 import json
 import statistics
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench import drops, seed
 from bench.contestants import HOUSE, Contestant, Shardlake, peer_contestant
 from bench.machine import machine, versions
 from bench.measure import Run, measured
-from bench.peers import FILE_PEERS, FIRST, FLAT
+from bench.peers import FILE_PEERS, FIRST, FLAT, PEERS, PLAIN
 from bench.peers.environments import pinned
 from bench.servers import Servers, running
 
-OURS, MYSQL = "shardlake, files", "shardlake, MySQL"
+OURS, MYSQL, TEXT, LIMIT = "shardlake, files", "shardlake, MySQL", "shardlake, JSON as text", "raw-limit-two"
+_LIMIT = "the flattened rows from files made beforehand, by two clients at a time: COPY into ten staging tables, INSERT with casts into an empty one"
 AIMS = {MYSQL: 1.3, "pandas": 0.25, "sling": 1.0, "dlt": 0.3}
 READERS = {
     "shardlake, one file at a time": ("shardlake", 1),
@@ -59,10 +60,13 @@ class FilesBench:
         self.folder = drops.drop(servers.source)
         self.expected = seed.digests(servers.source)
         self.ours = _shardlake("files", "orders_files", "JSON flattened, one table, rejects and ledger kept")
-        self.peers: dict[str, Contestant] = {}
-        if not only or MYSQL in only:
-            self.peers[MYSQL] = _shardlake("mysql", "orders", "the same rows from MariaDB")
-        self.peers |= {peer.name: peer_contestant(peer, servers) for peer in FILE_PEERS if not only or peer.name in only}
+        ours = {
+            MYSQL: _shardlake("mysql", "orders", "the same rows from MariaDB"),
+            TEXT: _shardlake("text", "orders_files_text", "the same rows from the same files, JSON left as text", flattens=False),
+        }
+        limit = [replace(peer, about=_LIMIT) for peer in PEERS if peer.name == LIMIT]
+        every = ours | {peer.name: peer_contestant(peer, servers) for peer in [*FILE_PEERS, *limit] if not only or peer.name in only}
+        self.peers: dict[str, Contestant] = {name: peer for name, peer in every.items() if not only or name in only}
         self.pairs = {name: Pairs(peer.about) for name, peer in self.peers.items()}
         self.read: dict[str, list[Run]] = {name: [] for name in READERS}
 
@@ -106,6 +110,13 @@ class FilesBench:
             lines.append(f"| {name} | {self._figures(pairs.theirs)} | {pairs.ratio:.2f} | {aim} | {_peak(pairs.theirs)} | {json_is} |")
         if mysql := self.pairs.get(MYSQL):
             lines.append(f"\nThe engine alone: {_engine(mysql.ours)} s from files, {_engine(mysql.theirs)} s from MariaDB.")
+        if text := self.pairs.get(TEXT):
+            alike = [
+                (n, p) for n, p in self.pairs.items() if n not in (TEXT, MYSQL, LIMIT) and not self.peers[n].flattens and not p.problem
+            ]
+            told = [f"{p.ratio / text.ratio:.2f} of {n}" for n, p in alike]
+            if told and not text.problem:
+                lines.append(f"\nWhere JSON is left as text, as they leave it: {', '.join(told)}.")
         lines += [
             "\n## Reading alone\n",
             "| | rows/s | seconds, without the start | whole process | peak MB |",
@@ -122,9 +133,10 @@ class FilesBench:
         return f"{self.servers.rows / statistics.median(run.seconds for run in runs):,.0f} | {_spread(runs)}"
 
 
-def _shardlake(name: str, view: str, about: str) -> Shardlake:
+def _shardlake(name: str, view: str, about: str, *, flattens: bool = True) -> Shardlake:
+    target = f"SELECT {FLAT} FROM analytics.orders" if flattens else f"SELECT {PLAIN} FROM analytics.orders_text"
     return Shardlake(
-        f"shardlake-{name}", about, ("analytics", "shardlake"), f"SELECT {FLAT} FROM analytics.orders", flattens=True, share=1.0,
+        f"shardlake-{name}", about, ("analytics", "shardlake"), target, flattens=flattens, share=1.0,
         scenarios=(FIRST,), makes_schemas=True, view=view,
     )  # fmt: skip
 
@@ -156,7 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.files", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    names = [MYSQL, *(peer.name for peer in FILE_PEERS)]
+    names = [MYSQL, TEXT, *(peer.name for peer in FILE_PEERS), LIMIT]
     parser.add_argument("--only", nargs="+", default=[], choices=names, metavar="NAME", help=f"of the peers: {'; '.join(names)}")
     parser.add_argument("--folder", type=Path, default=HOUSE / ".bench")
     parser.add_argument("--output", type=Path, help="default bench/FILES.md; for fewer rows or peers FILES.md in the folder")
