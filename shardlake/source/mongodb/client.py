@@ -128,6 +128,15 @@ def failure(error: Exception, place: str, spec: MongoDB) -> ShardlakeError:
     return SourceFailed(f"{where}: what came cannot be read ({type(error).__name__})", hint="Please report it.")
 
 
+def late(client: Client, place: str, spec: MongoDB, seconds: float) -> ShardlakeError:
+    """The error where no answer came in `seconds`. Of a server that has not said a word yet it is the driver's own, whoever notices first."""
+    if not client.nodes:
+        return failure(ServerSelectionTimeoutError(), place, spec)
+    return SourceTimeout(
+        f"{place} ({spec.address.shown}) did not answer in {seconds:g} s", hint="Check the server, or raise statement_timeout."
+    )
+
+
 _PASSING = {6, 7, 43, 89, 91, 133, 134, 136, 175, 189, 202, 237, 246, 262, 462, 9001, 10107, 11600, 11602, 13388, 13435, 13436}
 """Codes that pass: a network that failed, another primary, a cursor that was ended, a snapshot that is gone, too many requests, a shutdown."""
 

@@ -7,14 +7,14 @@ from typing import TypeVar
 from shardlake.connection.kinds import Connection
 from shardlake.connection.mongodb import DATABASE, MongoDB
 from shardlake.envelope import Envelope
-from shardlake.errors import SourceTimeout, SpecError
+from shardlake.errors import SpecError
 from shardlake.ledger.extent import Extent, Json, Reading
 from shardlake.ledger.items import Inventory
 from shardlake.raw.files import RawTarget
 from shardlake.source import slices
 from shardlake.source.door import Explanation, Plan, Reach, Sample
 from shardlake.source.mongodb import explain, plan, ranges, sample
-from shardlake.source.mongodb.client import Client, connect, failures
+from shardlake.source.mongodb.client import Client, connect, failures, late
 from shardlake.source.mongodb.plan import Asked
 from shardlake.source.mongodb.position import window_of
 from shardlake.source.mongodb.read import Request, extract
@@ -147,10 +147,7 @@ class MongoSource:
             try:
                 return apart([lambda: ask(client)], seconds)[0]
             except TooLate:
-                raise SourceTimeout(
-                    f"{place} ({self.spec.address.shown}) did not answer in {seconds:g} s",
-                    hint="Check the server, or raise statement_timeout.",
-                ) from None
+                raise late(client, place, self.spec, seconds) from None
 
 
 def collection(view: View) -> MongoCollection:

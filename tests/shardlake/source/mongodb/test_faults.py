@@ -25,6 +25,7 @@ from shardlake.raw.files import RawTarget
 from shardlake.source.mongodb import read
 from shardlake.source.mongodb.position import Interval, Window
 from shardlake.source.mongodb.read import Request
+from shardlake.source.mongodb.waiting import apart
 from shardlake.view.mongodb import MongoCollection
 from shardlake.view.view import View
 from tests.audit import unfinished
@@ -122,14 +123,21 @@ def test_a_window_that_takes_too_long_is_ended_at_the_views_deadline(
     )
 
 
-def test_a_hung_server_is_given_up_before_anything_is_planned(collections: CollectionsMaker, own: SecantusDB) -> None:
+@pytest.mark.parametrize("first", ["the driver", "who waits for it"])
+def test_a_hung_server_is_given_up_before_anything_is_planned(
+    collections: CollectionsMaker, own: SecantusDB, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """It never says a word: which of the two deadlines is noticed first, by the machine's load, does not change what is told."""
     w = filled(collections, own, connect_timeout="0.5s", statement_timeout="0.5s", url=own.url("one"), databases=None)
+    if first == "who waits for it":
+        monkeypatch.setattr("shardlake.source.mongodb.source.apart", lambda functions, _: apart(functions, 0.01))
     own.pause()
     try:
         error = w.sync().shards["one"].error
     finally:
         own.resume()
     assert str(error).startswith(f"one ({own.host}:{own.port}) cannot be reached, or broke off"), error
+    assert w.ledger("SELECT count(*) FROM shardlake.windows") == [(0,)]
 
 
 def test_a_run_that_is_broken_off_while_the_server_hangs_ends_at_once(
