@@ -127,6 +127,17 @@ def test_with_the_shard_in_the_key_every_shard_keeps_its_own_row(world: WorldMak
 
 
 @pytest.mark.parametrize("format_", FORMATS)
+def test_rows_of_a_text_key_are_found_in_what_a_merge_has_written(world: WorldMaker, format_: str) -> None:
+    layout = {"table": "orders", "format": format_, "partition_by": ["city"]}
+    w = shop(world, ["shop_00"], [layout], warehouse={"key": ["status"]})
+    for city, keys in (("Rome", "abc"), ("Oslo", "abc"), ("Bonn", "b"), ("Rome", "d")):  # made, merged into, found there or not
+        for key in keys:
+            order(w, "shop_00", ord(key), city=city, status=key)
+        assert w.must_sync().lake["orders"].rows == len(keys)
+        agrees(w, format_)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
 def test_deletes_are_applied_and_an_older_copy_does_not_bring_the_row_back(world: WorldMaker, format_: str) -> None:
     columns = {**COLUMNS, "deleted_at": "timestamp"}
     w = shop(
