@@ -3,23 +3,21 @@
 from datetime import timedelta
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from shardlake.spec import Duration, Size, SourceIdentifier
-from shardlake.view.item import Comparison, parse
-from shardlake.view.source import SourceSpec
+from shardlake.view.items import ItemSource
 
 OWN = ("document", "_version", "_op")
 """Raw columns beside the key."""
 
 
-class DynamoTable(SourceSpec):
+class DynamoTable(ItemSource):
     """A table, which is read by scans of all its items; `item` says which of them are the view's."""
 
     changes_by: ClassVar[str] = "scan"
     table: SourceIdentifier | None = Field(None, pattern=r"^[A-Za-z0-9_.-]{3,255}$")
     segments: int = Field(4, ge=1, le=4096)
-    item: str | None = None
     deletes: Literal["absent"] | None = None
     consistent: bool = False
     read_units: float | None = Field(None, gt=0)
@@ -27,33 +25,14 @@ class DynamoTable(SourceSpec):
     window: Size = 256 << 20
     deadline: Duration = timedelta(minutes=30)
 
-    @field_validator("item")
-    @classmethod
-    def _readable(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse(value)
-        return value
-
-    @field_validator("primary_key")
-    @classmethod
-    def _a_key(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
-        if len(value) > 2 or (taken := [name for name in value if name in OWN]):
-            raise ValueError(
-                "primary_key: a table's key has one attribute or two"
-                if len(value) > 2
-                else f"primary_key: an attribute {taken[0]!r} cannot be read, since raw has a column of that name"
-            )
-        return value
-
     @model_validator(mode="after")
     def _together(self) -> Self:
         if self.table is None:
             raise ValueError("give `table`, the table's name in DynamoDB")
         if self.read_units is not None and self.capacity is not None:
             raise ValueError("give either `read_units`, or `capacity` as a share of the table's own")
-        if below := [c.path for c in self.takes or () if c.path.column in self.primary_key and c.path.steps]:
-            raise ValueError(f"item: {below[0]} leads into {below[0].column}, which is of the key and holds a text, a number or binary")
-        if self.deletes and (other := [c for c in self.takes or () if c.path.column not in self.primary_key]):
+        self.check_items(OWN)
+        if self.deletes and (other := self.beyond_key):
             raise ValueError(
                 f"deletes: an item whose {other[0].path} changes would leave the view unseen; with `deletes: absent` let `item` speak of"
                 f" {' and '.join(self.primary_key)} alone, or take `warehouse.write: replace` without `deletes`"
@@ -71,16 +50,6 @@ class DynamoTable(SourceSpec):
             "capacity": self.capacity,
         }
         return f"{self.connection} {self.table}", alike
-
-    @property
-    def takes(self) -> tuple[Comparison, ...] | None:
-        """See SourceSpec."""
-        return parse(self.item) if self.item else None
-
-    @property
-    def takes_text(self) -> str:
-        """See SourceSpec."""
-        return self.item or ""
 
     @property
     def may_read_whole(self) -> bool:
@@ -110,8 +79,7 @@ class DynamoTable(SourceSpec):
     @property
     def own_fields(self) -> tuple[str, ...]:
         """See SourceSpec: the key, and the item that `item` looks into."""
-        beyond = any(c.path.column not in self.primary_key for c in self.takes or ())
-        return (*self.primary_key, *(["document"] if beyond else []))
+        return self.key_and_document
 
     @property
     def named(self) -> str:

@@ -18,9 +18,9 @@ from shardlake.raw.store import open_store
 from shardlake.source.dynamodb.client import Client
 from shardlake.source.dynamodb.keys import Keys
 from shardlake.source.dynamodb.pages import Page, pages
-from shardlake.source.dynamodb.plain import document, key_value
 from shardlake.source.dynamodb.position import Key, Position, key_of, key_text, position_of
 from shardlake.source.dynamodb.table import describe, require_same
+from shardlake.source.item.plain import document, key_value
 
 CHUNK = 8 << 20
 """Bytes of answers that become a raw file: as Python values they take five times as much."""

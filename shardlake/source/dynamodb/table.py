@@ -7,6 +7,7 @@ from typing import Any
 from shardlake import cancellation
 from shardlake.errors import ContractError, SourceUnavailable, SpecError, WatermarkRefused
 from shardlake.source.dynamodb.client import Client, Throttled
+from shardlake.source.item.key import column_kind, require_comparable
 from shardlake.view.dynamodb import DynamoTable
 
 _TRIES = 5
@@ -27,7 +28,7 @@ class Table:
 
     def schema(self) -> dict[str, str]:
         """The columns of raw, and what each holds."""
-        return {name: "bytes" if kind == "B" else "text" for name, kind in self.key} | {
+        return {name: column_kind(kind) for name, kind in self.key} | {
             "_version": "instant",
             "_op": "text",
             "document": "json",
@@ -77,21 +78,7 @@ def require_key(table: Table, source: DynamoTable) -> None:
             else f"its key has {len(names)} attributes, the view names {len(source.primary_key)}"
         )
         raise ContractError(f"{table.name}: {said}", hint=f"Write `primary_key: [{', '.join(names)}]`.")
-    _require_values(table, source)
-
-
-def _require_values(table: Table, source: DynamoTable) -> None:
-    """That `item` compares a number of the key with a number, and a text with a text: raw does not tell them apart."""
-    types = dict(table.key)
-    for one in source.takes or ():
-        kind = types.get(one.path.column)
-        if one.verb == "exists" or kind is None or one.kind == ("number" if kind == "N" else "text"):
-            continue
-        called = {"N": "a number", "S": "a text"}.get(kind, "binary")
-        right = f"{one.path} = 7" if kind == "N" else f"{one.path} = '{one.value}'"
-        raise ContractError(
-            f"{table.name}: {one.path} is {called}, and `item` compares it with a {one.kind}", hint=f"Write it as in `{right}`."
-        )
+    require_comparable(table.name, dict(table.key), source)
 
 
 def units_of_segment(table: Table, source: DynamoTable) -> float | None:

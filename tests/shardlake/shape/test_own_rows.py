@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from shardlake.shape.own_rows import own_rows
-from shardlake.source.dynamodb.plain import document
+from shardlake.source.item.plain import document
 from shardlake.view.view import View
 from tests.dynamodb_world import view
 
