@@ -14,7 +14,8 @@ in place of its key. NULL where the row is as it should be."""
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Which columns of a raw row tell its `key`, its `version`, and (`op`: where it is not NULL) that it is deleted.
+    """Which columns of a raw row tell its `key`, its `version`, and (`op`: where it is not NULL) that it is deleted; and (`change`: where
+    it is not NULL) that it tells a change, so that a row that a view does not take may have been the view's before.
 
     Versions order what is known of a key, whatever they come from; `version_kind` says what they are (`int`, `instant`, …).
     Without a version what is read later counts.
@@ -24,3 +25,4 @@ class Envelope:
     version: str | None = None
     version_kind: str | None = None
     op: str | None = None
+    change: str | None = None

@@ -120,7 +120,7 @@ def read_chunk(store: ObjectStore, file: RawFile) -> RawChunk:
 
 
 def _envelope(found: dict[str, Any]) -> Envelope:
-    return Envelope(tuple(found["key"]), found["version"], found["version_kind"], found["op"])
+    return Envelope(tuple(found["key"]), found["version"], found["version_kind"], found["op"], found.get("change"))
 
 
 def with_null(table: pa.Table, name: str) -> pa.Table:

@@ -74,7 +74,7 @@ def shape(view: View, table: pa.Table, kinds: dict[str, str], envelope: Envelope
     same chunk gives the same rows. `shaped` is counted from what came out: the raw rows that gave a row, each once.
     """
     documents = json_columns(view)
-    own = own_rows(view, table, feed)
+    own = own_rows(view, table, feed, envelope)
     original = table = own.table
     table, found = look_at(table, documents, kinds, view.source.json_limits)
     table = table.append_column(ROW, pl.int_range(table.num_rows, dtype=pl.Int32, eager=True).to_arrow())

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 import pyarrow as pa
 
+from shardlake.envelope import FAULT, Envelope
 from shardlake.quoting import ansi, ansi_text
 from shardlake.shape.duck import duck
 from shardlake.shape.query import pointer
@@ -29,28 +30,28 @@ class OwnRows:
     untaken: int = 0
 
 
-def own_rows(view: View, table: pa.Table, feed: Sequence[Takes] = ()) -> OwnRows:
+def own_rows(view: View, table: pa.Table, feed: Sequence[Takes] = (), envelope: Envelope | None = None) -> OwnRows:
     """The view's rows of a chunk. `feed` are what all views on the feed take, as far as they are known.
+
+    A row that is deleted, or that could not be read, is judged by its key alone: nothing else is known of it. A change to what is not the
+    view's is a delete where the key may be, since the row may have been the view's before.
 
     The rows are filtered by one statement and the others counted by another, so that a row that is lost between them shows.
     """
     takes = view.source.takes
     if takes is None:
         return OwnRows(table)
-    connection, document, key = duck(), view.source.document, view.source.primary_key
+    connection = duck()
+    condition = _Condition(table.schema, view.source.document, tuple(view.source.primary_key), envelope or Envelope(()))
     connection.register("raw", table)
     numbers = any(one.kind == "number" for other in (takes, *feed) for one in other or ())
     if numbers:
         connection.create_function(_IS_NUMBER, _is_number, ["VARCHAR", "VARCHAR"], "BOOLEAN")
         connection.create_function(_IS_NUMBER_IN, _is_number_in, ["VARCHAR", "VARCHAR", "VARCHAR"], "BOOLEAN")
     try:
-        mine = condition(takes, table.schema, document, key)
-        own = connection.sql(f"SELECT * FROM raw WHERE {mine}").to_arrow_table().cast(table.schema)
-        nobody = (
-            "false"
-            if None in feed
-            else " AND ".join(f"NOT {condition(t, table.schema, document, key)}" for t in (takes, *filter(None, feed)))
-        )
+        mine = condition.mine(takes)
+        own = connection.sql(f"SELECT *{condition.left(takes)} FROM raw WHERE {mine}").to_arrow_table().cast(table.schema)
+        nobody = "false" if None in feed else " AND ".join(f"NOT {condition.mine(t)}" for t in (takes, *filter(None, feed)))
         counted = connection.sql(f"SELECT count(*) FILTER (NOT {mine}), count(*) FILTER ({nobody}) FROM raw").fetchall()[0]
     finally:
         connection.unregister("raw")
@@ -60,9 +61,43 @@ def own_rows(view: View, table: pa.Table, feed: Sequence[Takes] = ()) -> OwnRows
     return OwnRows(own, int(counted[0]), int(counted[1]))
 
 
-def condition(takes: tuple[Comparison, ...], schema: pa.Schema, document: str | None, key: Sequence[str]) -> str:
-    """Comparisons as SQL that is true or false, never NULL. What is no attribute of the key is looked for in the document."""
-    return f"coalesce({' AND '.join(_comparison(c, schema, document, key) for c in takes)}, false)"
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """What views take of a chunk as SQL that is true or false, never NULL. What is no attribute of the key is looked for in the document."""
+
+    schema: pa.Schema
+    document: str | None
+    key: tuple[str, ...]
+    envelope: Envelope
+
+    def mine(self, takes: tuple[Comparison, ...]) -> str:
+        """Of a row that is the view's."""
+        known = [name for name in (self.envelope.op, self.envelope.change, FAULT) if name and name in self.schema.names]
+        by_key = f" OR (({' OR '.join(f'{ansi(name)} IS NOT NULL' for name in known)}) AND {self._by_key(takes)})" if known else ""
+        return f"({self._fits(takes)}{by_key})"
+
+    def left(self, takes: tuple[Comparison, ...]) -> str:
+        """The columns of a row that has left the view, or was never in it, as those of one that is deleted."""
+        change, op, document = self.envelope.change, self.envelope.op, self.document
+        if not change or not op or not document or change not in self.schema.names:
+            return ""
+        fault = f"{ansi(FAULT)} IS NULL AND " if FAULT in self.schema.names else ""
+        left = f"{fault}{ansi(change)} IS NOT NULL AND NOT {self._fits(takes)}"
+        return (
+            f" REPLACE (CASE WHEN {left} THEN 'd' ELSE {ansi(op)} END AS {ansi(op)},"
+            f" CASE WHEN {left} THEN NULL ELSE {ansi(document)} END AS {ansi(document)})"
+        )
+
+    def _fits(self, takes: tuple[Comparison, ...]) -> str:
+        return f"coalesce({' AND '.join(_comparison(c, self.schema, self.document, self.key) for c in takes)}, false)"
+
+    def _by_key(self, takes: tuple[Comparison, ...]) -> str:
+        """Whether the key may be the view's, as it may where it is not known."""
+        found = [c for c in takes if c.path.column in self.key]
+        return (
+            " AND ".join(f"({ansi(c.path.column)} IS NULL OR {_comparison(c, self.schema, self.document, self.key)})" for c in found)
+            or "true"
+        )
 
 
 def _comparison(one: Comparison, schema: pa.Schema, document: str | None, key: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from shardlake.envelope import FAULT, Envelope
 from shardlake.shape.own_rows import own_rows
 from shardlake.source.item.plain import document
 from shardlake.view.view import View
@@ -60,3 +61,37 @@ def test_a_number_inside_lists_and_maps_with_odd_names_is_found() -> None:
 )
 def test_a_number_of_the_key_is_compared_as_a_number(key: str, mine: bool) -> None:
     assert taken("sk = 7", {"S": key}, key=key) == [mine]
+
+
+def changed(item: str, *rows: tuple[str, str | None, str | None, str | None]) -> tuple[list[tuple[str, str | None]], int]:
+    """Of changes (sort key, x, operation, fault) to items those that are the view's, with their operation; and how many are not."""
+    found = View.model_validate(view(source={"item": item, "deletes": None}))
+    keys, values, ops, faults = zip(*rows, strict=True)
+    texts = [
+        None if x is None else document({"pk": {"S": "a"}, "sk": {"S": sk}, "x": {"S": x}}) for sk, x in zip(keys, values, strict=True)
+    ]
+    columns = {
+        "pk": pa.array([None if f else "a" for f in faults], pa.large_string()), "sk": pa.array([None if f else k for k, f in zip(keys, faults, strict=True)], pa.large_string()),
+        "document": pa.array(texts, pa.large_string()), "_op": pa.array(ops, pa.string()), "change": ["1"] * len(rows),
+        FAULT: pa.array(faults, pa.large_string()), "name": list(keys),
+    }  # fmt: skip
+    own = own_rows(found, pa.table(columns), (), Envelope(("pk", "sk"), op="_op", change="change"))
+    assert [text for text, op in zip(own.table["document"].to_pylist(), own.table["_op"].to_pylist(), strict=True) if op and text] == []
+    return list(zip(own.table["name"].to_pylist(), own.table["_op"].to_pylist(), strict=True)), own.others
+
+
+def test_a_change_to_what_is_not_the_views_is_a_delete_where_its_key_may_be() -> None:
+    rows = [
+        ("F1", "paid", None, None),
+        ("F2", "open", None, None),
+        ("P3", "paid", None, None),
+        ("F4", None, "d", None),
+        ("P5", None, "d", None),
+    ]
+    assert changed("sk begins_with 'F' and x = 'paid'", *rows) == ([("F1", None), ("F2", "d"), ("F4", "d")], 2)
+    assert changed("sk begins_with 'F'", *rows) == ([("F1", None), ("F2", None), ("F4", "d")], 2)
+    assert changed("x = 'paid'", *rows) == ([("F1", None), ("F2", "d"), ("P3", None), ("F4", "d"), ("P5", "d")], 0)
+
+
+def test_a_row_that_could_not_be_read_is_the_views_unless_its_key_is_another_views() -> None:
+    assert changed("sk exists and sk begins_with 'F' and x = 'paid'", ("?", None, None, "why")) == ([("?", None)], 0)
