@@ -7,11 +7,15 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from shardlake.spec import Duration, PlainText, Size, SourceIdentifier
-from shardlake.view.source import SourceSpec
+from shardlake.view.items import ItemSource
 
 OWN = ("_file", "_line", "_version", "_op")
 """Columns that each row of a file has beside those of the file: its file, where it begins there, its version, and whether it is gone."""
-Format = Literal["csv", "jsonl", "parquet", "dms"]
+Format = Literal["csv", "jsonl", "parquet", "dms", "dynamodb-export"]
+EXPORT: Format = "dynamodb-export"
+"""Exports of a table of DynamoDB: `files` are their manifests."""
+MANIFEST = "manifest-summary.json"
+"""What AWS calls them."""
 
 
 def _one_character(value: str) -> str:
@@ -29,7 +33,7 @@ def _listed(value: Any) -> Any:
 Character = Annotated[str, AfterValidator(_one_character)]
 
 
-class Files(SourceSpec):
+class Files(ItemSource):
     """Files under a folder or in a bucket, each read once."""
 
     changes_by: ClassVar[str] = "files"
@@ -71,7 +75,27 @@ class Files(SourceSpec):
             raise ValueError("source.table: it is for `format: dms`, and says which table's rows are taken of files that hold several")
         if taken := [name for name in (*(self.fields or ()), self.timestamp) if name in OWN]:
             raise ValueError(f"source: the names {', '.join(OWN)} are Shardlake's own; give {taken[0]!r} another")
+        if self.of_export:
+            self._check_export()
+        elif self.item:
+            raise ValueError(f"source.item: it is for `format: {EXPORT}`, and says which of a table's items are the view's")
         return self
+
+    def _check_export(self) -> None:
+        self.check_items((*OWN, "document"))
+        if not self.files.endswith(MANIFEST):
+            raise ValueError(f"files: {self.files!r} are the manifests of exports, as in AWSDynamoDB/*/{MANIFEST}")
+        if self.timestamp:
+            raise ValueError("source.timestamp: exports have the times of their rows themselves; leave it out")
+        if self.on_removed == "delete":
+            raise ValueError(
+                "source.on_removed: an export that has been removed says nothing of its items, which stay; incremental exports tell deletes"
+            )
+
+    @property
+    def of_export(self) -> bool:
+        """Whether the files are exports of a table of DynamoDB."""
+        return self.format == EXPORT
 
     @property
     def may_read_whole(self) -> bool:
@@ -80,18 +104,30 @@ class Files(SourceSpec):
 
     @property
     def tells_deletes(self) -> bool:
-        """See SourceSpec: DMS's rows do, and files that are gone where their rows go with them."""
-        return self.format == "dms" or self.on_removed == "delete"
+        """See SourceSpec: DMS's rows and incremental exports do, and files that are gone where their rows go with them."""
+        return self.format == "dms" or self.of_export or self.on_removed == "delete"
+
+    @property
+    def never_replaces(self) -> str | None:
+        """See SourceSpec: each export is a state or a change of one table, which all of them together make up."""
+        if not self.of_export:
+            return None
+        return f"`replace` is not for `format: {EXPORT}`; use `merge`: the newest state of each key counts, and incremental exports tell deletes"
+
+    @property
+    def key_tells_row(self) -> bool:
+        """See SourceSpec: the keys of a table's exports do, unless there are several tables."""
+        return self.of_export and "{shard}" not in self.files
 
     @property
     def document(self) -> str | None:
-        """See SourceSpec: a line of JSON is one."""
-        return "document" if self.format == "jsonl" else None
+        """See SourceSpec: a line of JSON is one, and so is an item."""
+        return "document" if self.format in ("jsonl", EXPORT) else None
 
     @property
     def own_fields(self) -> tuple[str, ...]:
-        """See SourceSpec."""
-        return self.primary_key
+        """See SourceSpec: the key, and the item that `item` looks into."""
+        return self.key_and_document
 
     @property
     def named(self) -> str:

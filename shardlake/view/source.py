@@ -50,6 +50,11 @@ class SourceSpec(Spec):
         return False
 
     @property
+    def never_replaces(self) -> str | None:
+        """Why a view may not replace its table, where the source has a reason of its own."""
+        return None
+
+    @property
     def document(self) -> str | None:
         """The raw column that holds a whole row as a document, for a source of documents: a view's paths lead into it."""
         return None

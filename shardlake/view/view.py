@@ -195,6 +195,8 @@ class View(Operation):
 
     def _check_mode(self) -> None:
         write, changes, by = self.warehouse.write, self.source.tells_changes, self.source.changes_by
+        if write == "replace" and self.source.never_replaces:
+            raise ValueError(f"warehouse.write: {self.source.never_replaces}")
         if write == "replace" and ((changes and not self.source.may_read_whole) or self.deletes or self.source.tells_deletes):
             raise ValueError(f"warehouse.write: `replace` loads whole tables; take away `{by}` and `deletes`, or use `merge`")
         if write != "replace" and not changes:

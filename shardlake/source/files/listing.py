@@ -4,7 +4,7 @@ A file is known by its name and a mark of its content, never by its time. Memory
 window reads, whatever the number of files.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -12,8 +12,10 @@ from itertools import islice
 from shardlake import cancellation
 from shardlake.ledger.extent import Item
 from shardlake.ledger.items import Inventory
+from shardlake.source.files.export.manifest import Expected
+from shardlake.source.files.order import Order
 from shardlake.source.files.pattern import LAST, Pattern
-from shardlake.source.files.store import Listed, Store
+from shardlake.source.files.store import Listed, Moved, Store
 
 MOST_FILES = 500
 """Files of a window."""
@@ -23,10 +25,19 @@ MOST_GONE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class New:
-    """A file to be read, and how often its name has been read with other content."""
+    """A file to be read, and how often its name has been read with other content; of one that a manifest names what that says of it, and of
+    a manifest the period that its files tell of.
+    """
 
     file: Listed
     before: int
+    order: Order | None = None
+    expected: Expected | None = None
+    period: tuple[int, int] | None = None
+
+
+Unread = Callable[[Listed, int], Iterator[New]]
+"""The files that a manifest names and that were not read yet, and behind them the manifest, which was read that often."""
 
 
 @dataclass(slots=True)
@@ -42,6 +53,21 @@ class Found:
     prefix: int = 0
     listed: bool = False
 
+    def full(self, most: int) -> bool:
+        """Whether the files to be read are enough for a window."""
+        return self.bytes >= most or len(self.new) >= MOST_FILES
+
+    def take(self, files: Iterator[New], most: int) -> bool | None:
+        """Take files until the window is full; whether these are all of them, None where their manifest has moved."""
+        try:
+            for one in files:
+                if self.full(most) and one.expected:
+                    return False
+                self.new.append(one)
+        except Moved:
+            return None
+        return True
+
     def note_gone(self, items: Iterator[Item]) -> None:
         """Items that are gone; those past MOST_GONE are told by a later pass."""
         self.gone += islice(items, max(0, MOST_GONE - len(self.gone)))
@@ -53,11 +79,13 @@ class Found:
 
 
 def look(
-    store: Store, pattern: Pattern, prefixes: Sequence[str], inventory: Inventory, partition: str, *, after: str, settle: timedelta, most: int, first: int = 0
+    store: Store, pattern: Pattern, prefixes: Sequence[str], inventory: Inventory, partition: str, *, after: str, settle: timedelta, most: int,
+    first: int = 0, unread: Unread | None = None,
 ) -> Found:  # fmt: skip
     """The files behind `after`, which lies in the prefix at the place `first`, until those to be read come to `most` bytes or MOST_FILES.
+    With `unread` they are manifests, and each comes behind the files that it names: one that has more of them is met again.
 
-    Raises SourceUnavailable, AccessRefused.
+    Raises SourceUnavailable, AccessRefused, and what `unread` raises.
     """
     found, now = Found(), datetime.now(UTC)
     for place, prefix in enumerate(prefixes[first:], first):
@@ -74,10 +102,13 @@ def look(
                 if timedelta(0) <= now - one.modified < settle:
                     found.waiting.append(one.name)
                     continue
-                found.new.append(New(one, len(marks)))
-                found.gone += [Item(one.name, mark, 0) for mark, there in marks.items() if there]
-                if found.bytes >= most or len(found.new) >= MOST_FILES:
-                    found.after, found.prefix = one.name, place
+                whole = found.take(unread(one, len(marks)) if unread else iter((New(one, len(marks)),)), most)
+                if whole is None:
+                    found.waiting.append(one.name)
+                    continue
+                found.gone += [Item(one.name, mark, 0) for mark, there in marks.items() if there and whole]
+                if not whole or found.full(most):
+                    found.after, found.prefix = one.name if whole else _before(one.name), place
                     break
             found.note_gone(_gone(store, missing if found.after is None else [item for item in missing if item.name <= found.after]))
             if found.after is not None:
@@ -85,6 +116,11 @@ def look(
             upto = max(upto, *(one.name for one in page))
         found.note_gone(_gone(store, (item for item, there in inventory.between(partition, upto, prefix + LAST) if there)))
     return found
+
+
+def _before(name: str) -> str:
+    """What sorts before a name and behind those before it."""
+    return f"{name[:-1]}{chr(ord(name[-1]) - 1)}~"
 
 
 def _known(inventory: Inventory, partition: str, after: str, names: list[str]) -> tuple[dict[str, dict[str, bool]], list[Item]]:

@@ -3,8 +3,9 @@
 | digits | what |
 |---|---|
 | 16 | microseconds since 1970: the row's timestamp, or else its file's time |
-| 14 | the file: of DMS the hundredths of a second in a change file's name, or a LOAD file's counter, and how often its name has come; of others |
-| | the number in its name, and for rows with a time of their own the hundredths of a second of the file's |
+| 14 | the file: of DMS the hundredths of a second in a change file's name, or a LOAD file's counter, and how often its name has come; of exports |
+| | of DynamoDB 0 for a table and 1 for changes; of others the number in its name, and for rows with a time of their own the hundredths of a |
+| | second of the file's |
 | 8 | the line, or the last that has a number: what is read later counts then |
 """
 
@@ -25,7 +26,8 @@ _TRANSACTIONS = re.compile(r"CDC_TXN-(\d{14})(\d{3})")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_LINES = 10**8
 _HUNDREDTH, _AGAIN = 10_000, 100
-_MOST_TIME = 10**16
+MOST_TIME = 10**16
+"""Microseconds that no version reaches: the year 2286."""
 _EPOCHS = {10: 1_000_000, 13: 1_000}
 """Seconds and milliseconds since 1970, by the digits that they have until 2286."""
 Role = Literal["load", "changes", "transactions", "other"]
@@ -98,7 +100,7 @@ def micros(texts: Any, zone: str) -> tuple[Any, Any]:
     found = (
         pa.array([_micros_of(text, zone) for text in texts.to_pylist()], pa.int64()) if zone != "UTC" or _is_odd(texts) else _at_once(texts)
     )
-    wrong = pc.and_(pc.is_valid(texts), pc.or_kleene(pc.is_null(found), pc.or_(pc.less(found, 0), pc.greater_equal(found, _MOST_TIME))))
+    wrong = pc.and_(pc.is_valid(texts), pc.or_kleene(pc.is_null(found), pc.or_(pc.less(found, 0), pc.greater_equal(found, MOST_TIME))))
     return pc.if_else(pc.fill_null(wrong, fill_value=False), pa.scalar(None, pa.int64()), found), pc.fill_null(wrong, fill_value=False)
 
 

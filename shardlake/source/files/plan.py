@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from shardlake.errors import SourceUnavailable
 from shardlake.ledger.extent import Json
 from shardlake.ledger.items import Inventory
+from shardlake.source.files.export.find import unread
+from shardlake.source.files.export.told import told
 from shardlake.source.files.listing import Found, New, look
 from shardlake.source.files.order import EPOCH, Order, micros_of, order_of_dms, order_of_file, role
 from shardlake.source.files.pattern import LAST, Pattern
@@ -45,10 +48,11 @@ def going_on(pattern: Pattern, position: Json) -> Pass:
 
 
 def find(store: Store, pattern: Pattern, source: Files, inventory: Inventory, partition: str, on: Pass) -> Found:
-    """What the next stretch of a pass finds. Raises SourceUnavailable, AccessRefused."""
+    """What the next stretch of a pass finds. Raises SourceUnavailable, AccessRefused; of exports SourceFailed and ContractError, too."""
     settle = store.settle if source.settle is None else source.settle
     found = look(
-        store, pattern, on.prefixes, inventory, partition, after=on.after, settle=settle, most=source.window, first=on.first
+        store, pattern, on.prefixes, inventory, partition, after=on.after, settle=settle, most=source.window, first=on.first,
+        unread=partial(unread, store, inventory, partition) if source.of_export else None,
     )  # fmt: skip
     if found.gone and not found.listed and store.empty():
         raise SourceUnavailable(
@@ -65,6 +69,7 @@ def end_position(pattern: Pattern, source: Files, position: Json | None, on: Pas
     known = [datetime.fromisoformat(before["newest"])] if before.get("newest") else []
     end: Json = {"began": on.began.isoformat(), "files": before.get("files", 0) + len(found.new)}
     end |= {"loads": loads} if loads else {}
+    end |= {"told": told(before.get("told", []), [one.period for one in found.new if one.period])} if source.of_export else {}
     end |= {"newest": max(dates + known).isoformat()} if dates or known else {}
     end |= {"held": held} if (held := next(iter(found.waiting), on.held)) else {}
     if found.after is not None:
@@ -77,7 +82,7 @@ def end_position(pattern: Pattern, source: Files, position: Json | None, on: Pas
 
 def planned_files(source: Files, loads: dict[str, int], found: Found) -> list[Planned]:
     """The files of a window with their order; changes of DMS come behind the load that they belong to."""
-    return [Planned(one.file, _order(source, loads, one)) for one in found.new]
+    return [Planned(one.file, one.order or _order(source, loads, one), one.expected) for one in found.new]
 
 
 def _order(source: Files, loads: dict[str, int], one: New) -> Order:

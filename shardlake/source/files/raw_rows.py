@@ -13,6 +13,8 @@ from shardlake.view.files import Files
 
 RECORD = "(record)"
 """The column that a reject names where a record as a whole cannot be read."""
+CHANGE = "_shardlake_change"
+"""The column of raw that tells changes, of formats that know them from states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,9 @@ class Bad:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some consecutive records of a file: the rows by column, the line of each (int64), those that are rejects, and how many there are by a count of its own."""
+    """Some consecutive records of a file: the rows by column, the line of each (int64), those that are rejects, and how many there are by a
+    count of its own. A format that knows them gives the `times` of the rows (int64, microseconds) and which are `gone` (`d`).
+    """
 
     table: pa.Table
     lines: Any
@@ -35,6 +39,8 @@ class Part:
     records: int
     op: str | None = None
     kinds: dict[str, str] = field(default_factory=dict)
+    times: Any = None
+    gone: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +57,17 @@ class InFile:
 
 def envelope(source: Files) -> Envelope:
     """How raw rows of files are told apart."""
-    return Envelope(source.primary_key, "_version", KIND, "_op")
+    return Envelope(source.primary_key, "_version", KIND, "_op", CHANGE if source.of_export else None)
 
 
 def raw_rows(part: Part, file: InFile, source: Files, zone: str, lacking: tuple[str, ...]) -> pa.Table:
     """The raw rows of a part, as many as it has records: its own, and one for each fault."""
     table, wrong = part.table, list(part.bad)
-    times, unread = pa.nulls(table.num_rows, pa.int64()), None
+    times, unread = pa.nulls(table.num_rows, pa.int64()) if part.times is None else part.times, None
     if source.timestamp and source.timestamp in table.column_names and not file.loaded:
         instant = part.kinds.get(source.timestamp) == "instant"  # which is printed in UTC
         times, unread = micros(_texts(table.column(source.timestamp)), "UTC" if instant else zone)
-    op, odd = _operations(part, table)
+    op, odd = _operations(part, table) if part.gone is None else (part.gone, None)
     keep = None
     for found, column, why in (
         (odd, part.op, "is no operation of DMS: I, U or D"),

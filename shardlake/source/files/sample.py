@@ -13,6 +13,7 @@ from shardlake.source.door import Described, Sample
 from shardlake.source.files.columns import OP
 from shardlake.source.files.csv.sniff import Guess, sniff
 from shardlake.source.files.csv_rows import csv_rows
+from shardlake.source.files.export.sample import export_samples
 from shardlake.source.files.jsonl_rows import jsonl_rows
 from shardlake.source.files.order import role
 from shardlake.source.files.parquet_rows import parquet_kinds, parquet_rows
@@ -20,7 +21,7 @@ from shardlake.source.files.pattern import Pattern, hive_values
 from shardlake.source.files.raw_rows import Part
 from shardlake.source.files.read import peek
 from shardlake.source.files.store import Listed, Store
-from shardlake.view.files import Files
+from shardlake.view.files import MANIFEST, Files
 from shardlake.view.types import parse
 
 _LISTED, _FILES, _ROWS = 5_000, 6, 2_000
@@ -49,8 +50,11 @@ class _Look:
             self.values.setdefault(name, []).extend(map(str, found))
 
 
-def sample(reference: str, store: Store, text: str) -> Sample:
-    """What a view of the files that match a pattern can be drafted from. Raises ContractError where nothing matches."""
+def samples(reference: str, store: Store, text: str) -> list[Sample]:
+    """What views of the files that match a pattern can be drafted from: one for each kind of item of exports, else one alone.
+
+    Raises ContractError where nothing matches, SourceFailed.
+    """
     try:
         Files.model_validate({"connection": reference, "files": text, "format": "csv", "primary_key": ["id"]})
     except ValidationError as error:
@@ -58,6 +62,12 @@ def sample(reference: str, store: Store, text: str) -> Sample:
     found, shards = _some(store, Pattern(text))
     if not found:
         raise ContractError(f"{reference}: nothing matches {text}", hint="Check the pattern, and the connection's url.")
+    if text.endswith(MANIFEST):
+        return export_samples(reference, store, found, text, max(1, len(shards)))
+    return [_sample(reference, store, text, found, shards)]
+
+
+def _sample(reference: str, store: Store, text: str, found: list[Listed], shards: set[str]) -> Sample:
     source: dict[str, Any] = {"connection": reference, "files": text, "format": _format(found)}
     remarks: list[str] = []
     look = _Look(dict.fromkeys(hive_values(found[0].name), "text"))

@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 
 from shardlake.source.files.csv_rows import csv_rows
+from shardlake.source.files.export.look import export_kinds
 from shardlake.source.files.order import role
 from shardlake.source.files.parquet_rows import parquet_kinds
 from shardlake.source.files.pattern import hive_values
@@ -20,6 +21,8 @@ def schema_of(store: Store, source: Files, planned: Sequence[Planned], partition
     file = planned[0].file
     kinds = {**dict.fromkeys(hive_values(file.name), "text"), **OWN_KINDS}
     try:
+        if source.of_export:
+            return {**kinds, **export_kinds(store, source, planned, partition), "document": "json"}
         if source.format == "jsonl":
             return {**kinds, **dict.fromkeys(source.primary_key, "text"), "document": "json"}
         if source.format == "parquet" or file.name.endswith(".parquet"):

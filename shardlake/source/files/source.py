@@ -13,6 +13,7 @@ from shardlake.ledger.items import Inventory
 from shardlake.raw.files import RawTarget
 from shardlake.source.door import Plan, Sample
 from shardlake.source.files import plan, sample
+from shardlake.source.files.export.told import gaps
 from shardlake.source.files.listing import Found
 from shardlake.source.files.order import KIND
 from shardlake.source.files.pattern import Pattern
@@ -110,13 +111,13 @@ class FilesSource:
             complete_to=complete, held_by=f"{held} is being written" if held else None, shown=_shown(end),
         )  # fmt: skip
         schema = schema_of(self.store, source, chosen, partition)
-        return Plan(partition, extent, schema, anything=bool(chosen or gone), notes=tuple(_notes(source, found)))
+        return Plan(partition, extent, schema, anything=bool(chosen or gone), notes=tuple(_notes(source, found, end)))
 
     def again(self, view: View, partition: str, extent: Extent) -> Plan:
         """See Rereads: the files that the window has read, which must be what they were."""
         chosen = [Planned.of(one) for one in extent.plan["files"]]
         known = {(item.name, item.mark) for item, _ in self._inventory.named(partition, [one.file.name for one in chosen])}
-        read = [one.as_json() for one in chosen if (one.file.name, one.file.mark) in known]
+        read = [one.as_json() for one in chosen if (one.item.name, one.item.mark) in known]
         given = Extent({**extent.plan, "files": read, "again": True}, extent.start, extent.end, KIND, complete_to=extent.complete_to)
         return Plan(partition, given, {}, anything=True)
 
@@ -153,7 +154,11 @@ class FilesSource:
 
     def sample(self, table: str) -> Sample:
         """See Samples: `table` is a pattern of files."""
-        return sample.sample(self.reference, self.store, table)
+        return self.samples(table)[0]
+
+    def samples(self, table: str) -> Sequence[Sample]:
+        """See SamplesKinds: exports hold several kinds of items."""
+        return sample.samples(self.reference, self.store, table)
 
     def _pattern(self, view: View, partition: str) -> Pattern:
         found = Pattern(files(view).files)
@@ -170,8 +175,8 @@ def _shown(end: Json) -> str | None:
     return f"{end['files']:,} files" if end["files"] else None
 
 
-def _notes(source: Files, found: Found) -> list[str]:
-    notes = []
+def _notes(source: Files, found: Found, end: Json) -> list[str]:
+    notes = [said] if found.after is None and (said := gaps(end.get("told", []))) else []
     if found.new:
         more = ", and there are more" if found.after is not None else ""
         notes.append(

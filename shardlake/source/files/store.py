@@ -64,6 +64,9 @@ class Store(Protocol):
     def still(self, file: Listed) -> bool:
         """Whether a file is what it was when it was listed."""
 
+    def find(self, name: str) -> Listed | None:
+        """The file of that name as it is now; None where there is none. Raises SourceUnavailable, AccessRefused."""
+
     def there(self, name: str) -> bool:
         """Whether there is a file of that name. Raises SourceUnavailable, AccessRefused."""
 
@@ -91,7 +94,7 @@ class Folder:
             raise SourceUnavailable(f"{self.root} is no folder", hint="Check the connection's url, and whether it is mounted.")
         page: list[Listed] = []
         for name in self._names("", prefix, after):
-            if found := self._look(name):
+            if found := self.find(name):
                 page.append(found)
             if len(page) == PAGE:
                 yield page
@@ -129,7 +132,8 @@ class Folder:
         except OSError as error:
             raise _failed(f"{self.root / folder}", error) from None
 
-    def _look(self, name: str) -> Listed | None:
+    def find(self, name: str) -> Listed | None:
+        """See Store."""
         try:
             found = (self.root / name).stat()
         except FileNotFoundError:
@@ -154,12 +158,12 @@ class Folder:
 
     def still(self, file: Listed) -> bool:
         """See Store."""
-        found = self._look(file.name)
+        found = self.find(file.name)
         return found is not None and found.mark == file.mark
 
     def there(self, name: str) -> bool:
         """See Store."""
-        return self._look(name) is not None
+        return self.find(name) is not None
 
     def empty(self) -> bool:
         """See Store."""
@@ -210,18 +214,19 @@ class Objects:
 
     def still(self, file: Listed) -> bool:
         """See Store."""
-        found = self._head(file.name)
+        found = self.find(file.name)
         return found is not None and found.mark == file.mark
 
     def there(self, name: str) -> bool:
         """See Store."""
-        return self._head(name) is not None
+        return self.find(name) is not None
 
     def empty(self) -> bool:
         """See Store."""
         return next(self.listing(""), None) is None
 
-    def _head(self, name: str) -> Listed | None:
+    def find(self, name: str) -> Listed | None:
+        """See Store."""
         try:
             return _listed(obstore.head(self._store, name))
         except FileNotFoundError:

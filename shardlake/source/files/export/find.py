@@ -1,0 +1,38 @@
+"""The data files of an export that were not read yet, in the order of its manifest."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from shardlake import cancellation
+from shardlake.errors import SourceFailed
+from shardlake.ledger.items import Inventory
+from shardlake.source.files.export.manifest import read_export
+from shardlake.source.files.listing import New
+from shardlake.source.files.store import Listed, Store
+
+_PAGE = 500
+"""Names that the ledger is asked for at once."""
+
+
+def unread(store: Store, inventory: Inventory, partition: str, manifest: Listed, before: int) -> Iterator[New]:
+    """Of a manifest the data files that were not read, each as it lies there now, and the manifest as the last, which was read `before`
+    so often. A file is known by its name and the checksum that its manifest has of it.
+
+    Raises SourceFailed where the export is not whole or its counts do not add up, before it gives the first; ContractError, Moved.
+    """
+    export = read_export(store, manifest, f"{partition}: {manifest.name}")
+    export.require_sum(store)
+    files = export.data_files(store)
+    while page := dict(islice(files, _PAGE)):
+        read = {(item.name, item.mark) for item, _ in inventory.named(partition, list(page))}
+        for name, expected in page.items():
+            if (name, expected.md5) in read:
+                continue
+            cancellation.check()
+            if (found := store.find(name)) is None:
+                raise SourceFailed(
+                    f"{partition}: {name} is missing, which {manifest.name} names",
+                    hint="Copy the export anew, or leave it out of `files`.",
+                )
+            yield New(found, 0, export.order, expected)
+    yield New(manifest, before, period=export.period)

@@ -1,0 +1,81 @@
+"""A look at some exports, for views that are to be drafted: a view for each kind of item."""
+
+from collections import Counter
+from itertools import islice
+from typing import Any
+
+import orjson
+
+from shardlake.errors import ContractError
+from shardlake.source.door import Sample
+from shardlake.source.files.export.look import first_lines
+from shardlake.source.files.export.manifest import read_export
+from shardlake.source.files.store import Listed, Store
+from shardlake.source.item.draft import by_key, drafted, kinds_of
+from shardlake.view.files import EXPORT
+
+_EXPORTS, _FILES, _ITEMS = 4, 8, 250
+"""Exports that are looked into, the last of those that match, files of each, and items of each file."""
+_PAIRS = (("pk", "sk"), ("partitionkey", "sortkey"), ("hashkey", "rangekey"))
+_SINGLE = ("pk", "id", "key", "uuid")
+Item = dict[str, Any]
+
+
+def export_samples(reference: str, store: Store, found: list[Listed], text: str, shards: int) -> list[Sample]:
+    """A sample for each kind of item in some exports, of which `found` are the manifests. Raises ContractError, SourceFailed."""
+    items, key = list[Item](), dict[str, str]()
+    called = "items"
+    for manifest in found[-_EXPORTS:]:
+        export = read_export(store, manifest, manifest.name)
+        called = export.summary.table or called
+        holding = ((name, expected) for name, expected in export.data_files(store) if expected.items)
+        for name, expected in islice(holding, _FILES):
+            if file := store.find(name):
+                for line in islice(first_lines(store, file), _ITEMS):
+                    image, keys = _seen(line, incremental=expected.incremental)
+                    key = key or keys
+                    items += [image] if image else []
+    if not items:
+        raise ContractError(f"{reference}: the exports of {text} hold no items to look at", hint="Write the view by hand.")
+    remarks = list[str]()
+    if not key:
+        key = _guessed(items)
+        remarks.append(f"a full export does not say what the table's key is; {' and '.join(key)} is taken for it: check primary_key")
+    items = [item for item in items if set(key) <= set(item)]
+    kinds, rest = kinds_of(items, key)
+    remarks += [rest] if rest else []
+    source = {"connection": reference, "files": text, "format": EXPORT}
+    made = []
+    for kind in kinds:
+        more = () if by_key(kind, key) else (f"each change of another item writes down that it is not in the view, since {_OTHER}",)
+        made.append(drafted(kind, key, source, called, len(items), (*remarks, *more), shards))
+    return made
+
+
+_OTHER = "the key alone does not tell the view's items"
+
+
+def _seen(line: bytes, *, incremental: bool) -> tuple[Item | None, dict[str, str]]:
+    """The item of a line, and the types of its key's attributes where the line says them."""
+    try:
+        found = orjson.loads(line)
+        if not incremental:
+            return found["Item"], {}
+        return found.get("NewImage"), {name: next(iter(value)) for name, value in found["Keys"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None, {}
+
+
+def _guessed(items: list[Item]) -> dict[str, str]:
+    """The attributes that every item has and a key may have, and of them those that are called like a key or tell the items apart."""
+    everywhere = [name for name, count in Counter(n for item in items for n in item).items() if count == len(items)]
+    fitting = {name: next(iter(items[0][name])) for name in everywhere if {next(iter(item[name])) for item in items} <= {"S", "N", "B"}}
+    plain = {name.lower().replace("_", "").replace("-", ""): name for name in fitting}
+    for names in (*_PAIRS, *((name,) for name in _SINGLE)):
+        if all(name in plain for name in names):
+            return {plain[name]: fitting[plain[name]] for name in names}
+    unique = [name for name in fitting if len({str(item[name]) for item in items}) == len(items)]
+    chosen = unique[:1] or list(fitting)[:2]
+    if not chosen:
+        raise ContractError("the items have no attribute in common that could be their key", hint="Write the view by hand.")
+    return {name: fitting[name] for name in chosen}
