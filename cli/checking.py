@@ -9,10 +9,13 @@ from shardlake.view.view import View
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The names of the views, and each problem by the view that it is in; None is none's."""
+    """The names of the views, and each problem by the view that it is in; None is none's. Of the `inferred` the columns are in the lake,
+    and were not checked.
+    """
 
     names: list[str]
     found: list[tuple[str | None, str]]
+    inferred: list[str]
 
     @property
     def problems(self) -> list[str]:
@@ -71,7 +74,7 @@ def checked(names: list[str], drafts: Mapping[str, View] | None = None) -> Check
         *contradictions(views, [*names, *(drafts or {}), *standing]).items(),
     ]
     found += [(name, f"{_file(name)}: {why}") for name, why in together]
-    return Checked(names, found)
+    return Checked(names, found, [name for name, view in views.items() if view.inferred])
 
 
 def _file(name: str) -> Path:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import backfill, check, discover, lake, plan, publish, rejects, rerun, run, status
+from cli import backfill, check, discover, infer, lake, plan, publish, rejects, rerun, run, status
 from cli.prefect_api import quiet_prefect
 from cli.presentation import console, errors
 from shardlake import __version__
@@ -30,6 +30,7 @@ app.command("run")(run.run)
 app.command("plan")(plan.plan)
 app.command("check")(check.check)
 app.command("discover")(discover.discover)
+app.command("infer")(infer.infer)
 app.command("status")(status.status)
 app.command("rejects")(rejects.rejects)
 app.command("rerun")(rerun.rerun)

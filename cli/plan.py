@@ -9,7 +9,7 @@ import typer
 from cli.presentation import console, fits, show_json, show_table
 
 if TYPE_CHECKING:
-    from shardlake.run.preview import Preview
+    from shardlake.run.preview import Preview, SchemaPreview
 
 
 def plan(
@@ -18,7 +18,7 @@ def plan(
     shard: Annotated[list[str] | None, typer.Option("--shard", help="Only this shard; may be given several times.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what a program would read, and nothing else.")] = False,
 ) -> None:
-    """Show what a run would do, before it does it; reads no data.
+    """Show what a run would do, before it does it; reads no data, but for a look at some rows where columns are inferred.
 
     Windows, estimated rows, whether an index serves the cursor, the generated SELECT, what each column becomes, drift
     between shards and against the target, and the DDL that would be applied.
@@ -43,6 +43,8 @@ def plan(
         if s.error:
             console.print(s.error, markup=False, highlight=False, style="red", soft_wrap=True)
     show_table("columns", ["column", "from", "source", "target", "fits"], [[*t.values()] for t in found.types], folds=("source", "fits"))
+    if found.schema:
+        _show_schema(found.view, found.schema)
     if found.unused:
         console.print(f"not read: {', '.join(found.unused)}", markup=False, highlight=False)
     select = next((s.select for s in found.shards if s.select), "")
@@ -55,6 +57,18 @@ def plan(
         console.print(found.ddl_error, markup=False, highlight=False, style="red", soft_wrap=True)
     if not found.ok:
         raise typer.Exit(1)
+
+
+def _show_schema(view: str, schema: "SchemaPreview") -> None:
+    """The version and date of inferred columns, and what the next one would bring."""
+    first = ", inferred just now" if schema.new else ""
+    lines = [f"the {schema.columns} columns are those of schema {schema.version} of {schema.at[:10]}{first}"]
+    if schema.next:
+        lines += [f"`shardlake infer {view}` would bring:", *(f"  {line}" for line in schema.next)]
+    elif not schema.new:
+        lines.append(f"the next one would not be told: {schema.error}" if schema.error else "`shardlake infer` would change nothing")
+    for line in (*lines, *(f"  {remark}" for remark in schema.remarks)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _show_windows(found: "Preview") -> None:

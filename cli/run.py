@@ -85,7 +85,7 @@ def show_reports(reports: list[dict[str, Any]], as_json: bool, *, again: str | N
         show_run(report)
         if report["lake"]:
             show_layouts(report)
-        for note in dict.fromkeys(n for part in (*report["shards"], *report["lake"]) for n in part["notes"]):
+        for note in dict.fromkeys(n for part in (*report["shards"], *report["lake"], report) for n in part["notes"]):
             console.print(f"note: {note}", markup=False, highlight=False, style="yellow", soft_wrap=True)
         said = sentence(report, again or f"shardlake run {report['view']}")
         console.print(said, markup=False, highlight=False, style="green" if report["ok"] else "red", soft_wrap=True)

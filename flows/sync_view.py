@@ -43,6 +43,7 @@ def run_view(view: str, shards: list[str] | None, full: bool) -> RunReport:
     try:
         begins(view, report.run_id)
         job = view_job(view, report.run_id)
+        report.held = job.held
         if not shards and superfluous(job):
             report.left_out = True
         elif not shards and job.view.run.fan_out == "deployments" and runtime.deployment.id:

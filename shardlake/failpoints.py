@@ -16,7 +16,7 @@ NAMES = (
     "window.opened", "extract.chunk", "extract.written", "extract.recorded", "stage.copied", "merge.started",
     "merge.cast", "merge.before_commit", "merge.committed", "merge.recorded", "swap.before_commit", "swap.committed",
     "lake.opened", "lake.encoded", "lake.recorded", "lake.put", "lake.tombstones", "lake.merged", "lake.settled", "lake.registered",
-    "lake.before_publish", "lake.published", "glue.changed", "sweep.removing", "sweep.removed",
+    "lake.before_publish", "lake.published", "glue.changed", "sweep.removing", "sweep.removed", "schema.kept",
 )  # fmt: skip
 _passed: Counter[str] = Counter()
 

@@ -130,6 +130,7 @@ def page(report: RunReport, logs: Mapping[str, str], past: Sequence[PastRun] = (
     parts += ["#### The lake", _layouts(layouts)] if layouts else []
     notes = [(s.shard, text("; ".join(s.notes))) for s in shards if s.notes and _state(s) not in _BAD]
     notes += [(p.table, text("; ".join(p.notes))) for p in layouts if p.notes and _state(p) not in _BAD]
+    notes += [("the run", text(note)) for note in report.notes]
     parts += ["#### Worth knowing", reasons(notes)] if notes else []
     return "\n\n".join(parts) or text(report.headline())
 

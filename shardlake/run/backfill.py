@@ -65,7 +65,7 @@ class Backfill:
             raise SpecError(f"--parallel {parallel} is not between 1 and {MOST_PARALLEL}")
         self.job, self._start, self._end, self._step = job, start, end, step
         names = list(dict.fromkeys(job.partition(name) for name in shards or job.partitions))
-        self.report = BackfillReport(job.view.name, uuid4(), {n: ShardReport(n) for n in names})
+        self.report = BackfillReport(job.view.name, uuid4(), {n: ShardReport(n) for n in names}, held=job.held)
         # one connection to the source is left to the regular run, and one to the warehouse
         self.parallel = max(1, min(parallel, job.source.max_connections - 1, job.ledger.most_connections - 1))
         self.parts: list[BackfillSlice] = []

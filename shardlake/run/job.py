@@ -15,9 +15,12 @@ from shardlake.ledger.database import Warehouse, open_warehouse
 from shardlake.ledger.items import Inventory
 from shardlake.ledger.sinks import WAREHOUSE, layout_sink
 from shardlake.parallelism import Parallelism, of_machine
+from shardlake.raw.store import open_store
 from shardlake.rows.spool import Spool
 from shardlake.rows.supply import Supply
 from shardlake.run.watch import UNWATCHED, Watch, watching
+from shardlake.schema.held import Held, hold
+from shardlake.schema.schema import Schema
 from shardlake.settings import connections_file
 from shardlake.sink.door import Layouts, Sink, open_lake, open_sink
 from shardlake.source.door import Inventories, Source, open_source
@@ -27,7 +30,7 @@ from shardlake.view.view import View
 @dataclass(frozen=True, slots=True)
 class Job:
     """What the steps of a run share. `partitions` are all that the source has; the view's rows are read as `feed`. The `sinks` are
-    by their names in the ledger, the warehouse first.
+    by their names in the ledger, the warehouse first. `held` is the schema of a view whose columns are inferred.
     """
 
     view: View
@@ -43,11 +46,19 @@ class Job:
     spool: Spool | None = field(default=None, repr=False)
     cancellation: Cancellation = field(default_factory=Cancellation, repr=False)
     watch: Watch = field(default=UNWATCHED, repr=False)
+    held: Held | None = None
 
     @property
     def warehouse(self) -> Sink:
         """The sink that is the view's warehouse table."""
         return self.sinks[WAREHOUSE]
+
+    @property
+    def schema(self) -> Schema:
+        """The schema that the view's columns are of. Raises SpecError for a view that names its columns itself."""
+        if self.held is None:
+            raise SpecError(f"{self.view.name}: its columns are not inferred", hint="Only views with `columns: inferred` have a schema.")
+        return self.held.schema
 
     def layout(self, table: str) -> Sink:
         """The sink that is a layout of the lake, by its table's name."""
@@ -62,8 +73,9 @@ class Job:
 
 def open_job(view: View, connect: Callable[[str], Connection], ledger: str | None = None) -> Job:
     """Resolve a view's connections by `connect`; `ledger` names the connection of a ledger that lives apart from the warehouse.
+    Where the view's columns are inferred, they come from the lake: the job's view has them.
 
-    Raises SpecError, SourceUnavailable, AccessRefused.
+    Raises SpecError, SourceUnavailable, AccessRefused; of columns that are inferred for the first time ContractError, LakeUnavailable.
     """
     tune_allocators(arenas=of_machine().arenas)
     source = connect(view.source.connection)
@@ -74,6 +86,7 @@ def open_job(view: View, connect: Callable[[str], Connection], ledger: str | Non
     except SpecError as error:
         raise SpecError(f"{view.name}: source.connection: {error.message}", hint=error.hint) from None
     books = open_ledger(view, connect, ledger)
+    view, held = hold(view, opened, open_store(lake)) if view.inferred else (view, None)
     spool = Spool() if view.lake.layouts else None
     feed = opened.feed(view)
     if isinstance(opened, Inventories):
@@ -85,7 +98,7 @@ def open_job(view: View, connect: Callable[[str], Connection], ledger: str | Non
     partitions = tuple(opened.partitions(view))
     found = of_machine(view.run)  # and no more readers than the source gives connections, or than it has partitions
     parallelism = Parallelism(found.chains, max(1, min(found.readers, opened.max_connections, len(partitions))))
-    return Job(view, opened, feed, partitions, sinks, books, lake, layouts, supply, parallelism, spool, watch=watching.get())
+    return Job(view, opened, feed, partitions, sinks, books, lake, layouts, supply, parallelism, spool, watch=watching.get(), held=held)
 
 
 def open_ledger(view: View, connect: Callable[[str], Connection], named: str | None = None) -> Warehouse:

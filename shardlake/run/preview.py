@@ -1,6 +1,6 @@
 """What a run would do, before it does it: windows, estimates, indexes, statements, type decisions, drift, DDL.
 
-Reads catalogues, clocks and the ledger, and none of the rows.
+Reads catalogues, clocks and the ledger, and none of the rows, but for a look at some where columns are inferred.
 """
 
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from shardlake.errors import ShardlakeError
 from shardlake.ledger import runs, windows
 from shardlake.run.contract import drift
 from shardlake.run.job import Job
+from shardlake.run.renew import next_of
 from shardlake.source.door import Described, Explains, Explanation
 from shardlake.view.columns import target_columns, version_type
 from shardlake.view.view import View
@@ -45,8 +46,21 @@ class ShardPreview:
 
 
 @dataclass(slots=True)
+class SchemaPreview:
+    """The schema that a view's columns are of, and what the next one would bring, as a look at the source has found it; a line each."""
+
+    version: int
+    at: str
+    columns: int
+    new: bool
+    next: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    error: str | None = None
+
+
+@dataclass(slots=True)
 class Preview:
-    """What a run would do."""
+    """What a run would do. `schema` is of a view whose columns are inferred."""
 
     view: str
     shards: list[ShardPreview] = field(default_factory=list)
@@ -54,6 +68,7 @@ class Preview:
     ddl: list[str] = field(default_factory=list)
     ddl_error: str | None = None
     unused: list[str] = field(default_factory=list)
+    schema: SchemaPreview | None = None
 
     @property
     def ok(self) -> bool:
@@ -63,7 +78,7 @@ class Preview:
 
 def preview(job: Job, shards: list[str] | None = None, *, full: bool = False) -> Preview:
     """Plan every shard. A shard that cannot be planned has its error in its place."""
-    found = Preview(job.view.name)
+    found = Preview(job.view.name, schema=_schema(job))
     schemas: dict[str, dict[str, str]] = {}
     first: Explanation | None = None
     for name in shards or job.partitions:
@@ -90,6 +105,21 @@ def preview(job: Job, shards: list[str] | None = None, *, full: bool = False) ->
                 found.ddl += sink.planned(target_columns(job.view, version_type(kind or "")))
             except ShardlakeError as error:
                 found.ddl_error = found.ddl_error or str(error)
+    return found
+
+
+def _schema(job: Job) -> SchemaPreview | None:
+    """The schema of the job's columns. Where the source cannot be looked at, that says why."""
+    if job.held is None:
+        return None
+    now = job.held.schema
+    found = SchemaPreview(now.version, now.at.isoformat(), len(now.columns), job.held.new, remarks=list(now.remarks))
+    if not job.held.new:
+        try:
+            following = next_of(job)
+            found.next, found.remarks = following.changes(), list(following.remarks)
+        except ShardlakeError as error:
+            found.error = str(error)
     return found
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from shardlake.errors import shown
 from shardlake.ledger.extent import Extent
+from shardlake.schema.held import Held
 from shardlake.sink.door import Committed
 
 STAGES = ("plan", "extract", "raw", "shape", "stage", "merge")
@@ -149,7 +150,9 @@ class LayoutReport:
 
 @dataclass(slots=True)
 class RunReport:
-    """A run of one view. It was `left_out` where a later run had done all that it was for."""
+    """A run of one view. It was `left_out` where a later run had done all that it was for; `held` is the schema that its columns are of,
+    where they are inferred.
+    """
 
     view: str
     run_id: UUID
@@ -158,6 +161,12 @@ class RunReport:
     seconds: float = 0.0
     error: str | None = None
     left_out: bool = False
+    held: Held | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known of the run as a whole."""
+        return self.held.notes(self.totals().rejected) if self.held else ()
 
     @property
     def ok(self) -> bool:
@@ -199,7 +208,7 @@ class RunReport:
         """The report as a program reads it."""
         total = self.totals().as_json()
         return {
-            "view": self.view, "run_id": str(self.run_id), "ok": self.ok, "message": self.headline(), "error": self.error, "seconds": round(self.seconds, 3),
+            "view": self.view, "run_id": str(self.run_id), "ok": self.ok, "message": self.headline(), "error": self.error, "seconds": round(self.seconds, 3), "notes": list(self.notes),
             "totals": {k: total[k] for k in ("windows", "read", "merged", "unchanged", "superseded", "rejected", "removed", "others", "bytes", "seconds")},
             "shards": [s.as_json() for s in self.shards.values()], "lake": [part.as_json() for part in self.lake.values()],
         }  # fmt: skip

@@ -50,7 +50,7 @@ class Run:
         names = [job.partition(name) for name in shards] if shards else list(job.partitions)
         if job.warehouse.replaces and len(names) < len(job.partitions):
             raise SpecError(f"{job.view.name} replaces its whole table; it cannot be run for single shards", hint="Leave --shard away.")
-        self.report = RunReport(job.view.name, run_id or uuid4(), {n: ShardReport(n) for n in names})
+        self.report = RunReport(job.view.name, run_id or uuid4(), {n: ShardReport(n) for n in names}, held=job.held)
         self._started = time.perf_counter()
         self._claims = Claims(job.ledger, job.feed, self.report.run_id)
         self._put_off: set[str] = set()

@@ -161,6 +161,14 @@ class SamplesKinds(Protocol):
         """Look at a table, and give a sample for each kind. Raises as `Samples.sample` does."""
 
 
+@runtime_checkable
+class SamplesView(Protocol):
+    """A source that can look at what a view takes of it: what `columns: inferred` asks."""
+
+    def sample_of(self, view: View) -> Sample:
+        """Look at the view's rows on every partition; the view may have no columns yet. Raises as `Samples.sample` does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """How far a partition can be read, on the scale of its versions, which are of `kind`: up to `upper`. `latest` is its clock less the

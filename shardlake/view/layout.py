@@ -166,8 +166,8 @@ class LakeTarget(Spec):
         tables = [t for layout in self.layouts for t in (layout.table, *([f"{layout.table}_latest"] if layout.mode == "append" else []))]
         if twice := [t for t in tables if tables.count(t) > 1]:
             raise ValueError(f"lake: two layouts would be named {twice[0]!r}; rename one")
-        if self.database == "raw":
-            raise ValueError("lake.database: `raw` is for the rows as they were read; choose another")
+        if taken := {"raw": "the rows as they were read", "schemas": "columns that are inferred"}.get(self.database):
+            raise ValueError(f"lake.database: `{self.database}` is for {taken}; choose another")
         return self
 
     def layout(self, table: str) -> Layout:

@@ -104,6 +104,15 @@ class Type:
             return digits is not None and self.sizes[0] - (*self.sizes, 0)[1] >= digits
         return self.name in _WIDER.get(other.name, ()) and not self.sizes
 
+    def may_follow(self, other: "Type") -> bool:
+        """Whether a column of `other` may become one of this type and lose nothing: it holds every value, or is text, in which each
+        stands as Postgres prints it.
+
+        >>> parse("text").may_follow(parse("numeric(12,2)")), parse("jsonb").may_follow(parse("bigint"))
+        (True, False)
+        """
+        return self.holds(other) or (self.name == "text" and not self.array)
+
 
 def parse(text: str) -> Type:
     """Read a type as an analyst writes it.

@@ -7,13 +7,14 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from shardlake.spec import Duration, Identifier, PlainText, Reference, SourceIdentifier, Spec, ViewName, identifier, source_identifier
 from shardlake.view import jsonpath
 from shardlake.view.layout import LakeTarget, check_layouts
 from shardlake.view.nested import Declared
 from shardlake.view.operation import Operation
-from shardlake.view.source import AnySource
+from shardlake.view.source import AnySource, SourceSpec
 from shardlake.view.types import Type
 from shardlake.view.types import parse as parse_type
 
@@ -21,6 +22,8 @@ RESERVED = ("_shard", "_cursor", "_op", "_suspect", "_uncertain", "_seq")
 """Columns that Shardlake itself keeps in a target or in staging."""
 POSTGRES_COLUMNS = ("tableoid", "ctid", "xmin", "cmin", "xmax", "cmax")
 """Columns that every table of Postgres has already."""
+INFERRED = "inferred"
+"""What `columns` says where they come from a schema that is kept in the lake."""
 
 
 class Explode(Spec):
@@ -105,14 +108,17 @@ class Warehouse(Spec):
 
 
 class View(Operation):
-    """A view, whole. `sql_text` is the text of extract.sql, given by the loader."""
+    """A view, whole. `sql_text` is the text of extract.sql, given by the loader.
+
+    With `columns: inferred` it is read without columns, and is `with_columns` before any row of it is worked on.
+    """
 
     name: ViewName
     owner: Annotated[PlainText, Field(min_length=1)]
     description: PlainText = ""
     source: AnySource
     explode: Explode | None = None
-    columns: dict[Identifier, Column] = Field(min_length=1)
+    columns: dict[Identifier, Column]
     deletes: Deletes | None = None
     warehouse: Warehouse
     lake: LakeTarget = LakeTarget()
@@ -121,8 +127,12 @@ class View(Operation):
     @field_validator("columns", mode="before")
     @classmethod
     def _short_forms(cls, value: Any) -> Any:
+        if value == INFERRED:
+            return {}
         if not isinstance(value, dict):
-            raise ValueError("`columns` maps each target column to its type, as in `amount: numeric(12,2)`")
+            raise ValueError(f"`columns` maps each target column to its type, as in `amount: numeric(12,2)`, or is `{INFERRED}`")
+        if not value:
+            raise PydanticCustomError("too_short", "needs a column", {"min_length": 1})
         full: dict[Any, Any] = {}
         for name, column in value.items():
             if not isinstance(name, str):
@@ -140,7 +150,7 @@ class View(Operation):
     @classmethod
     def _into_the_document(cls, value: dict[str, Column], info: ValidationInfo) -> dict[str, Column]:
         source = info.data.get("source")
-        return {n: c.model_copy(update={"path": source.raw_path(c.path)}) for n, c in value.items()} if source else value
+        return in_raw(source, value) if source else value
 
     @field_validator("explode")
     @classmethod
@@ -150,6 +160,29 @@ class View(Operation):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if not self.inferred:
+            self._check_columns()
+        elif self.explode:
+            raise ValueError(f"columns: `{INFERRED}` finds columns of rows, not of an array's elements; write them, or take `explode` away")
+        self._check_mode()
+        self.check_operation(self.name, self.warehouse.write)
+        if not self.inferred:
+            self._check_layouts()
+        return self
+
+    @property
+    def inferred(self) -> bool:
+        """Whether its columns are those of a schema in the lake, and are not known yet."""
+        return not self.columns
+
+    def with_columns(self, columns: dict[str, Column]) -> Self:
+        """The view with columns that its file does not say. Raises ValueError where they do not fit the rest of it."""
+        found = self.model_copy(update={"columns": in_raw(self.source, columns)})
+        found._check_columns()
+        found._check_layouts()
+        return found
+
+    def _check_columns(self) -> None:
         taken = [n for n in self.columns if n.lower() in RESERVED or n.lower().startswith("_shardlake_")]
         if taken:
             raise ValueError(f"columns.{taken[0]}: the names {', '.join(RESERVED)} and _shardlake_… are Shardlake's own; choose another")
@@ -182,8 +215,8 @@ class View(Operation):
             raise ValueError("columns: an exploded view needs a column `from: $index`, for its key")
         if nested := [k for k in self.key if k in self.columns and self.columns[k].lake]:
             raise ValueError(f"columns.{nested[0]}: a column of the key cannot be nested in the lake; leave `lake` out")
-        self._check_mode()
-        self.check_operation(self.name, self.warehouse.write)
+
+    def _check_layouts(self) -> None:
         check_layouts(self.lake, {n: c.type for n, c in self.columns.items()}, self.warehouse.write)
         if self.warehouse.key is None:
             for part in self.source.primary_key:
@@ -191,7 +224,6 @@ class View(Operation):
                     raise ValueError(
                         f"columns: the key defaults to _shard and the primary key, but {part!r} is no column; add it or give warehouse.key"
                     )
-        return self
 
     def _check_mode(self) -> None:
         write, changes, by = self.warehouse.write, self.source.tells_changes, self.source.changes_by
@@ -257,6 +289,11 @@ class View(Operation):
         wanted += [self.deletes.column] if self.deletes else []
         wanted += [c.path.column for c in self.columns.values() if not c.path.column.startswith("$")]
         return tuple(dict.fromkeys(wanted))
+
+
+def in_raw(source: SourceSpec, columns: dict[str, Column]) -> dict[str, Column]:
+    """Columns whose paths lead into raw."""
+    return {n: c.model_copy(update={"path": source.raw_path(c.path)}) for n, c in columns.items()}
 
 
 def group_of(group: str | tuple[str, ...]) -> tuple[str, ...]:

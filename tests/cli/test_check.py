@@ -24,7 +24,7 @@ def test_good_views_and_connections_end_with_0(world: WorldMaker) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "1 views, 0 problems\n", "")
     done = w.command("check", "--json")
     assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout) == {"ok": True, "views": ["orders"], "problems": []}
+    assert json.loads(done.stdout) == {"ok": True, "views": ["orders"], "problems": [], "inferred": []}
 
 
 def test_every_mistake_is_named_by_its_file_and_key_and_one_view_does_not_hide_the_next(world: WorldMaker) -> None:

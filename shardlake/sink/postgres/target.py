@@ -45,8 +45,9 @@ def plan_ddl(connection: Connection, view: View, columns: tuple[TargetColumn, ..
             statements.append(f"COMMENT ON TABLE {name} IS {postgres_text(view.description)}")
         indexed: set[tuple[str, ...]] = {view.key}
     else:
+        telling = (*view.key, view.version_column)
         for column in columns:
-            statements += _evolve(connection, name, column, present.get(column.name))
+            statements += _evolve(connection, name, column, present.get(column.name), telling=column.name in telling)
         indexed = _indexes(connection, name, unique=False)
         if view.key not in _indexes(connection, name, unique=True):
             unique = index_name(view.warehouse.table_name, (*view.key, "key"))
@@ -89,7 +90,8 @@ def ensure_target(connection: Connection, view: View, columns: tuple[TargetColum
     return statements
 
 
-def _evolve(connection: Connection, table: str, wanted: TargetColumn, present: str | None) -> list[str]:
+def _evolve(connection: Connection, table: str, wanted: TargetColumn, present: str | None, *, telling: bool) -> list[str]:
+    """The statements for one column. Of one that tells rows or versions apart a value must stay equal to itself: it does not become text."""
     if present is None:
         return [f"ALTER TABLE {table} ADD COLUMN {ansi(wanted.name)} {wanted.type}"]
     change = f"ALTER TABLE {table} ALTER COLUMN {ansi(wanted.name)} TYPE {wanted.type} USING {ansi(wanted.name)}::{wanted.type}"
@@ -99,7 +101,7 @@ def _evolve(connection: Connection, table: str, wanted: TargetColumn, present: s
         found = None
     if found == wanted.type:
         return []
-    if found is not None and wanted.type.holds(found):
+    if found is not None and (wanted.type.holds(found) if telling else wanted.type.may_follow(found)):
         return [change]
     if (
         connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is None

@@ -113,6 +113,11 @@ class DynamoSource:
         """See SamplesKinds."""
         return sample.samples(self._client, self.reference, table)
 
+    def sample_of(self, view: View) -> Sample:
+        """See SamplesView: items of every part of the table that the view's `item` takes."""
+        with self._turns.turn():
+            return sample.sample_of(self._client, self.reference, _table(view))
+
 
 def _table(view: View) -> DynamoTable:
     return cast("DynamoTable", view.source)

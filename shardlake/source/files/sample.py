@@ -2,8 +2,9 @@
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,7 +14,7 @@ from shardlake.source.door import Described, Sample
 from shardlake.source.files.columns import OP
 from shardlake.source.files.csv.sniff import Guess, sniff
 from shardlake.source.files.csv_rows import csv_rows
-from shardlake.source.files.export.sample import export_samples
+from shardlake.source.files.export.sample import export_sample_of, export_samples
 from shardlake.source.files.jsonl_rows import jsonl_rows
 from shardlake.source.files.order import role
 from shardlake.source.files.parquet_rows import parquet_kinds, parquet_rows
@@ -21,7 +22,7 @@ from shardlake.source.files.pattern import Pattern, hive_values
 from shardlake.source.files.raw_rows import Part
 from shardlake.source.files.read import peek
 from shardlake.source.files.store import Listed, Store
-from shardlake.view.files import MANIFEST, Files
+from shardlake.view.files import EXPORT, MANIFEST, Files
 from shardlake.view.types import parse
 
 _LISTED, _FILES, _ROWS = 5_000, 6, 2_000
@@ -64,35 +65,60 @@ def samples(reference: str, store: Store, text: str) -> list[Sample]:
         raise ContractError(f"{reference}: nothing matches {text}", hint="Check the pattern, and the connection's url.")
     if text.endswith(MANIFEST):
         return export_samples(reference, store, found, text, max(1, len(shards)))
-    return [_sample(reference, store, text, found, shards)]
+    return [_drafted(reference, store, text, found, shards)]
 
 
-def _sample(reference: str, store: Store, text: str, found: list[Listed], shards: set[str]) -> Sample:
+def _drafted(reference: str, store: Store, text: str, found: list[Listed], shards: set[str]) -> Sample:
     source: dict[str, Any] = {"connection": reference, "files": text, "format": _format(found)}
     remarks: list[str] = []
     look = _Look(dict.fromkeys(hive_values(found[0].name), "text"))
-    of: dict[str, Callable[..., None]] = {"jsonl": _documents, "parquet": _parquet, "csv": _csv, "dms": _csv}
-    of[source["format"]](store, found, source, look, remarks)
+    by_format: dict[str, Callable[..., None]] = {"jsonl": _documents, "parquet": _parquet, "csv": _csv, "dms": _csv}
+    by_format[source["format"]](store, found, source, look, remarks)
     key = source.setdefault("primary_key", [_key(look, remarks)])
-    kinds = {name: kind for name, kind in look.kinds.items() if name != "document" or source["format"] != "jsonl"}
-    columns = [Described(n, k, k, _BY_KIND.get(k) or type_of(look.values.get(n, []))) for n, k in kinds.items()]
-    documents = {n: look.values.get(n, []) for n, k in look.kinds.items() if k in ("json", "text")}
-    if source["format"] == "jsonl":
-        columns = [Described(n, "text", "text", type_of(look.values.get(n, []))) for n in key] + [
-            Described("document", "json", "json", "jsonb")
-        ]
     if source["format"] == "dms" and "timestamp" not in source:
         remarks.append("if the task has a TimestampColumnName, say it as `timestamp:`: the time of its commit tells the newer of two rows")
+    return replace(_sample(source, key, look, remarks, shards), name=_named(text))
+
+
+def sample_of(reference: str, store: Store, of: Files) -> Sample:
+    """The columns of the files that a view reads, as it says that they are written. Raises ContractError where there is none yet."""
+    found, shards = _some(store, Pattern(of.files))
+    if not found:
+        raise ContractError(f"{reference}: nothing matches {of.files}", hint="Check `files`, or write the columns into the view.")
+    if of.format == EXPORT:
+        return export_sample_of(reference, store, found, of, max(1, len(shards)))
+    look = _Look(dict.fromkeys(hive_values(found[0].name), "text"))
+    for one in found:
+        for part in islice(_parts(store, one, of), 1):
+            look.add(part)
+    remarks = [f"{len(found)} files were looked at, such as {found[0].name}"]
+    return _sample({"format": of.format, "primary_key": list(of.primary_key)}, of.primary_key, look, remarks, shards)
+
+
+def _parts(store: Store, one: Listed, of: Files) -> Iterator[Part]:
+    """The rows of a file, as far as a look at it goes."""
+    if one.name.removesuffix(".gz").lower().endswith(".parquet") or of.format == "parquet":
+        with store.seekable(one) as stream:
+            yield from parquet_rows(stream, of, one.name)
+    elif of.format == "jsonl":
+        yield from jsonl_rows(_head(store, one), of)
+    else:
+        head = _head(store, one)
+        yield from csv_rows(head, head.getvalue(), of, one.name, one.name)
+
+
+def _sample(source: dict[str, Any], key: Sequence[str], look: _Look, remarks: Sequence[str], shards: Sized) -> Sample:
+    """What was seen as columns; of lines of JSON, the key and the document."""
+    lines = source["format"] == "jsonl"
+    kinds = {name: kind for name, kind in look.kinds.items() if name != "document" or not lines}
+    columns = [Described(n, k, k, _BY_KIND.get(k) or type_of(look.values.get(n, []))) for n, k in kinds.items()]
+    documents = {n: look.values.get(n, []) for n, k in look.kinds.items() if k in ("json", "text")}
+    if lines:
+        columns = [Described(n, "text", "text", type_of(look.values.get(n, []))) for n in key]
+        columns.append(Described("document", "json", "json", "jsonb"))
     return Sample(
-        source,
-        "merge",
-        tuple(columns),
-        documents,
-        tuple(remarks),
-        max(1, len(shards)),
-        "document" if source["format"] == "jsonl" else None,
-        _named(text),
-    )
+        source, "merge", tuple(columns), documents, tuple(remarks), max(1, len(shards)), "document" if lines else None
+    )  # fmt: skip
 
 
 def _named(text: str) -> str | None:

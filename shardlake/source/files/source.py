@@ -160,6 +160,11 @@ class FilesSource:
         """See SamplesKinds: exports hold several kinds of items."""
         return sample.samples(self.reference, self.store, table)
 
+    def sample_of(self, view: View) -> Sample:
+        """See SamplesView: some of the view's files, first ones and last ones."""
+        with self._turns.turn():
+            return sample.sample_of(self.reference, self.store, files(view))
+
     def _pattern(self, view: View, partition: str) -> Pattern:
         found = Pattern(files(view).files)
         return found.of(partition) if "{shard}" in found.text else found

@@ -1,6 +1,6 @@
 """Views that are drafted of some items: one for each kind of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -20,6 +20,11 @@ def kinds_of(items: list[Item], key: Mapping[str, str]) -> tuple[list[ItemKind],
     seen = sum(len(kind.items) for kind in kinds)
     rest = f"{len(items) - seen} of {len(items)} items looked at are of none of the kinds that were found"
     return kinds, rest if seen < len(items) else None
+
+
+def kind_of(items: Iterable[Item], key: Mapping[str, str], condition: str) -> ItemKind:
+    """Items that a view takes, as one kind."""
+    return ItemKind("", condition, [_plain(item, key) for item in items])
 
 
 def by_key(kind: ItemKind, key: Mapping[str, str]) -> bool:

@@ -13,13 +13,15 @@ from shardlake.source.door import Described, Sample
 from shardlake.source.mongodb.client import OPTIONS, Client, collection_of
 from shardlake.source.mongodb.json_text import json_text
 from shardlake.source.mongodb.key import key_text
+from shardlake.source.mongodb.query import both, own_filter
 from shardlake.source.mongodb.rows import KEY
-from shardlake.view.mongodb import DOCUMENT
+from shardlake.view.mongodb import DOCUMENT, MongoCollection
 
 SAMPLED, ENDS = 400, 100
 """Documents of all databases together that are taken at random, and from either end of `_id`, since documents change their shape over
 the years: a field that one in twenty has is missed once in a thousand million times."""
 _FEWEST = 20
+_COLUMNS = (Described(KEY, "text", "_id", "text"), Described(DOCUMENT, "json", "BSON", "jsonb"))
 _LENIENT = OPTIONS.with_options(unicode_decode_error_handler="backslashreplace")
 _CHANGED = re.compile(r"updat|modif|chang|edited|written", re.IGNORECASE)
 _CREATED = re.compile(r"creat|insert|added", re.IGNORECASE)
@@ -36,15 +38,15 @@ class Look:
     remarks: list[str] = field(default_factory=list)
 
 
-def look(client: Client, database: str, name: str, databases: int) -> Look:
-    """Look at a collection. Raises ContractError where there is none."""
+def look(client: Client, database: str, name: str, databases: int, of: MongoCollection | None = None) -> Look:
+    """Look at a collection, or at what a view takes of it. Raises ContractError where there is none."""
     types = {c["name"]: c["type"] for c in client[database].list_collections(authorizedCollections=True, nameOnly=True)}
     if name not in types:
         raise ContractError(
             f"{database} has no collection {name!r}; it has: {', '.join(sorted(types)[:30]) or 'none'}", hint="Check the name."
         )
     collection, found = collection_of(client, database, name), Look()
-    for document in _documents(collection, databases, plain=types[name] == "collection"):
+    for document in _documents(collection, databases, of, plain=types[name] == "collection"):
         found.keys.append(document.pop(KEY, None))
         found.dates.update(key for key, value in document.items() if isinstance(value, datetime))
         found.documents.append(json_text(document, encode(document, codec_options=OPTIONS)).decode())
@@ -53,11 +55,16 @@ def look(client: Client, database: str, name: str, databases: int) -> Look:
     return found
 
 
-def _documents(collection: Any, databases: int, *, plain: bool) -> list[dict[str, Any]]:
+def _documents(collection: Any, databases: int, of: MongoCollection | None, *, plain: bool) -> list[dict[str, Any]]:
+    wanted = both(own_filter(of)) if of else {}
+    fields: dict[str, Any] = dict(of.projection) if of and of.projection else {}
+    if of and 1 in fields.values():
+        fields |= {name: 1 for name in (KEY, of.cursor) if name}
     sampled, ends = max(_FEWEST, SAMPLED // databases), max(_FEWEST, ENDS // databases)
-    cursors = [collection.aggregate_raw_batches([{"$sample": {"size": sampled}}])]
+    stages = [*([{"$match": wanted}] if wanted else []), {"$sample": {"size": sampled}}, *([{"$project": fields}] if fields else [])]
+    cursors = [collection.aggregate_raw_batches(stages)]
     if plain:
-        cursors += [collection.find_raw_batches().sort("_id", direction).limit(ends) for direction in (1, -1)]
+        cursors += [collection.find_raw_batches(wanted, fields or None).sort("_id", direction).limit(ends) for direction in (1, -1)]
     found: dict[bytes, dict[str, Any]] = {}
     for cursor in cursors:
         for batch in cursor:
@@ -93,8 +100,15 @@ def sample(reference: str, name: str, looks: list[Look]) -> Sample:
         if any(cursor not in one.indexed for one in looks):
             remarks.append(f"no index begins with {cursor}: each run would read the whole collection; create one")
     documents = {DOCUMENT: [text for one in looks for text in one.documents]}
-    columns = (Described(KEY, "text", "_id", "text"), Described(DOCUMENT, "json", "BSON", "jsonb"))
-    return Sample(source, "merge" if cursor else "replace", columns, documents, tuple(remarks), len(looks))
+    return Sample(source, "merge" if cursor else "replace", _COLUMNS, documents, tuple(remarks), len(looks))
+
+
+def sample_of(source: MongoCollection, looks: list[Look]) -> Sample:
+    """The columns of the documents that a view takes: a field is a column, as a view's paths lead into the document."""
+    documents = [text for one in looks for text in one.documents]
+    said = {"connection": source.connection, "collection": source.collection, "primary_key": list(source.primary_key)}
+    remarks = (f"{len(documents)} documents of {len(looks)} databases were looked at",)
+    return Sample(said, "merge", _COLUMNS, {DOCUMENT: documents}, remarks, len(looks), DOCUMENT)
 
 
 def _cursor(looks: list[Look]) -> str | None:

@@ -134,6 +134,15 @@ class MongoSource:
         found = [self.asking(name, lambda client, name=name: sample.look(client, name, table, len(databases))) for name in databases]  # type: ignore[misc]
         return sample.sample(self.reference, table, found)
 
+    def sample_of(self, view: View) -> Sample:
+        """See SamplesView: documents that the view's `filter` takes."""
+        databases, of = self.databases(), collection(view)
+        found = [
+            self.asking(name, lambda client, name=name: sample.look(client, name, of.collection, len(databases), of))  # type: ignore[misc]
+            for name in databases
+        ]
+        return sample.sample_of(of, found)
+
     def _asked(self, client: Client, view: View, partition: str) -> Asked:
         return Asked.of(client, self.spec, view, collection(view), partition)
 

@@ -1,5 +1,6 @@
 """Looking at a table on every shard, for a view that is to be drafted: columns, key, indexes, and a few documents."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,8 @@ from shardlake.source.sql.changes import changes_of
 from shardlake.source.sql.dialect import KEY_KINDS, Dialect, Index, SourceColumn
 from shardlake.source.sql.dialects import dialect
 from shardlake.source.sql.explain import described
+from shardlake.source.sql.select import describe, tables
+from shardlake.view.view import View
 
 SAMPLE = 200
 """Rows that are looked at on a shard from the beginning of its key, and as many from the end, where there is one."""
@@ -58,10 +61,47 @@ def sample(reference: str, shards: tuple[Shard, ...], table: str) -> Sample:
         remarks.append(f"no index begins with {changes.cursor}{where}: each run would read the whole table; create one on the shards")
     if flags := [c.name for c in columns if c.flag]:
         remarks.append(f"tinyint(1) holds -128 to 127: say boolean for {', '.join(flags)} where 0 and 1 alone are meant")
-    documents = {
-        c.name: [text for look in looks for text in look.values[c.name] if text is not None] for c in columns if c.kind in ("json", "text")
-    }
+    documents = _documents(looks[0].columns, looks)
     return Sample(source, changes.write, tuple(described(c) for c in columns), documents, tuple(remarks), len(shards))
+
+
+def sample_of(view: View, shards: tuple[Shard, ...]) -> Sample:
+    """The columns of what a view reads, a table or an extract.sql. Raises ContractError where the shards' columns are not alike."""
+    source, speaker = tables(view), dialect(shards[0].dialect)
+    looks: list[_Look] = []
+    for shard in shards:
+        with speaker.connect(shard) as connection:
+            try:
+                if source.table:
+                    looks.append(_look(speaker, connection, shard, source.table, len(shards)))
+                else:
+                    looks.append(_look_at_query(view, speaker, connection, shard, len(shards)))
+            except speaker.errors as error:
+                raise speaker.failure(error, shard) from None
+        if source.drift == "stop":
+            _compare(shards[0].name, looks[0].columns, shard.name, looks[-1].columns)
+    columns = {name: column for look in reversed(looks) for name, column in look.columns.items()}
+    said = {"connection": source.connection, "primary_key": list(source.primary_key)}
+    return Sample(said, "merge", tuple(described(c) for c in columns.values()), _documents(columns, looks), (), len(shards))
+
+
+def _documents(columns: Mapping[str, SourceColumn], looks: list[_Look]) -> dict[str, list[str]]:
+    """What was seen of the columns that may hold JSON."""
+    wanted = [c.name for c in columns.values() if c.kind in ("json", "text")]
+    return {name: [text for look in looks for text in look.values.get(name, []) if text is not None] for name in wanted}
+
+
+def _look_at_query(view: View, speaker: Dialect, connection: Any, shard: Shard, shards: int) -> _Look:
+    """A look at the rows of an extract.sql, whichever come first."""
+    relation = describe(view, speaker, connection, shard.name)
+    look = _Look({c.name: c for c in relation.available}, list(tables(view).primary_key), [])
+    wanted = [c for c in relation.available if c.kind in ("json", "text")]
+    if wanted:
+        selected = ", ".join(speaker.safe(c, f"q.{speaker.quote(c.name)}") for c in wanted)
+        limit = max(_FEWEST, min(SAMPLE, _ALL // (2 * shards)))
+        found = speaker.rowwise(shard, speaker.session(connection, shard), f"SELECT {selected} FROM {relation.text} LIMIT {limit}")
+        look.values = {c.name: [_text(row[n]) for row in found] for n, c in enumerate(wanted)}
+    return look
 
 
 def _look(speaker: Dialect, connection: Any, shard: Shard, table: str, shards: int) -> _Look:

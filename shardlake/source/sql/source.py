@@ -109,6 +109,10 @@ class SqlSource:
         """See Samples."""
         return sample.sample(self.reference, tuple(self._shards.values()), table)
 
+    def sample_of(self, view: View) -> Sample:
+        """See SamplesView."""
+        return sample.sample_of(view, tuple(self._shards.values()))
+
     def prepare(self, count: int) -> None:
         """Start readers while others still plan."""
         warm_up(count)

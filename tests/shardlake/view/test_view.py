@@ -107,7 +107,7 @@ def test_an_unknown_key_is_named(tmp_path: Path, before: str, after: str, said: 
     ("table: analytics.orders", "table: analytics.orders\n  key: [nope]", ": warehouse: 'nope' is not one of the columns; there are: id, updated_at, note"),
     ("table: analytics.orders", "table: analytics.orders\n  write: upsert", ": warehouse.write: must be 'merge', 'append' or 'replace'"),
     ("columns:", "freshness: soon\ncolumns:", ": freshness: 'soon' is not a duration; write 30s, 5m, 2h or 1d"),
-    ("columns:", "columns: []\nx:", ": columns: `columns` maps each target column to its type, as in `amount: numeric(12,2)`\n: x: unknown key; check its spelling, or remove it"),
+    ("columns:", "columns: []\nx:", ": columns: `columns` maps each target column to its type, as in `amount: numeric(12,2)`, or is `inferred`\n: x: unknown key; check its spelling, or remove it"),
     ("mysql-shards/shop", "shop", ": source.connection: 'shop' is not a connection; it reads like mysql-shards/shop"),
     ("mysql-shards/shop", "mysql-shards/../shop", ": source.connection: 'mysql-shards/../shop' is not a connection; it reads like mysql-shards/shop"),
 ])  # fmt: skip

@@ -11,8 +11,9 @@ from shardlake.source.door import Sample
 from shardlake.source.files.export.look import first_lines
 from shardlake.source.files.export.manifest import read_export
 from shardlake.source.files.store import Listed, Store
-from shardlake.source.item.draft import by_key, drafted, kinds_of
-from shardlake.view.files import EXPORT
+from shardlake.source.item.draft import by_key, drafted, kind_of, kinds_of
+from shardlake.source.item.taken import takes
+from shardlake.view.files import EXPORT, Files
 
 _EXPORTS, _FILES, _ITEMS = 4, 8, 250
 """Exports that are looked into, the last of those that match, files of each, and items of each file."""
@@ -23,18 +24,7 @@ Item = dict[str, Any]
 
 def export_samples(reference: str, store: Store, found: list[Listed], text: str, shards: int) -> list[Sample]:
     """A sample for each kind of item in some exports, of which `found` are the manifests. Raises ContractError, SourceFailed."""
-    items, key = list[Item](), dict[str, str]()
-    called = "items"
-    for manifest in found[-_EXPORTS:]:
-        export = read_export(store, manifest, manifest.name)
-        called = export.summary.table or called
-        holding = ((name, expected) for name, expected in export.data_files(store) if expected.items)
-        for name, expected in islice(holding, _FILES):
-            if file := store.find(name):
-                for line in islice(first_lines(store, file), _ITEMS):
-                    image, keys = _seen(line, incremental=expected.incremental)
-                    key = key or keys
-                    items += [image] if image else []
+    items, key, called = _looked(store, found)
     if not items:
         raise ContractError(f"{reference}: the exports of {text} hold no items to look at", hint="Write the view by hand.")
     remarks = list[str]()
@@ -50,6 +40,31 @@ def export_samples(reference: str, store: Store, found: list[Listed], text: str,
         more = () if by_key(kind, key) else (f"each change of another item writes down that it is not in the view, since {_OTHER}",)
         made.append(drafted(kind, key, source, called, len(items), (*remarks, *more), shards))
     return made
+
+
+def export_sample_of(reference: str, store: Store, found: list[Listed], of: Files, shards: int) -> Sample:
+    """A sample of the items that a view takes of some exports, which may be none. Raises ContractError, SourceFailed."""
+    items, _, called = _looked(store, found)
+    whole = [item for item in items if set(of.primary_key) <= set(item)]
+    key = {name: next(iter(whole[0][name])) if whole else "S" for name in of.primary_key}
+    kind = kind_of((item for item in whole if takes(of.takes or (), item)), key, of.takes_text)
+    return drafted(kind, key, {"connection": reference, "files": of.files}, called, len(items), (), shards)
+
+
+def _looked(store: Store, found: list[Listed]) -> tuple[list[Item], dict[str, str], str]:
+    """Items of some exports, the types of their key where they are said, and what the table is called."""
+    items, key, called = list[Item](), dict[str, str](), "items"
+    for manifest in found[-_EXPORTS:]:
+        export = read_export(store, manifest, manifest.name)
+        called = export.summary.table or called
+        holding = ((name, expected) for name, expected in export.data_files(store) if expected.items)
+        for name, expected in islice(holding, _FILES):
+            if file := store.find(name):
+                for line in islice(first_lines(store, file), _ITEMS):
+                    image, keys = _seen(line, incremental=expected.incremental)
+                    key = key or keys
+                    items += [image] if image else []
+    return items, key, called
 
 
 _OTHER = "the key alone does not tell the view's items"

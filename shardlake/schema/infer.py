@@ -1,0 +1,39 @@
+"""Inferring the columns of a view from a look at what it takes of its source."""
+
+from dataclasses import dataclass
+
+from shardlake.errors import ContractError, SpecError
+from shardlake.schema.columns import drafted
+from shardlake.source.door import SamplesView, Source
+from shardlake.view.view import Column, View, in_raw
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """Columns as they were found, by paths that lead into raw, and what is to be said of them."""
+
+    columns: dict[str, Column]
+    remarks: tuple[str, ...]
+
+
+def infer(view: View, source: Source) -> Inferred:
+    """Look at what the view takes.
+
+    Raises SpecError for a source that shows no sample, ContractError where there is nothing to look at, SourceUnavailable, AccessRefused.
+    """
+    if not isinstance(source, SamplesView):
+        raise SpecError(
+            f"{view.name}: columns: {view.source.connection} has no sample to infer them from", hint="Write the columns into the view."
+        )
+    sample = source.sample_of(view)
+    if sample.document and not sample.documents.get(sample.document):
+        raise ContractError(
+            f"{view.name}: {view.source.named} holds nothing yet that the view takes, so that its columns cannot be inferred",
+            hint=f"Run `shardlake infer {view.name}` when there are rows, or write the columns into the view.",
+        )
+    partitions = {part.name for layout in view.lake.layouts for part in layout.partition_by if part.unit != "identity"}
+    found = drafted(sample, partitions)
+    columns = {
+        name: Column.model_validate({"type": said, "from": [name]} if isinstance(said, str) else said) for name, said in found.outs.items()
+    }
+    return Inferred(in_raw(view.source, columns), (*sample.remarks, *found.remarks))

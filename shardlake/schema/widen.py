@@ -1,0 +1,83 @@
+"""The next schema: what is kept, with the columns and types that were found besides. Columns stay, and no type becomes narrower."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shardlake.schema.columns import free_name
+from shardlake.view.jsonpath import Path
+from shardlake.view.types import Type
+from shardlake.view.view import Column
+
+Columns = Mapping[str, Column]
+_NUMBERS = ("smallint", "integer", "bigint", "numeric")
+TEXT, JSON = Type("text"), Type("jsonb")
+
+
+@dataclass(frozen=True, slots=True)
+class Widening:
+    """The next columns: those that are new, those of another type than before, and those that a wider type was found for and
+    that keep theirs: the type found, and why.
+    """
+
+    columns: dict[str, Column]
+    added: tuple[str, ...]
+    widened: tuple[str, ...]
+    kept: dict[str, tuple[Type, str]]
+
+    @property
+    def anything(self) -> bool:
+        """Whether the next schema is another than the one before."""
+        return bool(self.added or self.widened)
+
+
+def joined(kept: Type, found: Type, *, in_json: bool) -> Type:
+    """The narrowest of our types that has room for what both hold. `in_json` says that the values are parts of a JSON document, so
+    that jsonb holds each of them.
+
+    >>> [str(joined(Type(a), Type(b), in_json=True)) for a, b in (("bigint", "numeric"), ("numeric", "bigint"), ("boolean", "bigint"))]
+    ['numeric', 'numeric', 'text']
+    >>> str(joined(Type("jsonb"), Type("text"), in_json=True)), str(joined(Type("jsonb"), Type("text"), in_json=False))
+    ('jsonb', 'text')
+    """
+    if kept.holds(found) or kept == TEXT or (kept == JSON and in_json):
+        return kept
+    if found.holds(kept):
+        return found
+    if kept.name in _NUMBERS and found.name in _NUMBERS and not (kept.array or found.array):
+        return Type("numeric")
+    return TEXT
+
+
+def widen(kept: Columns, found: Columns, fixed: Mapping[str, str]) -> Widening:
+    """The columns of `kept`, widened by those of `found`, which are told by where they come from. `fixed` columns keep their type, and why."""
+    by_path = {column.path: column for column in found.values()}
+    columns: dict[str, Column] = {}
+    refused: dict[str, tuple[Type, str]] = {}
+    for name, column in kept.items():
+        wider = _wider(column, by_path)
+        if wider != column.type and name in fixed:
+            refused[name] = (wider, fixed[name])
+        columns[name] = column if name in fixed else column.model_copy(update={"type": wider})
+    widened = tuple(name for name, column in columns.items() if column.type != kept[name].type)
+    known = {column.path for column in kept.values()}
+    added: list[str] = []
+    for name, column in found.items():
+        if column.path not in known:
+            added.append(free_name(name, {*columns}))
+            columns[added[-1]] = column
+    return Widening(columns, tuple(added), widened, refused)
+
+
+def _wider(column: Column, found: Mapping[Path, Column]) -> Type:
+    """The type for what a column held and what was found where it comes from; where that is an object now, of which the parts were
+    found, it is text.
+    """
+    in_json = bool(column.path.steps)
+    if same := found.get(column.path):
+        return joined(column.type, same.type, in_json=in_json)
+    within = in_json and any(_leads_into(column.path, path) for path in found)
+    return joined(column.type, JSON, in_json=in_json) if within else column.type
+
+
+def _leads_into(path: Path, other: Path) -> bool:
+    return path.column == other.column and path.steps == other.steps[: len(path.steps)]
