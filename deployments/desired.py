@@ -18,11 +18,11 @@ ONE_VIEW, MANY_VIEWS = "flows.sync_view.sync_view", "flows.sync_views.sync_views
 
 
 def desired(views: Mapping[str, View], project: Project, pool: Pool) -> list[Deployed]:
-    """A deployment for each view and each group, and those that stand in prefect.yaml."""
+    """A deployment for each view and each group, and those that stand in prefect.yaml and have work to do."""
     found = [_view(view, project, pool) for view in views.values()]
     found += [_shards(view, project, pool) for view in views.values() if view.run.fan_out == "deployments"]
     found += [_group(name, [views[v] for v in names], project, pool) for name, names in groups(views).items()]
-    return [*(fixed(deployed) for deployed in found), *standing(project, pool)]
+    return [*(fixed(deployed) for deployed in found), *standing(project, pool, inferred=any(view.inferred for view in views.values()))]
 
 
 def shards_deployment(view: str) -> str:

@@ -26,10 +26,13 @@ STANDARD = (Queue(ALARMS, 1), Queue(RUNS, 2), Queue(SHARDS, 3), Queue(BACKFILLS,
 
 CHECK = "flows.check_freshness.check_freshness"
 """The flow that watches: it is never behind what it watches."""
+INFER = "flows.infer_schemas.infer_schemas"
+"""The flow that only views with `columns: inferred` have work for."""
 _OF = {
     CHECK: ALARMS,
     "flows.backfill.backfill": BACKFILLS,
     "flows.compact_lake.compact_lake": BACKFILLS,
+    INFER: BACKFILLS,
 }
 
 

@@ -5,15 +5,15 @@ from typing import Any
 
 from deployments.deployed import Deployed, flow_at
 from deployments.project import Pool, Project
-from deployments.queues import CHECK
+from deployments.queues import CHECK, INFER
 from deployments.release import CANARY, pinned
 from shardlake.errors import SpecError
 from shardlake.view.schedule import EPOCH
 
 
-def standing(project: Project, pool: Pool) -> list[Deployed]:
-    """The deployments that stand in prefect.yaml, on that pool. Raises SpecError."""
-    return [_deployed(item, project, pool) for item in project.standing]
+def standing(project: Project, pool: Pool, *, inferred: bool) -> list[Deployed]:
+    """The deployments that stand in prefect.yaml, on that pool; the one that renews schemas where columns are `inferred`. Raises SpecError."""
+    return [_deployed(item, project, pool) for item in project.standing if inferred or item.get("entrypoint") != INFER]
 
 
 def _deployed(item: dict[str, Any], project: Project, pool: Pool) -> Deployed:

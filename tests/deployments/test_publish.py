@@ -13,6 +13,7 @@ import yaml
 from shardlake.errors import SpecError
 from tests.fleet import POOL, Project, on_server
 from tests.prefect_api import PrefectApi, traces
+from tests.world import ROOT
 
 CANARY = "canary-of-publish"
 
@@ -43,6 +44,17 @@ def test_the_first_time_all_is_made_and_the_second_time_nothing(it: Project) -> 
     again = it.publish("--check")
     assert (again["ok"], again["changes"]) == (True, [])
     assert again["calls"] <= 6
+
+
+def test_schemas_are_renewed_every_week_where_a_view_infers_its_columns_and_only_there(it: Project) -> None:
+    it.write_project(yaml.safe_load((ROOT / "prefect.yaml").read_text()) | {"definitions": it.project["definitions"]})
+    it.publish()
+    it.view(columns="inferred", schedule="every 15m")
+    assert {c for c in changes(it.publish()) if c[0] == "create"} == {("create", "infer-schemas/infer-schemas", ())}
+    made = it.deployment("infer-schemas/infer-schemas")
+    assert ([s["schedule"]["cron"] for s in made["schedules"]], made["work_queue_name"]) == (["37 1 * * 0"], "backfills")
+    it.view(schedule="every 15m")
+    assert {c for c in changes(it.publish()) if c[0] == "remove"} == {("remove", "infer-schemas/infer-schemas", ())}
 
 
 def test_a_deployment_holds_what_the_view_says(it: Project) -> None:
@@ -256,7 +268,9 @@ def test_prefects_own_deploy_makes_the_standing_ones_as_publish_does_but_for_ver
     done = it.run("prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(it.folder / "prefect.yaml"))
     assert done.returncode == 0, done.stdout + done.stderr
     held = {"check-freshness/check-freshness": ("parameter_openapi_schema", "version")}
-    assert changes(it.publish("--check", code=1)) == {("change", name, held.get(name, ("version",))) for _, name, _ in STANDING}
+    without_work = {("remove", "infer-schemas/infer-schemas", ())}  # no view here infers its columns
+    changed = {("change", name, held.get(name, ("version",))) for _, name, _ in STANDING}
+    assert changes(it.publish("--check", code=1)) == changed | without_work
 
 
 def test_a_server_that_is_not_there_and_a_pool_that_nobody_knows_are_said_plainly(it: Project) -> None:

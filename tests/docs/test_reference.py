@@ -296,7 +296,7 @@ def test_every_event_and_alarm_stands_there() -> None:
             )
             events |= set(re.findall(r"_emit\(\"([a-z.]+)\"", code))
             alarms |= set(re.findall(r"Alarm\(\s*(?:view(?:\.name)?|name), (?:\"\"|[a-z.]+), \"([a-z ]+)\"", code))
-    assert len(events) == 11
+    assert len(events) == 12
     assert set(rows(section("results", "## Log lines and events"))) == events
     assert set(rows(section("results", "## Alarms"))) == alarms
 
