@@ -197,13 +197,8 @@ class View(Operation):
         for group in (*([self.warehouse.key] if self.warehouse.key is not None else []), *self.warehouse.indexes):
             if not group or len(set(group)) < len(group):
                 raise ValueError(f"warehouse: a key or index names one column or more, each once, not [{', '.join(group)}]")
-        missing = [
-            c
-            for group in (self.warehouse.key or (), *self.warehouse.indexes)
-            for c in group_of(group)
-            if c not in (*self.columns, "_shard")
-        ]
-        if missing:
+        grouped = (*(self.warehouse.key or ()), *(c for index in self.warehouse.indexes for c in index))
+        if missing := [c for c in grouped if c not in (*self.columns, "_shard")]:
             raise ValueError(f"warehouse: {missing[0]!r} is not one of the columns; there are: {', '.join(self.columns)}")
         if (
             self.explode
@@ -294,8 +289,3 @@ class View(Operation):
 def in_raw(source: SourceSpec, columns: dict[str, Column]) -> dict[str, Column]:
     """Columns whose paths lead into raw."""
     return {n: c.model_copy(update={"path": source.raw_path(c.path)}) for n, c in columns.items()}
-
-
-def group_of(group: str | tuple[str, ...]) -> tuple[str, ...]:
-    """A key is given as columns, an index as a group of columns; either as a tuple."""
-    return (group,) if isinstance(group, str) else group
