@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from embedded.dynamodb_local import DynamoDB
-from tests.dynamodb_proxy import Answer, proxied, refusal
+from embedded.dynamodb_proxy import Answer, proxied, refusal
 from tests.dynamodb_world import BIG, CANARY, ROW, TOKEN, Tables, TablesMaker, fin, view
 
 

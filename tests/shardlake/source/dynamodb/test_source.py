@@ -12,13 +12,13 @@ from unittest.mock import patch
 
 import pytest
 
+from embedded.dynamodb_proxy import Answer, proxied, refusal
 from shardlake.run.preview import preview
 from shardlake.run.replay import replay
 from shardlake.run.sync import sync
 from shardlake.shape import own_rows as own
 from shardlake.view.view import View
 from tests.audit import unfinished
-from tests.dynamodb_proxy import Answer, proxied, refusal
 from tests.dynamodb_world import BIG, ROW, TablesMaker, fin, view
 
 USER = {"pk": {"S": "a"}, "sk": {"S": "USER#1"}, "status": {"S": "x"}}
