@@ -18,7 +18,7 @@ help: ## List these targets
 
 setup: $(STAMP) ## Make .venv from requirements.lock (about a minute; again only when that changes)
 
-demo: setup ## Start real servers, fill shards, run a view, show the rows. SOURCE=mysql for MySQL shards, files for files on S3; KEEP=1 leaves them up
+demo: setup ## Start real servers, fill shards, run a view, show the rows. SOURCE=mysql for MySQL shards, files for files on S3, dynamodb for a table of DynamoDB Local; KEEP=1 leaves them up
 	@$(BIN)/python -m demo $(SOURCE) $(if $(KEEP),--keep)
 
 up: setup ## Keep it all up: a Prefect server with its UI, a worker, the demo's views published. SOURCE=mysql as above

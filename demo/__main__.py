@@ -6,26 +6,36 @@ import shutil
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.rule import Rule
 
+from demo.dynamodb import ItemsStory, item_servers
 from demo.files import FilesStory, file_servers
-from demo.servers import SHARDS, demo_servers, write_environment, write_project
+from demo.servers import demo_servers, write_environment
 from demo.shards import ShardStory
 from demo.story import Story, console
 from embedded import NoServer
 
 HOUSE = Path(__file__).parent.parent
-SOURCES = ("postgres", "mysql", "files")
-_TO_TRY = ("plan orders", "run orders --shard shop_01 --json", "rejects orders", "replay orders", "compact orders")
+_KINDS: dict[str, tuple[Callable[[Path], AbstractContextManager[Any]], Callable[[Any, Path, dict[str, str]], Story]]] = {
+    "postgres": (partial(demo_servers, kind="postgres"), ShardStory),
+    "mysql": (partial(demo_servers, kind="mysql"), ShardStory),
+    "files": (file_servers, FilesStory),
+    "dynamodb": (item_servers, ItemsStory),
+}
+"""Of each source its servers, which are filled, and its story."""
+_TO_TRY = ("plan orders", "rejects orders", "replay orders", "compact orders")
 
 
 def main() -> int:
     """Run the demo; 0 when each step came out as it should."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
-    parser.add_argument("source", nargs="?", default="postgres", choices=SOURCES)
+    parser.add_argument("source", nargs="?", default="postgres", choices=list(_KINDS))
     parser.add_argument("--keep", action="store_true", help="leave the servers running until Ctrl-C")
     parser.add_argument("--folder", type=Path, default=HOUSE, help="where to make .demo, which is emptied first; the checkout by default")
     arguments = parser.parse_args()
@@ -37,34 +47,28 @@ def main() -> int:
         story, environment = _start(stack, folder, arguments.source)
         story.tell()
         console.print(Rule(f"[bold]{time.monotonic() - started:.0f} s in all", style="dim"))
-        _next_steps(arguments.source, arguments.keep, folder, environment)
+        _next_steps(story, arguments.keep, folder, environment)
         if arguments.keep:
             _wait()
     return 1 if story.surprises else 0
 
 
 def _start(stack: ExitStack, folder: Path, kind: str) -> tuple[Story, dict[str, str]]:
+    opened, story = _KINDS[kind]
     with console.status("starting the servers …"):
         try:
-            if kind == "files":
-                drops = stack.enter_context(file_servers(folder))
-                count = drops.fill()
-                secrets = drops.write_project(folder)
-            else:
-                servers = stack.enter_context(demo_servers(folder, kind))
-                count = servers.fill()
-                secrets = write_project(servers, folder)
+            servers = stack.enter_context(opened(folder))
         except NoServer as error:
-            console.print(f"[red]{error}[/]")
+            console.print(str(error), style="red", markup=False, soft_wrap=True)
             raise SystemExit(1) from None
-    where = "CSV files of 3 shards in a bucket" if kind == "files" else f"{len(SHARDS)} {kind} shards"
-    console.print(f"[green]✓[/] {where} with {count:,} rows; a Postgres warehouse")
+        count = servers.fill()
+        secrets = servers.write_project(folder)
+    console.print(f"[green]✓[/] {servers.holds.format(f'{count:,}')}; a Postgres warehouse")
     environment = secrets | {"PREFECT_API_URL": ""}  # no server, whatever a profile says: the runs need none
-    story: Story = FilesStory(drops, folder, environment) if kind == "files" else ShardStory(servers, folder, environment)
-    return story, environment
+    return story(servers, folder, environment), environment
 
 
-def _next_steps(kind: str, kept: bool, folder: Path, environment: dict[str, str]) -> None:
+def _next_steps(story: Story, kept: bool, folder: Path, environment: dict[str, str]) -> None:
     here = folder.relative_to(HOUSE) if folder.is_relative_to(HOUSE) else folder
     if kept:
         write_environment(folder, environment)
@@ -72,9 +76,8 @@ def _next_steps(kind: str, kept: bool, folder: Path, environment: dict[str, str]
     else:
         console.print("To try these yourself, run [bold]make demo KEEP=1[/], which leaves the servers up:")
     options = f".venv/bin/shardlake --views {here}/views --connections {here}/connections.yaml"
-    drafted = "s3-files/landing '{shard}/orders/*.csv'" if kind == "files" else "postgres-shards/shop orders"
-    for words in (*_TO_TRY, f"discover {drafted}"):
-        console.print(f"  {options} {words}", soft_wrap=True)
+    for words in (*_TO_TRY, *story.to_try):
+        console.print(f"  {options} {words}", soft_wrap=True, markup=False)
 
 
 def _wait() -> None:

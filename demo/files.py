@@ -29,7 +29,7 @@ class FileServers:
 
     warehouse: Postgres
     s3: SeaweedFS
-    kind = "files"
+    holds = "CSV files of 3 shards in a bucket with {} rows"
 
     def drop(self, name: str, content: str) -> None:
         """A file."""
@@ -84,6 +84,8 @@ def csv_of(found: Iterable[tuple[Any, ...]]) -> str:
 
 class FilesStory(Story):
     """The demo of `make demo SOURCE=files`."""
+
+    to_try = ("run orders --shard shop_01 --json", "discover s3-files/landing '{shard}/orders/*.csv'")
 
     def __init__(self, servers: FileServers, folder: Path, environment: dict[str, str]) -> None:
         super().__init__(servers.warehouse, folder, environment)

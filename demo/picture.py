@@ -17,7 +17,7 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
-from demo.servers import demo_servers, environment_without, write_project
+from demo.servers import demo_servers, environment_without
 
 PICTURE = Path(__file__).parent.parent / "docs" / "run.svg"
 WIDTH = 92
@@ -29,7 +29,7 @@ def main() -> None:
     """Take the picture, of a real run."""
     with tempfile.TemporaryDirectory(prefix="shardlake-picture-") as made, demo_servers(Path(made), "postgres") as servers:
         servers.fill()
-        environment = write_project(servers, Path(made))
+        environment = servers.write_project(Path(made))
         said, frames = _run(Path(made), environment)
     PICTURE.write_text(picture(said, frames))
     Console().print(f"{PICTURE.relative_to(Path.cwd()) if PICTURE.is_relative_to(Path.cwd()) else PICTURE} shows what the command showed")

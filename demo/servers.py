@@ -27,6 +27,11 @@ class DemoServers:
     warehouse: Postgres
     sources: Sequence[MariaDB | Postgres]
 
+    @property
+    def holds(self) -> str:
+        """What there is, with a place for the count of rows."""
+        return f"{len(SHARDS)} {self.kind} shards with {{}} rows"
+
     def of(self, shard: str) -> MariaDB | Postgres:
         """The server that a shard is on."""
         return self.sources[1] if shard == SHARDS[-1] else self.sources[0]
@@ -83,15 +88,14 @@ class DemoServers:
         path.write_text(yaml.safe_dump(connections, sort_keys=False))
         return environment
 
-
-def write_project(servers: DemoServers, folder: Path) -> dict[str, str]:
-    """Write the demo's connections.yaml and views into a folder; returns the secrets that the connections refer to."""
-    secrets = servers.write_connections(folder / "connections.yaml")
-    views = folder / "views"
-    shutil.copytree(Path(__file__).parent / "views", views)
-    view = views / "orders" / "view.yaml"
-    view.write_text(view.read_text().replace("SOURCE/shop", f"{servers.kind}-shards/shop"))
-    return secrets
+    def write_project(self, folder: Path) -> dict[str, str]:
+        """Write the demo's connections.yaml and views into a folder; returns the secrets that the connections refer to."""
+        secrets = self.write_connections(folder / "connections.yaml")
+        views = folder / "views"
+        shutil.copytree(Path(__file__).parent / "views", views)
+        view = views / "orders" / "view.yaml"
+        view.write_text(view.read_text().replace("SOURCE/shop", f"{self.kind}-shards/shop"))
+        return secrets
 
 
 def write_environment(folder: Path, environment: dict[str, str]) -> None:

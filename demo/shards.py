@@ -18,6 +18,7 @@ class ShardStory(Story):
     def __init__(self, servers: DemoServers, folder: Path, environment: dict[str, str]) -> None:
         super().__init__(servers.warehouse, folder, environment)
         self.servers = servers
+        self.to_try = ("run orders --shard shop_01 --json", f"discover {servers.kind}-shards/shop orders")
 
     def tell(self) -> None:
         """See Story."""

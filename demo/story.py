@@ -3,8 +3,9 @@
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.rule import Rule
@@ -18,7 +19,9 @@ BY_CITY, GROUPED = "SELECT city, count(*) AS orders FROM orders", "GROUP BY city
 
 
 class Story:
-    """What all stories share. `surprises` counts the steps that did not end as they should."""
+    """What all stories share. `surprises` counts the steps that did not end as they should; `to_try` are commands for a reader to go on with."""
+
+    to_try: Sequence[str] = ()
 
     def __init__(self, warehouse: Postgres, folder: Path, environment: dict[str, str]) -> None:
         self.warehouse, self.folder = warehouse, folder
@@ -41,14 +44,19 @@ class Story:
             self.surprises += 1
             console.print(f"[red]ended with {done.returncode}, not {expect}[/]")
 
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Rows of the warehouse."""
+        return list(self.warehouse.execute(query, database="warehouse"))
+
     def rows(self, title: str, columns: Sequence[str], ids: Sequence[int]) -> None:
         """Some rows of the warehouse's table."""
-        console.print(Rule(f"[bold]{title}", align="left"))
         names = [column.rpartition(" AS ")[2] for column in columns]
-        found = self.warehouse.execute(
-            f"SELECT {', '.join(columns)} FROM analytics.orders WHERE id IN ({', '.join(map(str, ids))}) ORDER BY id, _shard",
-            database="warehouse",
-        )
+        found = self.ask(f"SELECT {', '.join(columns)} FROM analytics.orders WHERE id IN ({', '.join(map(str, ids))}) ORDER BY id, _shard")
+        self.show(title, names, found)
+
+    def show(self, title: str, names: Sequence[str], found: Iterable[tuple[Any, ...]]) -> None:
+        """A table."""
+        console.print(Rule(f"[bold]{title}", align="left"))
         table = Table(*names)
         for row in found:
             table.add_row(*("" if cell is None else str(cell) for cell in row))

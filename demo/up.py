@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.rule import Rule
 
-from demo.servers import SHARDS, DemoServers, demo_servers, environment_without, write_environment, write_project
+from demo.servers import SHARDS, DemoServers, demo_servers, environment_without, write_environment
 from embedded import NoServer
 from embedded.prefect_server import PrefectServer
 from embedded.prefect_worker import PrefectWorker
@@ -58,7 +58,7 @@ def main() -> int:
 def prepare(servers: DemoServers, folder: Path) -> dict[str, str]:
     """Fill the shards, write connections and views; returns what a worker and the command need to know."""
     servers.fill()
-    secrets = write_project(servers, folder)
+    secrets = servers.write_project(folder)
     kept = {k: v for k, v in environment_without("SHARDLAKE_").items() if k in ("PATH", "HOME", "LANG", "NO_PROXY")}
     files = {
         "SHARDLAKE_VIEWS": str(folder / "views"),

@@ -107,3 +107,42 @@ def test_the_demo_of_files_tells_of_drops_that_are_late_cut_off_and_wrong(tmp_pa
     assert "5 mended 5.00" in rows
     assert "\n2 " not in rows
     assert [p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(p.info["cmdline"] or [])] == []
+
+
+def test_the_demo_of_dynamodb_tells_of_one_scan_for_three_views_deletes_keys_that_end_and_a_mended_view(tmp_path: Path) -> None:
+    environment = {**os.environ, "COLUMNS": "200", "SHARDLAKE_VIEWS": "/nowhere", "PREFECT_API_URL": "http://127.0.0.1:1/api"}
+    command = [sys.executable, "-m", "demo", "dynamodb", "--folder", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    text = "\n".join(" ".join(line.replace("│", " ").split()) for line in done.stdout.splitlines())
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "a table of DynamoDB Local, Amazon's emulator, with 5,680 items" in text
+    assert re.findall(r"asked for (\d+) pages", text)[:2] == ["4", "4"]  # one of each segment, for three views
+    assert re.findall(r"(?m)^(\w+): (.*); 4/4 shards merged", text)[:6] == [
+        ("customers", "5,680 rows read, 800 merged, 4,880 of others"),
+        ("orders", "5,680 rows read, 3,198 merged, 2 rejected, 2,480 of others"),
+        ("invoices", "5,680 rows read, 1,599 merged, 1 rejected, 4,080 of others"),
+        ("customers", "5,682 rows read, 801 merged, 4,881 of others"),  # two that are new; seven that are gone are told, too
+        ("orders", "5,682 rows read, 3,199 merged, 2 rejected, 2,481 of others"),
+        ("invoices", "5,682 rows read, 1,599 merged, 1 rejected, 4,082 of others"),
+    ]
+    rejects = text.split("$ shardlake rejects orders")[1]
+    assert "pk=CUSTOMER#00003, sk=ORDER#000013 amount 19.999 would be rounded to fit numeric(12,2)" in rejects
+    assert "pk=CUSTOMER#00003, sk=ORDER#000012 amount on request is not numeric(12,2)" in rejects
+    assert "3/4 shards merged; 2-of-4: platform, 2-of-4: the keys of dynamodb/platform have ended (ExpiredTokenException)" in text
+    assert "DynamoDB was asked for 0 pages of items: a replay reads no source" in text
+    rows = text.split("Orders in the warehouse")[1]
+    for row in ("ORDER#000012 new 12.00", "ORDER#000013 paid 20.00", "ORDER#000032 late change 32.32", "ORDER#000001 refunded 1.01"):
+        assert f"\n{row} " in rows, row
+    assert "\nINVOICE#000020 12345678901234567890123456789012345678 DE000000020" in rows
+    assert "all 12 shards of 3 views are fresh" in rows
+    accounts = re.findall(
+        r"(?m)^(customers|invoices|orders) ([\d,]+) ([\d,]+) ([\d,]+) ([\d,]+) ([\d,]+) ([\d,]+)$", rows.split("The accounts")[1]
+    )
+    numbers = {view: [int(n.replace(",", "")) for n in counts] for view, *counts in accounts}
+    assert {view: (counts[4], counts[5]) for view, counts in numbers.items()} == {
+        "customers": (800, 800), "invoices": (1598, 1598), "orders": (3197, 3197),
+    }  # fmt: skip
+    assert all(read == sum(kinds) for read, *kinds, _, _ in numbers.values())
+    assert "discover dynamodb/platform platform" in text
+    assert [p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(p.info["cmdline"] or [])] == []
