@@ -25,6 +25,9 @@ class Faults:
         self.everywhere = False
         self.signers: set[tuple[str, bool]] = set()
         """Of all requests: the id of the key that signed, and whether a session's token came with it."""
+        self.held = ""
+        """A request whose path ends so is not passed on until `go_on` is set; `holds` says that there is one."""
+        self.holds, self.go_on = threading.Event(), threading.Event()
         self._lock = threading.Lock()
 
     def next(self, method: str, path: str) -> str | None:
@@ -49,6 +52,9 @@ def s3_proxy(address: str) -> Iterator[tuple[str, Faults]]:
             body = self._body()
             signed = re.search(r"Credential=([^/]+)/", self.headers.get("Authorization") or "")
             faults.signers.add((signed[1] if signed else "", "X-Amz-Security-Token" in self.headers))
+            if faults.held and self.path.endswith(faults.held):
+                faults.holds.set()
+                faults.go_on.wait(300)
             fault = faults.next(self.command, self.path)
             if fault in ("slow", "500", "denied"):
                 self.send_response({"slow": 503, "500": 500, "denied": 403}[fault])
