@@ -123,6 +123,33 @@ class Project:
         found: dict[str, Any] = self.api.get(f"deployments/name/{flow}/{name}")
         return found
 
+    def begin(self, full_name: str, **parameters: Any) -> str:
+        """Have a deployment run now, as the button on its page does; the flow run's id."""
+        return self.due(full_name, datetime.now(UTC), **parameters)
+
+    def due(self, full_name: str, when: datetime, **parameters: Any) -> str:
+        """A run that was due at a time; its id."""
+        state = {"type": "SCHEDULED", "state_details": {"scheduled_time": when.isoformat()}}
+        body = {"state": state, "parameters": parameters}
+        made = self.api.post(f"deployments/{self.deployment(full_name)['id']}/create_flow_run", body)
+        return str(made["id"])
+
+    def runs(self, full_name: str) -> list[dict[str, Any]]:
+        """A deployment's runs, in the order in which they were to start."""
+        where = {"id": {"any_": [self.deployment(full_name)["id"]]}}
+        return sorted(self.api.all("flow_runs", deployments=where), key=lambda r: str(r["expected_start_time"]))
+
+    def flow_run(self, run_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.api.get(f"flow_runs/{run_id}")
+        return found
+
+    def ended(self, run_id: str, seconds: float = 300) -> tuple[str, str]:
+        """Name and message of the state in which a run ends."""
+        final = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+        assert self.until(lambda: self.flow_run(run_id)["state_type"] in final, seconds), self.flow_run(run_id)["state"]
+        state = self.flow_run(run_id)["state"]
+        return state["name"], state["message"] or ""
+
 
 P = TypeVar("P", bound=Project)
 
@@ -166,17 +193,6 @@ class Fleet(Project):
         assert done.returncode == 0, done.stdout + done.stderr
         return next(line.split(":", 1)[1].strip() for line in done.stdout.splitlines() if "UUID" in line)
 
-    def begin(self, full_name: str, **parameters: Any) -> str:
-        """Have a deployment run now, as the button on its page does; the flow run's id."""
-        return self.due(full_name, datetime.now(UTC), **parameters)
-
-    def due(self, full_name: str, when: datetime, **parameters: Any) -> str:
-        """A run that was due at a time; its id."""
-        state = {"type": "SCHEDULED", "state_details": {"scheduled_time": when.isoformat()}}
-        body = {"state": state, "parameters": parameters}
-        made = self.api.post(f"deployments/{self.deployment(full_name)['id']}/create_flow_run", body)
-        return str(made["id"])
-
     def as_if_scheduled(self) -> None:
         """Make the runs that have not ended such as the server's scheduler makes; its API makes none."""
         statement = "UPDATE flow_run SET auto_scheduled = true WHERE end_time IS NULL"
@@ -192,22 +208,6 @@ class Fleet(Project):
         assert found, f"no process of the run {run_id}"
         process: psutil.Process = found[0]
         return process
-
-    def runs(self, full_name: str) -> list[dict[str, Any]]:
-        """A deployment's runs, in the order in which they were to start."""
-        where = {"id": {"any_": [self.deployment(full_name)["id"]]}}
-        return sorted(self.api.all("flow_runs", deployments=where), key=lambda r: str(r["expected_start_time"]))
-
-    def flow_run(self, run_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.api.get(f"flow_runs/{run_id}")
-        return found
-
-    def ended(self, run_id: str, seconds: float = 300) -> tuple[str, str]:
-        """Name and message of the state in which a run ends."""
-        final = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-        assert self.until(lambda: self.flow_run(run_id)["state_type"] in final, seconds), self.flow_run(run_id)["state"]
-        state = self.flow_run(run_id)["state"]
-        return state["name"], state["message"] or ""
 
     def warehouse(self, statement: str) -> list[tuple[Any, ...]]:
         return list(self.servers.warehouse.execute(statement, database="warehouse"))
