@@ -139,7 +139,7 @@ def _job(view: str | None) -> Any:
     names = [view] if view else view_names(views_folder())
     if not names:
         raise SpecError("there is no view yet, and so no lake", hint="Begin with `shardlake discover`.")
-    return open_job(find_view(views_folder(), names[0]), connect)
+    return open_job(find_view(views_folder(), names[0]), connect, infers=False)
 
 
 def _shown(rows: Any) -> Any:

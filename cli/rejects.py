@@ -30,7 +30,7 @@ def rejects(
     from shardlake.settings import views_folder
     from shardlake.view.view_file import find_view
 
-    job = open_job(find_view(views_folder(), view), connect)
+    job = open_job(find_view(views_folder(), view), connect, infers=False)
     if shard is not None:
         job.partition(shard)
     sinks = list(job.sinks)

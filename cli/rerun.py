@@ -47,7 +47,7 @@ def rerun(
 
     with Server.reached(tags), get_client(sync_client=True) as client:
         runs = ProjectRuns(client, tags)
-        ledger = by_ledger(lambda view: open_job(find_view(views_folder(), view), connect))
+        ledger = by_ledger(lambda view: open_job(find_view(views_folder(), view), connect, infers=False))
         lost = [crash for crash in found(runs, ledger) if not views or set(views) & set(crash.views)]
         begun = {crash.run.id: begin_again(runs, crash) for crash in lost if not (dry_run or crash.under_way)}
     lines = [_line(crash, begun[crash.run.id].name if crash.run.id in begun else None) for crash in lost]

@@ -39,7 +39,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print what a pr
     views, unknown = readable_views(views_folder())
     for name, view in views.items():
         try:
-            job = open_job(view, connect)
+            job = open_job(view, connect, infers=False)
             found.append(judge(job, views))
             with job.ledger.connection() as connection:
                 left += all_unfinished(connection, name)

@@ -13,13 +13,14 @@ from shardlake.ledger.database import Warehouse
 from shardlake.ledger.history import arrivals, delays
 from shardlake.run.freshness import Judgement, judge
 from tasks.retry import STAGE
-from tasks.view_job import all_views, step_of, view_job
+from tasks.view_job import all_views, known_job
 
 
 @task(name="check", task_run_name="check {name}", **{**STAGE, "retries": 1})
 def check(name: str, run_id: UUID) -> tuple[Judgement, list[timedelta | None]]:
     """One view's shards, and what is wrong with them; and its delay over the day, an hour each."""
-    with step_of(name, run_id) as job:
+    job = known_job(name, run_id)
+    with job.cancellation.working():
         now = datetime.now(UTC)
         with job.ledger.connection() as connection:
             came = arrivals(connection, name, len(job.partitions), now - timedelta(days=1))
@@ -44,7 +45,7 @@ class Told:
     def __init__(self, asked: list[str], run_id: UUID) -> None:
         self._ledgers: dict[int, tuple[Warehouse, list[str]]] = {}
         for name in asked:
-            warehouse = view_job(name, run_id).ledger
+            warehouse = known_job(name, run_id).ledger
             self._ledgers.setdefault(id(warehouse), (warehouse, []))[1].append(name)
 
     def record(self, alarms: list[Alarm], others: list[str], *, whole: bool, unknown: Set[str] = frozenset()) -> Known:

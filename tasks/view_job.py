@@ -24,6 +24,12 @@ def view_job(view: str, run_id: UUID) -> Job:  # noqa: ARG001 - a run reads its 
     return open_job(find_view(views_folder(), view), connect)
 
 
+@lru_cache(maxsize=64)
+def known_job(view: str, run_id: UUID) -> Job:  # noqa: ARG001 - as above
+    """The job of a view for who asks what is known of it, and infers no columns. Raises SpecError, ContractError where they are not known."""
+    return open_job(find_view(views_folder(), view), connect, infers=False)
+
+
 @contextmanager
 def step_of(view: str, run_id: UUID) -> Iterator[Job]:
     """The job of a view for one step of a run. Raises RunEnded where the run has ended in this process, before and in the step."""

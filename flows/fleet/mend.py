@@ -13,7 +13,7 @@ from flows.fleet.silent import NEVER, crash_silent
 from shardlake.ledger.alarms import Alarm
 from shardlake.view.view import View
 from tasks.log import say
-from tasks.view_job import view_job
+from tasks.view_job import known_job
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ def unharmed(do: Callable[[ProjectRuns], T]) -> T | None:
 
 def _begun(runs: ProjectRuns, run_id: UUID) -> list[Crash]:
     """What has crashed, and was begun again where that is due."""
-    crashes = found(runs, by_ledger(lambda view: view_job(view, run_id)), LONG_AGO)
+    crashes = found(runs, by_ledger(lambda view: known_job(view, run_id)), LONG_AGO)
     for crash in crashes:
         if crash.returns and not crash.under_way:
             begun = begin_again(runs, crash)

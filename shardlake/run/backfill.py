@@ -126,7 +126,7 @@ class Backfill:
                 self._fail(name, answer)
         with self.job.ledger.connection() as connection:
             contract = runs.contract(connection, self.job.feed)
-        if self.job.view.source.drift == "stop":
+        if self.job.view.source.drift != "null":
             for name, error in drift(self.job.view, {n: r.kinds for n, r in found.items()}, contract).items():
                 self._fail(name, error)
         return found

@@ -1,6 +1,6 @@
 """A job: one view with its source, its sinks' connections and its ledger, as plain values and open pools."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from shardlake.allocators import tune_allocators
@@ -10,6 +10,7 @@ from shardlake.connection.kinds import Connection, expect
 from shardlake.connection.lake import Lake
 from shardlake.connection.postgres import PostgresWarehouse
 from shardlake.errors import SpecError
+from shardlake.failpoints import failpoint
 from shardlake.kinds import KINDS
 from shardlake.ledger.database import Warehouse, open_warehouse
 from shardlake.ledger.items import Inventory
@@ -21,9 +22,11 @@ from shardlake.rows.supply import Supply
 from shardlake.run.watch import UNWATCHED, Watch, watching
 from shardlake.schema.held import Held, hold
 from shardlake.schema.schema import Schema
+from shardlake.schema.store import keep
 from shardlake.settings import connections_file
 from shardlake.sink.door import Layouts, Sink, open_lake, open_sink
 from shardlake.source.door import Inventories, Source, open_source
+from shardlake.view.columns import target_columns, version_type
 from shardlake.view.view import View
 
 
@@ -71,9 +74,9 @@ class Job:
         return name
 
 
-def open_job(view: View, connect: Callable[[str], Connection], ledger: str | None = None) -> Job:
+def open_job(view: View, connect: Callable[[str], Connection], ledger: str | None = None, *, infers: bool = True) -> Job:
     """Resolve a view's connections by `connect`; `ledger` names the connection of a ledger that lives apart from the warehouse.
-    Where the view's columns are inferred, they come from the lake: the job's view has them.
+    Where the view's columns are inferred, they come from the lake: the job's view has them. Who only reads the ledger does not infer the first.
 
     Raises SpecError, SourceUnavailable, AccessRefused; of columns that are inferred for the first time ContractError, LakeUnavailable.
     """
@@ -86,7 +89,8 @@ def open_job(view: View, connect: Callable[[str], Connection], ledger: str | Non
     except SpecError as error:
         raise SpecError(f"{view.name}: source.connection: {error.message}", hint=error.hint) from None
     books = open_ledger(view, connect, ledger)
-    view, held = hold(view, opened, open_store(lake)) if view.inferred else (view, None)
+    written = view
+    view, held = hold(view, opened, open_store(lake), infers=infers) if view.inferred else (view, None)
     spool = Spool() if view.lake.layouts else None
     feed = opened.feed(view)
     if isinstance(opened, Inventories):
@@ -95,10 +99,22 @@ def open_job(view: View, connect: Callable[[str], Connection], ledger: str | Non
     layouts = open_lake(lake, view.lake.connection, supply)
     sink = open_sink(warehouse, view.warehouse.connection, replace(supply, keep=layouts.keep if spool else None))
     sinks = {found.name: found for found in (sink, *layouts.sinks)}
+    if held and held.new:
+        require_followed(sinks, view)
+        if not keep(open_store(lake), held.schema):  # another was first
+            return open_job(written, connect, ledger, infers=infers)
+        failpoint("schema.kept")
     partitions = tuple(opened.partitions(view))
     found = of_machine(view.run)  # and no more readers than the source gives connections, or than it has partitions
     parallelism = Parallelism(found.chains, max(1, min(found.readers, opened.max_connections, len(partitions))))
     return Job(view, opened, feed, partitions, sinks, books, lake, layouts, supply, parallelism, spool, watch=watching.get(), held=held)
+
+
+def require_followed(sinks: Mapping[str, Sink], view: View) -> None:
+    """That each sink can take the view's columns. Raises ContractError, NarrowingRefused, and what a sink that cannot be asked raises."""
+    columns = tuple(c for c in target_columns(view, version_type("")) if c.name != "_cursor")
+    for sink in sinks.values():
+        sink.planned(columns)
 
 
 def open_ledger(view: View, connect: Callable[[str], Connection], named: str | None = None) -> Warehouse:

@@ -10,12 +10,11 @@ from shardlake.connection.kinds import Connection
 from shardlake.errors import ContractError
 from shardlake.failpoints import failpoint
 from shardlake.raw.store import open_store
-from shardlake.run.job import Job, open_job
+from shardlake.run.job import Job, open_job, require_followed
 from shardlake.schema.infer import infer
 from shardlake.schema.schema import Schema
 from shardlake.schema.store import keep
 from shardlake.schema.widen import widen
-from shardlake.view.columns import target_columns, version_type
 from shardlake.view.view import Column, View
 from shardlake.view.view_file import find_view, readable_views
 
@@ -107,10 +106,8 @@ def _fixed(view: View) -> dict[str, str]:
 
 def _refused(job: Job, columns: dict[str, Column]) -> str | None:
     """Why one of the sinks cannot follow to these columns; None where all can."""
-    wanted = tuple(c for c in target_columns(job.view.with_columns(columns), version_type("")) if c.name != "_cursor")
-    for sink in job.sinks.values():
-        try:
-            sink.planned(wanted)
-        except ContractError as error:
-            return error.message
+    try:
+        require_followed(job.sinks, job.view.with_columns(columns))
+    except ContractError as error:
+        return error.message
     return None

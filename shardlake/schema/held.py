@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 from obstore.store import ObjectStore
 
-from shardlake.failpoints import failpoint
+from shardlake.errors import ContractError
 from shardlake.schema.infer import infer
 from shardlake.schema.schema import Schema
-from shardlake.schema.store import keep, newest
+from shardlake.schema.store import newest
 from shardlake.source.door import Source
 from shardlake.view.view import View
 
@@ -34,16 +34,18 @@ class Held:
         return tuple(said)
 
 
-def hold(view: View, source: Source, store: ObjectStore) -> tuple[View, Held]:
-    """The view with its columns, and the schema that they are of. Where none is kept, one is inferred and kept.
+def hold(view: View, source: Source, store: ObjectStore, *, infers: bool) -> tuple[View, Held]:
+    """The view with its columns, and the schema that they are of. Where none is kept and this opening `infers`, one is inferred, to be kept yet.
 
     Raises SpecError, ContractError, LakeUnavailable, SourceUnavailable, AccessRefused.
     """
-    while (found := newest(store, view.name)) is None:
-        inferred = infer(view, source)
-        first = Schema(view=view.name, version=1, at=datetime.now(UTC), columns=inferred.columns, remarks=inferred.remarks)
-        whole = first.of(view)
-        if keep(store, first):
-            failpoint("schema.kept")
-            return whole, Held(first, new=True)
-    return found.of(view), Held(found)
+    if found := newest(store, view.name):
+        return found.of(view), Held(found)
+    if not infers:
+        raise ContractError(
+            f"{view.name}: its columns are inferred, and no schema of them is kept yet",
+            hint=f"`shardlake run {view.name}` infers the first, or `shardlake infer {view.name}`.",
+        )
+    inferred = infer(view, source)
+    first = Schema(view=view.name, version=1, at=datetime.now(UTC), columns=inferred.columns, remarks=inferred.remarks)
+    return first.of(view), Held(first, new=True)

@@ -30,7 +30,7 @@ class SourceSpec(Spec):
     """By what a source of this kind tells what has changed, in the words of its views."""
     connection: Reference
     primary_key: tuple[SourceIdentifier, ...] = Field(min_length=1)
-    drift: Literal["stop", "null"] = "stop"
+    drift: Literal["stop", "missing", "null"] = "stop"
     json_limits: JsonLimits = JsonLimits()
 
     @field_validator("drift", mode="before")

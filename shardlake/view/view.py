@@ -177,7 +177,9 @@ class View(Operation):
 
     def with_columns(self, columns: dict[str, Column]) -> Self:
         """The view with columns that its file does not say. Raises ValueError where they do not fit the rest of it."""
-        found = self.model_copy(update={"columns": in_raw(self.source, columns)})
+        said = "drift" in self.source.model_fields_set  # else what the schema has, and a partition lacks, is NULL there
+        source = self.source if said else self.source.model_copy(update={"drift": "missing"})
+        found = self.model_copy(update={"source": source, "columns": in_raw(self.source, columns)})
         found._check_columns()
         found._check_layouts()
         return found

@@ -14,6 +14,9 @@ def test_infer_says_what_is_new_and_wider_and_ends_with_1_where_a_view_fails(tab
     assert w.command("check").stdout.splitlines()[-2:] == [
         "not checked are the columns of finances: they come from the lake (columns: inferred), as `plan` shows", "1 views, 0 problems"
     ]  # fmt: skip
+    asked = w.command("status")
+    assert "finances: its columns are inferred, and no schema of them is kept yet" in asked.stdout + asked.stderr
+    assert not (w.folder / "lake" / "schemas").exists()
     first = w.command("infer", "finances")
     assert (first.returncode, first.stderr) == (0, "")
     day = json.loads(w.command("infer", "--json").stdout)["views"][0]["at"][:10]

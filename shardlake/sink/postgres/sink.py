@@ -24,7 +24,7 @@ from shardlake.sink.postgres.merge import Uncastable, merge
 from shardlake.sink.postgres.merge_sql import MergeSql
 from shardlake.sink.postgres.names import staging, target
 from shardlake.sink.postgres.stage import DirectCopy, NoDirectCopy, Staged, can_copy_directly, drop_staging, stage, staging_tables
-from shardlake.sink.postgres.target import ensure_target, plan_ddl, prepare_database
+from shardlake.sink.postgres.target import ensure_target, plan_ddl, prepare_database, require_unused
 from shardlake.view.columns import TargetColumn, target_columns, version_type
 
 Session = psycopg.Connection[Any]
@@ -55,6 +55,7 @@ class PostgresSink:
     def planned(self, columns: tuple[TargetColumn, ...]) -> list[str]:
         """See Sink."""
         with self._database.connection() as connection:
+            require_unused(connection, self._view, columns)
             return plan_ddl(connection, self._view, columns)
 
     def apply(self, windows: Sequence[Pending], run_id: UUID, *, again: bool = False) -> list[Committed]:
@@ -71,9 +72,10 @@ class PostgresSink:
             self._view, window.window_id, window.partition, columns, into, table, self._supply.zone, of_backfill=window.backfill is not None
         )
         books = Books(self._supply.ledger, self._database, self._view, window, run_id)
+        filled = self._view.source.drift == "missing" and not again  # again, NULL would stand in the place of what was read since
         if not again and self._is_first(window) and can_copy_directly(self._view):
             try:
-                rows = self._supply.rows(window)
+                rows = self._supply.rows(window, lacking_is_null=filled)
                 direct = DirectCopy(into, {c.name: c.type for c in columns}, self._supply.zone, window.partition)
                 return self._recorded(
                     window.window_id,
@@ -85,7 +87,7 @@ class PostgresSink:
                 pass
         everything = False
         for tries in (2, 1, 0):
-            rows = self._supply.rows(window, everything=everything)
+            rows = self._supply.rows(window, everything=everything, lacking_is_null=filled)
             with self._database.connection() as connection:
                 staged = stage(connection, self._view, window, table, rows, self._supply.passing(window, rows))
             try:

@@ -16,6 +16,12 @@ from shardlake.view.view import View
 
 Connection = psycopg.Connection[Any]
 _SCHEMA = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
+_USERS = """
+SELECT a.attname::text, min(r.ev_class::regclass::text) FROM pg_depend d
+JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+JOIN pg_attribute a ON d.refclassid = 'pg_class'::regclass AND a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+WHERE d.refobjid = %s::regclass AND r.ev_class <> d.refobjid GROUP BY 1
+"""
 
 
 def prepare_database(connection: Connection) -> None:
@@ -58,6 +64,19 @@ def plan_ddl(connection: Connection, view: View, columns: tuple[TargetColumn, ..
                 f"CREATE INDEX IF NOT EXISTS {ansi(index_name(view.warehouse.table_name, columns_))} ON {name} ({ansi_list(columns_)})"
             )
     return statements
+
+
+def require_unused(connection: Connection, view: View, columns: tuple[TargetColumn, ...]) -> None:
+    """That no view of the database uses a column whose type is to change: Postgres refuses that. Raises ContractError, NarrowingRefused."""
+    name = target(view)
+    present, telling = present_columns(connection, name, columns) or {}, (*view.key, view.version_column)
+    users = dict(connection.execute(_USERS, (name,)).fetchall()) if present else {}
+    for column in (c for c in columns if c.name in users and c.name in present):
+        if change := _evolve(connection, name, column, present[column.name], telling=column.name in telling):
+            raise ContractError(
+                f"{view.warehouse.table}.{column.name} cannot become {column.type}: {users[column.name]} uses it",
+                hint=f"Take that away, run by hand: {'; '.join(change)}; and make it again.",
+            )
 
 
 def ensure_target(connection: Connection, view: View, columns: tuple[TargetColumn, ...]) -> list[str]:

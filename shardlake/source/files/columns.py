@@ -72,7 +72,7 @@ def lacking(names: Sequence[str], wanted: Sequence[str], place: str, *, fill: bo
     if missing and not fill:
         raise ContractError(
             f"{place} has no column {missing[0]!r}; it has: {', '.join(names[:30])}",
-            hint="Have the file written anew, or say `source.drift: null` to fill such a column with NULL.",
+            hint="Have the file written anew, or say `source.drift: missing` to fill such a column with NULL.",
         )
     return missing
 

@@ -134,7 +134,7 @@ def read_files(
             for part in parts(store, one, source, partition):
                 cancellation.check()
                 there = [*part.table.column_names, *in_file.folders]
-                filled = lacking(there, wanted, place, fill=source.drift == "null")
+                filled = lacking(there, wanted, place, fill=source.drift != "stop")
                 lacking(there, (source.timestamp,) if source.timestamp and not in_file.loaded else (), place, fill=False)
                 rows = raw_rows(part, in_file, source, zone, filled)
                 for name in (n for n in as_null if n in rows.column_names):

@@ -59,7 +59,7 @@ def describe(view: View, dialect: Dialect, connection: object, shard: str) -> Re
             have = ", ".join(by_name)
             raise ContractError(
                 f"{shard}, {source.table or source.sql}: there is no column {name!r}; there are: {have}",
-                hint="Correct the view, or say `source.drift: null` to fill it with NULL.",
+                hint="Correct the view, or say `source.drift: missing` to fill it with NULL.",
             )
         if column is None:
             missing.append(name)

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from shardlake.errors import NarrowingRefused
 from shardlake.run.renew import renew
+from tests.breaking import broken_at
 from tests.collections_world import people
 from tests.exports import change, changes, export_view, fin, full, into
 from tests.landing import Landing, view_of
@@ -81,6 +83,53 @@ def test_of_files_some_are_looked_at_as_the_view_says_that_they_are_written(land
     assert [(column, value) for _, _, column, value, _ in w.rejects()] == [("total", "many")]
     found = renew(w.model(), w.connect)
     assert (found.added, found.widened) == ({"city": "text"}, {"total": ("numeric", "text")})
+
+
+def test_a_column_that_older_files_lack_is_null_there(landing: Any) -> None:
+    w: Landing = landing(view=view_of({"files": "in/*.csv", "format": "csv", "fields": None, "primary_key": ["id"]}, columns="inferred"))
+    w.land("in/1.csv", "id,total\n1,7\n")
+    w.land("in/2.csv", "id,total,city\n2,8,Ulm\n")
+    w.must_sync()
+    assert w.target("id, total, city", "1") == [(1, 7, None), (2, 8, "Ulm")]
+
+
+def test_a_column_that_is_gone_from_the_table_is_null_and_windows_that_were_read_before_a_new_one_go_in(world: WorldMaker) -> None:
+    w = world(view=orders_view(columns="inferred", source={"lookback": "3650d"}))
+    w.on_all(ORDERS_TABLE)
+    insert = (
+        "INSERT INTO orders (id, status, amount, updated_at, payload) VALUES (%s, 'new', 1.5, utc_timestamp(6) - INTERVAL 1 MINUTE, '{}')"
+    )
+    w.on("shop_00", insert, 1)
+    w.must_sync()
+    w.on("shop_00", "UPDATE orders SET updated_at = utc_timestamp(6) - INTERVAL 30 SECOND, amount = 2")
+    with pytest.raises(RuntimeError), broken_at("extract.recorded"):
+        w.sync()
+    w.on_all("ALTER TABLE orders ADD COLUMN city varchar(20) DEFAULT 'Ulm', DROP COLUMN status")
+    assert renew(w.model(), w.connect).added == {"city": "text"}
+    w.on("shop_00", insert.replace("status, ", "").replace("'new', ", ""), 2)
+    w.must_sync()
+    assert w.target("id, status, amount::text, city", "1") == [(1, None, "2.00", "Ulm"), (2, None, "1.50", "Ulm")]
+
+
+def test_a_type_that_a_view_of_the_warehouse_uses_stays_and_a_first_schema_that_no_sink_takes_is_not_kept(world: WorldMaker) -> None:
+    w = world(view=orders_view(columns="inferred"))
+    w.on_all(ORDERS_TABLE)
+    w.warehouse(
+        "CREATE SCHEMA analytics; CREATE TABLE analytics.orders (id bigint, status text, amount boolean, updated_at timestamptz, payload jsonb)"
+    )
+    w.warehouse("INSERT INTO analytics.orders VALUES (0)")
+    with pytest.raises(NarrowingRefused, match=r"amount.*is boolean, and the view says numeric"):
+        w.sync()
+    assert not (w.folder / "lake" / "schemas").exists()
+    w.warehouse("DROP TABLE analytics.orders")
+    w.on("shop_00", "INSERT INTO orders VALUES (1, 'new', 1, utc_timestamp(6) - INTERVAL 1 MINUTE, '{\"size\": 7}')")
+    w.must_sync()
+    w.warehouse("CREATE VIEW analytics.sizes AS SELECT size FROM analytics.orders")
+    w.on("shop_00", "INSERT INTO orders VALUES (2, 'new', 1, utc_timestamp(6) - INTERVAL 1 MINUTE, '{\"size\": \"XL\"}')")
+    found = renew(w.model(), w.connect)
+    assert (found.new, found.remarks) == (
+        False, ("size stays bigint, though text was found: analytics.orders.size cannot become text: analytics.sizes uses it",)
+    )  # fmt: skip
 
 
 def test_of_exports_the_items_are_looked_at_that_the_view_takes(landing: Any) -> None:

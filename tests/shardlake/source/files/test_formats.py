@@ -77,7 +77,7 @@ def test_a_file_that_lacks_a_column_is_named_and_filled_with_null_where_the_view
     w.land("in/s2-1.csv", "id,a,b\n1,x,y\n")
     report = w.sync()
     assert {s.shard: s.error for s in report.shards.values()} == {
-        "s1": "s1: in/s1-2.csv has no column 'a'; it has: id, b, more. Have the file written anew, or say `source.drift: null` to fill"
+        "s1": "s1: in/s1-2.csv has no column 'a'; it has: id, b, more. Have the file written anew, or say `source.drift: missing` to fill"
         " such a column with NULL.",
         "s2": None,
     }
