@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from shardlake import cancellation
+from shardlake.errors import SourceFailed
 from shardlake.failpoints import failpoint
 from shardlake.ledger.extent import Item
 from shardlake.raw.files import RawWriter
@@ -162,9 +163,15 @@ def parts(store: Store, planned: Planned, source: Files, partition: str) -> Iter
     parquet = source.format == "parquet" or planned.file.name.endswith(".parquet")
     stream = store.seekable(planned.file) if parquet else store.stream(planned.file)
     with stream:
-        if source.of_export:
-            if planned.expected:
+        if planned.expected:
+            try:
                 yield from export_rows(stream, source, place, planned.expected)
+            except SourceFailed:
+                if planned.expected.is_said_still(store):
+                    raise
+                raise Moved(planned.file.name) from None
+        elif source.of_export:
+            pass  # a manifest has no rows of its own
         elif parquet:
             yield from parquet_rows(stream, source, place)
         elif source.format == "jsonl":

@@ -58,11 +58,20 @@ class _Line(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a data file should hold: its number of lines, the MD5 of its bytes in base64, and whether lines are changes."""
+    """What a data file should hold: its number of lines, the MD5 of its bytes in base64, and whether lines are changes. The list of files
+    that says so has a name and a mark: it may be mended, too.
+    """
 
     items: int
     md5: str
     incremental: bool
+    list_name: str = ""
+    list_mark: str = ""
+
+    def is_said_still(self, store: Store) -> bool:
+        """Whether the list is what it was when it was read."""
+        found = store.find(self.list_name)
+        return found is not None and found.mark == self.list_mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,8 @@ class Export:
                 found = _Line.model_validate_json(line)
             except ValidationError as error:
                 raise SourceFailed(f"{place} cannot be read: {_why(error)}", hint=_ANEW) from None
-            yield self.folders.name_of(found.dataFileS3Key, place), Expected(found.itemCount, found.md5Checksum, self.summary.incremental)
+            said = Expected(found.itemCount, found.md5Checksum, self.summary.incremental, self.files.name, self.files.mark)
+            yield self.folders.name_of(found.dataFileS3Key, place), said
 
     def require_sum(self, store: Store) -> None:
         """That its files hold as many items as it says, each file once. Raises SourceFailed, Moved."""

@@ -91,9 +91,10 @@ def _part(block: Lines, names: tuple[str, ...], types: dict[str, str], *, increm
             continue
         try:
             key, text, written = read_line(line, names, incremental=incremental)
-            types.update({} if types else types_of(key))
-            if types_of(key) != types:
-                raise Unread(f"has a key of the types {types_of(key)}, and those before it of {types}")
+            if (theirs := types_of(key)) != types:
+                if types:
+                    raise Unread(f"has a key of the types {theirs}, and those before it of {types}")
+                types.update(theirs)
             values = {name: key_value(value) for name, value in key.items()}
         except ValueError as error:  # base64 that is none, too
             bad.append(Bad(number, RECORD, line[:_EXCERPT].decode(errors="replace"), str(error)))

@@ -15,6 +15,7 @@ from shardlake.run.discover import discover_kinds
 from shardlake.source.door import open_source
 from shardlake.source.files import listing
 from shardlake.view.view import View
+from tests.dynamodb_world import TablesMaker, view
 from tests.exports import change, changes, export_view, fin, full, into, micros
 from tests.landing import Landing, LandingMaker
 
@@ -118,13 +119,17 @@ def test_a_copy_of_an_export_that_was_read_has_nothing_to_read_but_its_manifest(
     assert w.must_sync().shards["files"].state == "nothing"
 
 
+@pytest.mark.parametrize("place", ["folder", "bucket"])
 def test_an_export_larger_than_a_window_is_read_in_several_and_each_file_once(
-    landing: LandingMaker, monkeypatch: pytest.MonkeyPatch
+    landing: LandingMaker, seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     monkeypatch.setattr(listing, "MOST_FILES", 3)
-    w = of(landing)
-    full("01", 0, [fin(f"{n:02}") for n in range(10)], files=10).write(into(w))
-    changes("02", 0, 15, [change(1, fin(f"{n:02}", status="new")) for n in range(4)], files=2).write(into(w))
+    if place == "bucket":
+        w, put = in_bucket(landing, seaweedfs)
+    else:
+        put = into(w := of(landing))
+    full("01", 0, [fin(f"{n:02}") for n in range(10)], files=10).write(put)
+    changes("02", 0, 15, [change(1, fin(f"{n:02}", status="new")) for n in range(4)], files=2).write(put)
     report = w.must_sync()
     assert report.shards["files"].read == 14
     assert [s for _, _, s in rows(w)] == ["new"] * 4 + ["paid"] * 6
@@ -156,8 +161,36 @@ def test_keys_of_numbers_and_of_bytes_and_exact_values_arrive_as_from_the_table(
     assert w.target("id") == []
 
 
-@pytest.mark.parametrize("view", ["NEW_AND_OLD_IMAGES", "NEW_IMAGE"])
-def test_an_item_that_leaves_the_view_leaves_the_target_and_others_are_counted(landing: LandingMaker, view: str) -> None:
+def test_a_table_and_its_export_give_the_same_rows_by_one_view(tables: TablesMaker, landing: LandingMaker) -> None:
+    columns = {
+        "pk": "text",
+        "sk": "text",
+        "amount": "numeric",
+        "city": {"type": "text", "from": "a.city"},
+        "item": {"type": "jsonb", "from": "document"},
+    }
+    item = "sk begins_with 'FIN#' and amount exists"
+    scanned = tables(view=view(columns=columns, source={"item": item, "deletes": None}))
+    scanned.create()
+    odd = [
+        {"amount": {"N": "1.1"}, "a": {"M": {"city": {"S": "Ünal \n \u0007"}}}, "ss": {"SS": ["b", "a"]}, "ns": {"NS": ["10", "9.5"]}},
+        {"amount": {"N": "-12345678901234567890123456789012345678"}, "b": {"B": "AQI="}, "bs": {"BS": ["/w==", "AA=="]}, "e": {"S": ""}},
+        {"amount": {"NULL": True}, "l": {"L": [{"BOOL": False}, {"L": []}, {"M": {}}]}},
+        {"x": {"S": "no amount"}},
+    ]
+    items = [{"pk": {"S": f"{n}"}, "sk": {"S": "FIN#1"}, **more} for n, more in enumerate(odd)]
+    scanned.put(*items)
+    scanned.must_sync()
+    exported = of(landing, columns=columns, source={"item": item})
+    full("01", 0, items).write(into(exported))
+    exported.must_sync()
+    shown = "pk, sk, amount::text, city, item::text"
+    assert rows(exported, shown) == scanned.target(shown, "1, 2")
+    assert [pk for pk, *_ in rows(exported, shown)] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("images", ["NEW_AND_OLD_IMAGES", "NEW_IMAGE"])
+def test_an_item_that_leaves_the_view_leaves_the_target_and_others_are_counted(landing: LandingMaker, images: str) -> None:
     w = of(landing, source={"item": "sk begins_with 'FIN#' and status = 'paid'"})
     other = {"pk": {"S": "u"}, "sk": {"S": "PROFILE"}, "status": {"S": "paid"}}
     full("01", 0, [fin("a"), fin("b"), fin("c"), fin("d", status="open"), other]).write(into(w))
@@ -171,10 +204,10 @@ def test_an_item_that_leaves_the_view_leaves_the_target_and_others_are_counted(l
         change(3, fin("d"), fin("d", status="open")),
         change(4, old=other),
     ]
-    if view == "NEW_IMAGE":
+    if images == "NEW_IMAGE":
         for line in found:
             line.pop("OldImage", None)
-    changes("02", 0, 15, found, view=view).write(into(w))
+    changes("02", 0, 15, found, view=images).write(into(w))
     w.must_sync()
     assert rows(w) == [(pk, "FIN#1", "paid") for pk in "cd"]
     assert w.ledger("SELECT raw_rows, shaped, others FROM shardlake.sink_windows ORDER BY window_id DESC LIMIT 1") == [(4, 3, 1)]
@@ -211,6 +244,28 @@ def test_views_are_drafted_for_each_kind_of_item_and_run_as_they_are(landing: La
         assert len(w.target()) == 5
         done = w.command("check"), w.command("plan", w.view["name"])
         assert [d.returncode for d in done] == [0, 0], done
+
+
+def test_a_draft_has_the_key_that_changes_tell_and_else_a_guess_that_it_remarks(landing: LandingMaker) -> None:
+    w = of(landing)
+    source = open_source(w.connect("s3-files/landing"), "s3-files/landing")
+
+    def draft() -> str:
+        [found] = discover_kinds("s3-files/landing", source, "AWSDynamoDB/*/manifest-summary.json", list(w.connections()))
+        return found.text
+
+    with pytest.raises(ContractError, match="nothing matches AWSDynamoDB/"):
+        draft()
+    full("01", 0, []).write(into(w))
+    with pytest.raises(ContractError, match="hold no items to look at"):
+        draft()
+    items = [{"no": {"N": f"{n}"}, "day": {"S": "x"}, "v": {"BOOL": True}} for n in range(3)]
+    full("02", 0, items).write(into(w))
+    assert yaml.safe_load(draft())["source"]["primary_key"] == ["no"]
+    assert "a full export does not say what the table's key is; no is taken for it: check primary_key" in draft()
+    changes("03", 0, 15, [change(1, items[0], key=("day", "no")), change(2, old=items[1], key=("day", "no"))]).write(into(w))
+    assert yaml.safe_load(draft())["source"]["primary_key"] == ["day", "no"]
+    assert "check primary_key" not in draft()
 
 
 def test_what_an_export_cannot_be_is_refused_when_the_view_is_read() -> None:

@@ -115,6 +115,18 @@ def test_an_export_that_does_not_add_up_fails_by_name_before_a_row_counts(landin
     assert found(w) == FIRST
 
 
+@pytest.mark.parametrize("wrongly", [{"md5Checksum": "AAAA"}, {"itemCount": 2}])
+def test_a_list_of_files_that_is_mended_mends_the_window(landing: LandingMaker, wrongly: dict[str, Any]) -> None:
+    w = of(landing)
+    right = first()
+    first(lines=wrong(**wrongly), extra={"itemCount": 4} if "itemCount" in wrongly else {}).write(into(w))
+    assert "manifest-files.json says" in failed(w)
+    right.write(lambda name, data: None if name.endswith(".gz") else into(w)(name, data))  # the data is what it was
+    w.must_sync()
+    w.must_sync()
+    assert found(w) == FIRST
+
+
 def test_a_list_of_files_that_is_missing_is_named(landing: LandingMaker) -> None:
     w = of(landing)
     first().write(into(w))
