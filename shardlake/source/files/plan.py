@@ -69,7 +69,9 @@ def end_position(pattern: Pattern, source: Files, position: Json | None, on: Pas
     known = [datetime.fromisoformat(before["newest"])] if before.get("newest") else []
     end: Json = {"began": on.began.isoformat(), "files": before.get("files", 0) + len(found.new)}
     end |= {"loads": loads} if loads else {}
-    end |= {"told": told(before.get("told", []), [one.period for one in found.new if one.period])} if source.of_export else {}
+    if source.of_export:
+        periods = [one.period for one in found.new if one.period]
+        end |= {"told": told(before.get("told", []), periods), "until": max([before.get("until", 0), *(until for _, until in periods)])}
     end |= {"newest": max(dates + known).isoformat()} if dates or known else {}
     end |= {"held": held} if (held := next(iter(found.waiting), on.held)) else {}
     if found.after is not None:

@@ -13,7 +13,7 @@ from shardlake.ledger.items import Inventory
 from shardlake.raw.files import RawTarget
 from shardlake.source.door import Plan, Sample
 from shardlake.source.files import plan, sample
-from shardlake.source.files.export.told import gaps
+from shardlake.source.files.export.told import gaps, time_of
 from shardlake.source.files.listing import Found
 from shardlake.source.files.order import KIND
 from shardlake.source.files.pattern import Pattern
@@ -177,6 +177,8 @@ def files(view: View) -> Files:
 
 
 def _shown(end: Json) -> str | None:
+    if end.get("until"):
+        return time_of(end["until"])  # up to which exports tell of their table
     return f"{end['files']:,} files" if end["files"] else None
 
 

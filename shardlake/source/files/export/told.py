@@ -41,12 +41,13 @@ def gaps(periods: list[list[int]]) -> str | None:
     'no export tells of 1970-01-01 00:00:00.000002 to 1970-01-01 00:01:00: what was deleted then stays; export these periods, too'
     >>> gaps([[2, 9]])
     """
-    found = [f"{_shown(one[1])} to {_shown(other[0])}" for one, other in pairwise(periods)]
+    found = [f"{time_of(one[1])} to {time_of(other[0])}" for one, other in pairwise(periods)]
     if not found:
         return None
     more = f" and {len(found) - _NAMED} more periods" if len(found) > _NAMED else ""
     return f"no export tells of {', '.join(found[:_NAMED])}{more}: what was deleted then stays; export these periods, too"
 
 
-def _shown(micros: int) -> str:
+def time_of(micros: int) -> str:
+    """A moment as people read it, in UTC."""
     return str((EPOCH + timedelta(microseconds=micros)).replace(tzinfo=None))

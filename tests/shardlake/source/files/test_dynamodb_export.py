@@ -91,6 +91,7 @@ def test_a_period_that_no_export_tells_of_is_noted_until_one_does(landing: Landi
     changes("04", 15, 30, [change(16, old=fin("b"))]).write(into(w))
     assert "no export tells of" not in str(w.must_sync().as_json())
     assert rows(w) == [("a", "FIN#1", "paid")]
+    assert w.ledger("SELECT shown FROM shardlake.positions") == [("2026-11-28 00:45:00",)]
 
 
 def test_an_export_is_read_when_its_summary_is_there(landing: LandingMaker) -> None:
