@@ -71,8 +71,10 @@ class Files(ItemSource):
             raise ValueError(f"source.{written[0]}: it is for CSV, and not for {self.format}")
         if self.header is False and not self.fields:
             raise ValueError("source.fields: files without a header need their columns in order, as in fields: [id, status]")
-        if self.table and self.format != "dms":
-            raise ValueError("source.table: it is for `format: dms`, and says which table's rows are taken of files that hold several")
+        if self.table and self.format not in ("dms", EXPORT):
+            raise ValueError(
+                f"source.table: it is for `format: dms` or `{EXPORT}`, and says which table's rows are taken where there are those of several"
+            )
         if taken := [name for name in (*(self.fields or ()), self.timestamp) if name in OWN]:
             raise ValueError(f"source: the names {', '.join(OWN)} are Shardlake's own; give {taken[0]!r} another")
         if self.of_export:

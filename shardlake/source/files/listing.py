@@ -26,7 +26,7 @@ MOST_GONE = 5_000
 @dataclass(frozen=True, slots=True)
 class New:
     """A file to be read, and how often its name has been read with other content; of one that a manifest names what that says of it, and of
-    a manifest the period that its files tell of.
+    a manifest the period that its files tell of, and of which table.
     """
 
     file: Listed
@@ -34,6 +34,7 @@ class New:
     order: Order | None = None
     expected: Expected | None = None
     period: tuple[int, int] | None = None
+    table: str = ""
 
 
 Unread = Callable[[Listed, int], Iterator[New]]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from shardlake.errors import SourceUnavailable
+from shardlake.errors import ContractError, SourceUnavailable
 from shardlake.ledger.extent import Json
 from shardlake.ledger.items import Inventory
 from shardlake.source.files.export.find import unread
@@ -52,7 +52,7 @@ def find(store: Store, pattern: Pattern, source: Files, inventory: Inventory, pa
     settle = store.settle if source.settle is None else source.settle
     found = look(
         store, pattern, on.prefixes, inventory, partition, after=on.after, settle=settle, most=source.window, first=on.first,
-        unread=partial(unread, store, inventory, partition) if source.of_export else None,
+        unread=partial(unread, store, inventory, partition, source.table) if source.of_export else None,
     )  # fmt: skip
     if found.gone and not found.listed and store.empty():
         raise SourceUnavailable(
@@ -70,6 +70,7 @@ def end_position(pattern: Pattern, source: Files, position: Json | None, on: Pas
     end: Json = {"began": on.began.isoformat(), "files": before.get("files", 0) + len(found.new)}
     end |= {"loads": loads} if loads else {}
     if source.of_export:
+        end |= {"table": of} if (of := _table(source, before, found)) else {}
         periods = [one.period for one in found.new if one.period]
         end |= {"told": told(before.get("told", []), periods), "until": max([before.get("until", 0), *(until for _, until in periods)])}
     end |= {"newest": max(dates + known).isoformat()} if dates or known else {}
@@ -80,6 +81,19 @@ def end_position(pattern: Pattern, source: Files, position: Json | None, on: Pas
             end["since"] = before.get("since") or (datetime.fromisoformat(before["newest"]) - source.recent).isoformat()
         return end | ({"whole": before["whole"]} if before.get("whole") else {})
     return end | {"whole": on.began.isoformat() if on.whole else before["whole"]}
+
+
+def _table(source: Files, before: Json, found: Found) -> str:
+    """Of which table the exports are. Raises ContractError where they are of several, and the view does not say which is meant."""
+    table: str = before.get("table", "")
+    for one in (new for new in found.new if new.table):
+        if table and table != one.table and not source.table:
+            raise ContractError(
+                f"{one.file.name} is an export of {one.table}, and those before it are of {table}",
+                hint=f"Say which table is meant, as in `table: {table.rpartition('/')[2]}`, or narrow `files` down.",
+            )
+        table = one.table
+    return table
 
 
 def planned_files(source: Files, loads: dict[str, int], found: Found) -> list[Planned]:

@@ -6,7 +6,7 @@ from itertools import islice
 from shardlake import cancellation
 from shardlake.errors import SourceFailed
 from shardlake.ledger.items import Inventory
-from shardlake.source.files.export.manifest import read_export
+from shardlake.source.files.export.manifest import open_export, read_summary
 from shardlake.source.files.listing import New
 from shardlake.source.files.store import Listed, Store
 
@@ -14,13 +14,23 @@ _PAGE = 500
 """Names that the ledger is asked for at once."""
 
 
-def unread(store: Store, inventory: Inventory, partition: str, manifest: Listed, before: int) -> Iterator[New]:
+def unread(store: Store, inventory: Inventory, partition: str, table: str | None, manifest: Listed, before: int) -> Iterator[New]:
     """Of a manifest the data files that were not read, each as it lies there now, and the manifest as the last, which was read `before`
-    so often. A file is known by its name and the checksum that its manifest has of it.
+    so often. A file is known by its name and the checksum that its manifest has of it. An export of another than the view's `table`, where
+    that is given, has nothing to be read.
 
     Raises SourceFailed where the export is not whole or its counts do not add up, before it gives the first; ContractError, Moved.
     """
-    export = read_export(store, manifest, f"{partition}: {manifest.name}")
+    place = f"{partition}: {manifest.name}"
+    summary = read_summary(store, manifest, place)
+    if table and not summary.table:
+        raise SourceFailed(
+            f"{place} does not say of which table it is (tableArn)", hint="Copy the export anew, or leave it out of `files`."
+        )
+    if table and summary.table != table:
+        yield New(manifest, before)
+        return
+    export = open_export(store, manifest, summary, place)
     export.require_sum(store)
     files = export.data_files(store)
     while page := dict(islice(files, _PAGE)):
@@ -35,4 +45,4 @@ def unread(store: Store, inventory: Inventory, partition: str, manifest: Listed,
                     hint="Copy the export anew, or leave it out of `files`.",
                 )
             yield New(found, 0, export.order, expected)
-    yield New(manifest, before, period=export.period)
+    yield New(manifest, before, period=export.period, table=summary.tableArn)

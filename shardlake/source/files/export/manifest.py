@@ -124,14 +124,18 @@ class Export:
             )
 
 
-def read_export(store: Store, manifest: Listed, place: str) -> Export:
-    """An export by its manifest. Raises ContractError for what cannot be read of one, SourceFailed for one that is not whole, Moved."""
+def read_summary(store: Store, manifest: Listed, place: str) -> Summary:
+    """A manifest. Raises SourceFailed for what is none, Moved."""
     with store.stream(manifest) as stream:
         text = stream.read(_MOST)
     try:
-        summary = Summary.model_validate_json(text)
+        return Summary.model_validate_json(text)
     except ValidationError as error:
         raise SourceFailed(f"{place} is no manifest of an export: {_why(error)}", hint=_ANEW) from None
+
+
+def open_export(store: Store, manifest: Listed, summary: Summary, place: str) -> Export:
+    """An export by its manifest. Raises ContractError for one that is written otherwise, SourceFailed for one that is not whole."""
     if summary.outputFormat != "DYNAMODB_JSON":
         raise ContractError(
             f"{place}: the export is written as {summary.outputFormat}", hint="Export as DYNAMODB_JSON, or leave it out of `files`."

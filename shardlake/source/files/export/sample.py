@@ -1,6 +1,7 @@
 """A look at some exports, for views that are to be drafted: a view for each kind of item."""
 
 from collections import Counter
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -9,54 +10,72 @@ import orjson
 from shardlake.errors import ContractError
 from shardlake.source.door import Sample
 from shardlake.source.files.export.look import first_lines
-from shardlake.source.files.export.manifest import read_export
+from shardlake.source.files.export.manifest import open_export, read_summary
 from shardlake.source.files.store import Listed, Store
 from shardlake.source.item.draft import by_key, drafted, kind_of, kinds_of
 from shardlake.source.item.taken import takes
 from shardlake.view.files import EXPORT, Files
 
-_EXPORTS, _FILES, _ITEMS = 4, 8, 250
+_EXPORTS, _FILES, _ITEMS = 12, 8, 250
 """Exports that are looked into, the last of those that match, files of each, and items of each file."""
 _PAIRS = (("pk", "sk"), ("partitionkey", "sortkey"), ("hashkey", "rangekey"))
 _SINGLE = ("pk", "id", "key", "uuid")
+_BY_MORE = "the key alone does not tell the view's items: each change of another item is written down as one that is not in the view"
 Item = dict[str, Any]
 
 
 def export_samples(reference: str, store: Store, found: list[Listed], text: str, shards: int) -> list[Sample]:
     """A sample for each kind of item in some exports, of which `found` are the manifests. Raises ContractError, SourceFailed."""
-    items, key, called = _looked(store, found)
+    looked = _looked(store, found)
+    items, key, table = looked.items, looked.key, looked.table
     if not items:
         raise ContractError(f"{reference}: the exports of {text} hold no items to look at", hint="Write the view by hand.")
     remarks = list[str]()
     if not key:
         key = _guessed(items)
         remarks.append(f"a full export does not say what the table's key is; {' and '.join(key)} is taken for it: check primary_key")
+    if looked.others:
+        remarks.append(f"there are exports of {', '.join(looked.others)}, too: `table` says whose are read")
     items = [item for item in items if set(key) <= set(item)]
     kinds, rest = kinds_of(items, key)
     remarks += [rest] if rest else []
-    source = {"connection": reference, "files": text, "format": EXPORT}
+    source = {"connection": reference, "files": text, "format": EXPORT, **({"table": table} if looked.others else {})}
     made = []
     for kind in kinds:
-        more = () if by_key(kind, key) else (f"each change of another item writes down that it is not in the view, since {_OTHER}",)
-        made.append(drafted(kind, key, source, called, len(items), (*remarks, *more), shards))
+        more = () if by_key(kind, key) else (_BY_MORE,)
+        made.append(drafted(kind, key, source, table or "items", len(items), (*remarks, *more), shards))
     return made
 
 
 def export_sample_of(reference: str, store: Store, found: list[Listed], of: Files, shards: int) -> Sample:
     """A sample of the items that a view takes of some exports, which may be none. Raises ContractError, SourceFailed."""
-    items, _, called = _looked(store, found)
-    whole = [item for item in items if set(of.primary_key) <= set(item)]
+    looked = _looked(store, found, of.table)
+    whole = [item for item in looked.items if set(of.primary_key) <= set(item)]
     key = {name: next(iter(whole[0][name])) if whole else "S" for name in of.primary_key}
     kind = kind_of((item for item in whole if takes(of.takes or (), item)), key, of.takes_text)
-    return drafted(kind, key, {"connection": reference, "files": of.files}, called, len(items), (), shards)
+    source = {"connection": reference, "files": of.files}
+    return drafted(kind, key, source, looked.table or "items", len(looked.items), (), shards)
 
 
-def _looked(store: Store, found: list[Listed]) -> tuple[list[Item], dict[str, str], str]:
-    """Items of some exports, the types of their key where they are said, and what the table is called."""
-    items, key, called = list[Item](), dict[str, str](), "items"
-    for manifest in found[-_EXPORTS:]:
-        export = read_export(store, manifest, manifest.name)
-        called = export.summary.table or called
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """Items of some exports of a table, the types of its key where they are said, and other tables of which there are exports."""
+
+    items: list[Item]
+    key: dict[str, str]
+    table: str
+    others: list[str]
+
+
+def _looked(store: Store, found: list[Listed], table: str | None = None) -> _Looked:
+    """Look into the last exports, of one table: that which is named, or that of the very last."""
+    summaries = [(manifest, read_summary(store, manifest, manifest.name)) for manifest in found[-_EXPORTS:]]
+    table = table or summaries[-1][1].table
+    items, key = list[Item](), dict[str, str]()
+    for manifest, summary in summaries:
+        if summary.table != table:
+            continue
+        export = open_export(store, manifest, summary, manifest.name)
         holding = ((name, expected) for name, expected in export.data_files(store) if expected.items)
         for name, expected in islice(holding, _FILES):
             if file := store.find(name):
@@ -64,10 +83,7 @@ def _looked(store: Store, found: list[Listed]) -> tuple[list[Item], dict[str, st
                     image, keys = _seen(line, incremental=expected.incremental)
                     key = key or keys
                     items += [image] if image else []
-    return items, key, called
-
-
-_OTHER = "the key alone does not tell the view's items"
+    return _Looked(items, key, table, sorted({summary.table for _, summary in summaries} - {table}))
 
 
 def _seen(line: bytes, *, incremental: bool) -> tuple[Item | None, dict[str, str]]:

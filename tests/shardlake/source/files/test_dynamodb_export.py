@@ -94,6 +94,30 @@ def test_a_period_that_no_export_tells_of_is_noted_until_one_does(landing: Landi
     assert w.ledger("SELECT shown FROM shardlake.positions") == [("2026-11-28 00:45:00",)]
 
 
+def test_exports_of_another_table_are_refused_unless_the_view_names_its_own(landing: LandingMaker) -> None:
+    w = of(landing)
+    full("01", 0, [fin("a")]).write(into(w))
+    w.must_sync()
+    other = {"tableArn": "arn:aws:dynamodb:eu-west-1:123456789012:table/other"}
+    full("02", 5, [fin("a", status="other")], extra=other | {"outputFormat": "ION"}).write(into(w))
+    full("03", 5, [fin("a", status="other")], extra=other).write(into(w))
+    full("04", 5, [fin("b")]).write(into(w))
+    (w.root / "AWSDynamoDB/02/manifest-summary.json").unlink()
+    said = "AWSDynamoDB/03/manifest-summary.json is an export of arn:aws:dynamodb:eu-west-1:123456789012:table/other, and those before it are of"
+    report = w.sync()
+    assert said in str(report.shards["files"].error)
+    assert "Say which table is meant, as in `table: platform`, or narrow `files` down." in str(report.shards["files"].error)
+    full("02", 5, [fin("a", status="other")], extra=other | {"outputFormat": "ION"}).write(into(w))
+    w.view["source"]["table"] = "platform"
+    w.must_sync()
+    assert rows(w) == [("a", "FIN#1", "paid"), ("b", "FIN#1", "paid")]
+    assert w.must_sync().shards["files"].state == "nothing"
+    source = open_source(w.connect("s3-files/landing"), "s3-files/landing")
+    [draft] = discover_kinds("s3-files/landing", source, "AWSDynamoDB/*/manifest-summary.json", list(w.connections()))
+    assert yaml.safe_load(draft.text)["source"]["table"] == "platform"
+    assert "there are exports of other, too: `table` says whose are read" in draft.text
+
+
 def test_an_export_is_read_when_its_summary_is_there(landing: LandingMaker) -> None:
     w = of(landing)
     export = full("01", 0, [fin("a")]).write(into(w), summary=False)
