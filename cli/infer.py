@@ -16,8 +16,8 @@ def infer(
 ) -> None:
     """Renew the schema of views whose columns are inferred: look at their source, and keep what is new or wider in the lake.
 
-    Columns are added and types widened, never the other way round. The next run has them in the targets; `shardlake replay VIEW` fills them
-    for the rows that are there. A view that fails does not stop the others. The deployment `infer-schemas` does the same every week.
+    Columns are added and types widened, never the other way round. The next run that brings rows has them in the targets;
+    `shardlake replay VIEW` fills them for rows that are there. A view that fails does not stop the others. The deployment `infer-schemas` does the same every week.
     For example:
 
         shardlake infer

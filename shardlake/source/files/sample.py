@@ -2,6 +2,8 @@
 
 import io
 import re
+import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -82,7 +84,7 @@ def _drafted(reference: str, store: Store, text: str, found: list[Listed], shard
 
 def sample_of(reference: str, store: Store, of: Files) -> Sample:
     """The columns of the files that a view reads, as it says that they are written. Raises ContractError where there is none yet."""
-    found, shards = _some(store, Pattern(of.files))
+    found, shards = _some(store, Pattern(of.files), sys.maxsize)
     if not found:
         raise ContractError(f"{reference}: nothing matches {of.files}", hint="Check `files`, or write the columns into the view.")
     if of.format == EXPORT:
@@ -126,16 +128,23 @@ def _named(text: str) -> str | None:
     return next((part for part in reversed(text.split("/")[:-1]) if re.fullmatch(r"[A-Za-z][\w-]*", part)), None)
 
 
-def _some(store: Store, pattern: Pattern) -> tuple[list[Listed], set[str]]:
-    """Some of the files: first ones and last ones, of each role that DMS's have; and the shards that were seen."""
-    found: list[Listed] = []
+def _some(store: Store, pattern: Pattern, most: int = _LISTED) -> tuple[list[Listed], set[str]]:
+    """Some of the files: first ones and last ones, of each role that DMS's have; and the shards that were seen. `most` are listed."""
+    first: dict[str, list[Listed]] = {kind: [] for kind in ("load", "changes", "transactions", "other")}
+    last = {kind: deque[Listed](maxlen=_FILES // 2) for kind in first}
+    shards: set[str] = set()
+    seen = 0
     for page in store.listing(pattern.prefix):
-        found += [one for one in page if pattern.matches(one.name) and one.bytes]
-        if len(found) >= _LISTED:
+        for one in page:
+            if not pattern.matches(one.name) or not one.bytes:
+                continue
+            kind = role(one.name)
+            (first[kind] if len(first[kind]) < _FILES // 2 else last[kind]).append(one)
+            shards |= {shard for shard in (pattern.shard(one.name),) if shard}
+            seen += 1
+        if seen >= most:
             break
-    shards = {shard for one in found if (shard := pattern.shard(one.name))}
-    roles = [[one for one in found if role(one.name) == kind] for kind in ("load", "changes", "transactions", "other")]
-    few = [one for of in roles for one in {o.name: o for o in (*of[: _FILES // 2], *of[-_FILES // 2 :])}.values()]
+    few = [one for kind in first for one in (*first[kind], *last[kind])]
     return few[: 2 * _FILES], shards
 
 

@@ -172,6 +172,12 @@ def test_a_column_of_the_key_and_one_that_a_layout_is_laid_out_by_keep_their_typ
     assert (found.new, found.remarks) == (False, ("code stays bigint, though text was found: it is of the key",))
 
 
+def test_no_column_is_called_as_a_partition_of_a_layout_is(tables: TablesMaker) -> None:
+    lake = {"layouts": [{"table": "by_status", "partition_by": ["bucket(4, status)"]}]}
+    w = filled(tables, fin("a", 1, status_bucket={"S": "x"}), lake=lake)
+    assert {str(c.path): name for name, c in w.job().view.columns.items()}["document.status_bucket"] == "status_bucket_2"
+
+
 @pytest.mark.parametrize("layout", [{"format": "delta"}, {"format": "iceberg"}, {"format": "parquet"}], ids=lambda one: one["format"])
 def test_every_layout_takes_new_columns_and_keeps_the_types_that_it_cannot_widen(tables: TablesMaker, layout: dict[str, Any]) -> None:
     w = filled(tables, fin("a", 1, count={"N": "7"}), lake={"layouts": [{"table": "lake_finances", **layout}]})

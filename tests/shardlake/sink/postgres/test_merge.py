@@ -451,6 +451,22 @@ def test_the_target_gains_columns_and_width_as_the_view_does_and_loses_none(worl
     ]  # fmt: skip
 
 
+def test_a_column_may_become_text_but_for_those_of_the_key(world: WorldMaker) -> None:
+    w = shop(world, columns={"id": "bigint", "status": "text", "amount": "numeric", "updated_at": "timestamp"})
+    insert = "INSERT INTO orders (id, status, amount, updated_at) VALUES (%s, 'new', %s, '2026-01-02')"
+    w.on("shop_00", insert, 1, 1.5)
+    w.must_sync()
+    w.view["columns"]["amount"] = "text"
+    w.on("shop_00", insert, 2, 2.5)
+    w.must_sync()
+    kept = w.target("id, amount")
+    assert kept == [(1, "1.50"), (2, "2.50")]
+    w.view["columns"]["id"] = "text"
+    order(w, "shop_00", 3, "new", 4)
+    assert '"analytics"."orders"."id" is bigint, and the view says text: a column is widened' in w.sync().headline()
+    assert w.target("id, amount") == kept
+
+
 def test_a_narrower_type_is_refused_with_the_statement_to_run_by_hand(world: WorldMaker) -> None:
     w = shop(world, columns={"id": "bigint", "status": "text", "updated_at": "timestamp"})
     order(w, "shop_00", 1, "new", 2)
