@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,6})?")
+"""What JSON takes for one; Decimal refuses exponents of 19 digits."""
 
 
 def document(item: dict[str, Any]) -> str:
@@ -42,7 +43,7 @@ def _plain(value: dict[str, Any]) -> Any:
     if kind in ("SS", "BS"):
         return sorted(inner)
     if kind == "NS":
-        return [_number(text) for text in sorted(inner, key=Decimal)]
+        return [_number(text) for text in sorted(inner, key=_value)]
     raise ValueError(f"{kind} is no type of DynamoDB's")
 
 
@@ -50,3 +51,9 @@ def _number(text: str) -> orjson.Fragment:
     if not _NUMBER.fullmatch(text):
         raise ValueError(f"{text[:60]!r} is no number")
     return orjson.Fragment(text)
+
+
+def _value(text: str) -> Decimal:
+    """A number, to be compared. Raises ValueError for a text that is none, of which Decimal raises what is no ValueError."""
+    _number(text)
+    return Decimal(text)

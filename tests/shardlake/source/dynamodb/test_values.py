@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shardlake.envelope import FAULT
+from shardlake.source.dynamodb.scan import _Rows
 from tests.dynamodb_world import TablesMaker, view
 
 DIGITS = "12345678901234567890123456789012345678"
@@ -72,6 +74,13 @@ def test_attributes_may_be_called_anything(tables: TablesMaker) -> None:
     w.put({"id": {"S": "1"}} | {name: {"S": "x'); DROP TABLE"} for name in HOSTILE}, {"id": {"S": "2"}})
     w.must_sync()
     assert w.target() == [("1", *["x'); DROP TABLE"] * len(HOSTILE), "0-of-1", w.target("_cursor")[0][0])]
+
+
+def test_an_item_with_a_set_that_holds_no_number_is_a_fault_of_its_row() -> None:
+    rows = _Rows(cast(Any, None), (("id", "S"),), "7", 1)
+    for number in ("x", "1e" + "9" * 20, ""):
+        row = rows._row({"id": {"S": "1"}, "v": {"NS": ["1", number]}})
+        assert json.loads(row[FAULT]) == ["document", None, f"cannot be read as JSON: {number!r} is no number"]
 
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)

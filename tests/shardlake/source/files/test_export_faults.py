@@ -140,21 +140,22 @@ def test_a_line_that_cannot_be_read_is_a_reject_with_its_file_line_and_text_and_
     bad = [
         '{"Item": {"pk"', "[1]", '{"Keys": {}}', '{"Item": {"pk": {"S": "x"}}}', '{"Item": {"pk": {"S": "x"}, "sk": {"M": {}}}}',
         '{"Item": {"pk": {"S": "x"}, "sk": {"N": "1"}}}', '{"Item": {"pk": {"S": "x"}, "sk": {"S": "FIN#1"}, "v": {"N": "1e"}}}',
-        '{"Item": {"pk": {"S": "x"}, "sk": {"S": "FIN#1"}, "v": 5}}', '{"Item": {"pk": {"S": "\\ud800"}, "sk": {"S": "FIN#1"}}}',
+        '{"Item": {"pk": {"S": "x"}, "sk": {"S": "FIN#1"}, "v": 5}}',
+        '{"Item": {"pk": {"S": "x"}, "sk": {"S": "FIN#1"}, "v": {"NS": ["1", "x"]}}}', '{"Item": {"pk": {"S": "\\ud800"}, "sk": {"S": "FIN#1"}}}',
         '{"Item": {"pk": {"S": "\udcff"}, "sk": {"S": "FIN#1"}}}', '{"Item": "\0"}',
     ]  # fmt: skip
     full("01-aaaa", 0, [good[0], *bad, *good[1:]]).write(into(w))
     report = w.must_sync()
-    assert (found(w), report.shards["files"].read) == (FIRST, 14)
+    assert (found(w), report.shards["files"].read) == (FIRST, 15)
     told = w.rejects()
-    assert [row[1] for row in told] == [{"_file": "AWSDynamoDB/01-aaaa/data/0000.json.gz", "_line": str(n)} for n in range(2, 13)]
-    assert [row[3] for row in told][:9] == bad[:9]
+    assert [row[1] for row in told] == [{"_file": "AWSDynamoDB/01-aaaa/data/0000.json.gz", "_line": str(n)} for n in range(2, 14)]
+    assert [row[3] for row in told][:10] == bad[:10]
     assert [row[4] for row in told] == [
         "is not JSON", "is no object of JSON", "has no Item, as each line of a full export has", "has no sk (primary_key)",
         "has a sk that is no text, number or binary, as a key's attribute is",
         "has a key of the types {'pk': 'S', 'sk': 'N'}, and those before it of {'pk': 'S', 'sk': 'S'}",
         "holds an item that cannot be read: '1e' is no number", "holds an item that cannot be read: 'int' object has no attribute 'items'",
-        "is not JSON", "is not JSON", "is not JSON",
+        "holds an item that cannot be read: 'x' is no number", "is not JSON", "is not JSON", "is not JSON",
     ]  # fmt: skip
 
 
