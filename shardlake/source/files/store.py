@@ -1,5 +1,6 @@
 """Where files lie: a folder or a bucket, listed in the order of names, and read as they were when they were listed."""
 
+import errno
 import io
 import os
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ PAGE = 1_000
 """Files of a page of a listing."""
 _REFUSED = ("AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "403 Forbidden", "401 Unauthorized")
 """What a refusal holds: of a listing obstore has no error of its own for it."""
+_NONE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+"""What the machine says where there is no file of a name, nor can be."""
 _STREAM = 4 << 20
 """Bytes that are asked for at once of a file in a bucket."""
 
@@ -136,8 +139,10 @@ class Folder:
         """See Store."""
         try:
             found = (self.root / name).stat()
-        except FileNotFoundError:
-            return None
+        except OSError as error:
+            if error.errno in _NONE:
+                return None
+            raise _failed(name, error) from None
         mark = f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
         return Listed(name, mark, found.st_size, _EPOCH + timedelta(microseconds=found.st_mtime_ns // 1_000))
 
@@ -145,9 +150,9 @@ class Folder:
         """See Store."""
         try:
             opened = (self.root / file.name).open("rb", buffering=0)
-        except FileNotFoundError:
-            raise Moved(file.name) from None
         except OSError as error:
+            if error.errno in _NONE:
+                raise Moved(file.name) from None
             raise _failed(file.name, error) from None
         if not self.still(file):
             opened.close()

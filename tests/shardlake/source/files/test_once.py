@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from shardlake.errors import SourceUnavailable
 from shardlake.ledger.items import Inventory
 from shardlake.source.files import listing as listing_module
 from shardlake.source.files.listing import look
 from shardlake.source.files.pattern import Pattern
-from shardlake.source.files.store import Folder, Listed
+from shardlake.source.files.store import Folder, Listed, Moved
 from tests.landing import Landing, LandingMaker, view_of
 
 CSV: dict[str, Any] = {"format": "csv", "files": "in/**/*.csv", "fields": None}
@@ -334,3 +335,15 @@ def test_what_a_folder_lists_is_in_the_order_of_a_bucket(tmp_path: Path) -> None
     for after in found:
         assert [one.name for page in folder.listing("", after) for one in page] == found[found.index(after) + 1 :]
         assert [one.name for page in folder.listing(after[:1]) for one in page] == [n for n in found if n.startswith(after[:1])]
+
+
+def test_a_name_in_a_folder_that_cannot_be_asked_for_is_none_or_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "ring").symlink_to("ring")
+    folder = Folder(tmp_path)
+    for name in ("none", "file/in it", "x" * 300):
+        assert folder.find(name) is None
+        with pytest.raises(Moved):
+            folder.stream(Listed(name, "", 1, datetime.now(UTC)))
+    with pytest.raises(SourceUnavailable, match=r"ring/x cannot be read \(OSError\)\. Check the place"):
+        folder.find("ring/x")
