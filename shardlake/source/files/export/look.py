@@ -17,7 +17,7 @@ _HEAD = 1 << 20
 
 
 def export_kinds(store: Store, source: Files, planned: Sequence[Planned], partition: str) -> dict[str, str]:
-    """What the columns of the key hold, by the first line of a window that can be read; text where there is none.
+    """What the columns of the key hold, by the first line of a window that can be read; nothing where there is none.
 
     Raises ContractError where a change has another key, or `item` compares the key with what it is not; Moved.
     """
@@ -34,7 +34,7 @@ def export_kinds(store: Store, source: Files, planned: Sequence[Planned], partit
             types = types_of(key)
             require_comparable(place, types, source)
             return {name: column_kind(kind) for name, kind in types.items()}
-    return dict.fromkeys(source.primary_key, "text")
+    return {}
 
 
 def first_lines(store: Store, file: Listed) -> Iterator[bytes]:

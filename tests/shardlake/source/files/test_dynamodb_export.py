@@ -214,6 +214,18 @@ def test_a_table_and_its_export_give_the_same_rows_by_one_view(tables: TablesMak
     assert [pk for pk, *_ in rows(exported, shown)] == ["0", "1", "2"]
 
 
+def test_a_period_without_changes_says_nothing_of_the_keys_types(landing: LandingMaker) -> None:
+    columns = {"id": "bytea", "v": "text"}
+    w = of(landing, columns=columns, source={"primary_key": ["id"], "files": "{shard}/*/manifest-summary.json"})
+    for shard in ("eu", "us"):
+        full("01", 0, [{"id": {"B": "AP8="}, "v": {"S": shard}}], folder=shard).write(into(w))
+    w.must_sync()
+    changes("02", 0, 15, [change(1, {"id": {"B": "AA=="}}, key=("id",))], folder="eu").write(into(w))
+    changes("02", 0, 15, [], folder="us").write(into(w))
+    w.must_sync()
+    assert w.target("_shard, encode(id, 'hex')", "1, 2") == [("eu", "00"), ("eu", "00ff"), ("us", "00ff")]
+
+
 @pytest.mark.parametrize("images", ["NEW_AND_OLD_IMAGES", "NEW_IMAGE"])
 def test_an_item_that_leaves_the_view_leaves_the_target_and_others_are_counted(landing: LandingMaker, images: str) -> None:
     w = of(landing, source={"item": "sk begins_with 'FIN#' and status = 'paid'"})
