@@ -23,6 +23,7 @@ PARAMETERS = {
     "flows.backfill.backfill": ["view", "start", "end", "shards", "step", "parallel"],
     "flows.check_freshness.check_freshness": ["views", "notify", "heartbeat", "silence", "pending"],
     "flows.compact_lake.compact_lake": ["views"],
+    "flows.infer_schemas.infer_schemas": ["views"],
 }
 """Every parameter of every flow that is deployed: names of views, shards and notification blocks, ends of a range, numbers. A new one is
 added here by somebody who has asked: may it hold a reference to a secret, an address, or SQL? Then it belongs into a file."""
