@@ -19,7 +19,9 @@ from tests.world import ORDERS_TABLE, World, WorldMaker, orders_view
 LONG = json.dumps({"customer": {"name": "x" * 1000}})
 APART = "merge.recorded"
 """Passed where the ledger is no part of the warehouse alone."""
-IN_A_RUN = [name for name in NAMES if not name.startswith(("swap.", "lake.", "glue.", "sweep.")) and name not in ("extract.chunk", APART)]
+IN_A_RUN = [
+    name for name in NAMES if not name.startswith(("swap.", "lake.", "glue.", "sweep.", "schema.")) and name not in ("extract.chunk", APART)
+]
 
 
 def source(w: World) -> list[tuple[Any, ...]]:
@@ -172,5 +174,5 @@ def test_a_replace_that_is_killed_leaves_the_old_table_or_the_new_and_the_next_i
 
 
 def test_every_place_that_has_a_name_is_killed_here() -> None:
-    in_glue = {name for name in NAMES if name.startswith(("glue.", "sweep."))}  # lake/test_switch.py
-    assert {*IN_A_RUN, APART, "extract.chunk", "swap.before_commit", "swap.committed", *IN_THE_LAKE, *in_glue} == set(NAMES)
+    elsewhere = {name for name in NAMES if name.startswith(("glue.", "sweep.", "schema."))}  # lake/test_switch.py, schema/test_inferred.py
+    assert {*IN_A_RUN, APART, "extract.chunk", "swap.before_commit", "swap.committed", *IN_THE_LAKE, *elsewhere} == set(NAMES)
