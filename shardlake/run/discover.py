@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from shardlake.errors import SpecError
 from shardlake.kinds import kind_of
-from shardlake.schema.columns import Columns, drafted
+from shardlake.schema.columns import Columns, drafted, one_line
 from shardlake.source.door import Sample, Samples, SamplesKinds, Source
 from shardlake.spec_file import explain
 from shardlake.view.view import View
@@ -77,7 +77,7 @@ def _draft(reference: str, name: str, table: str, sample: Sample, columns: Colum
         view["lake"] = {"connection": lake}
     text = yaml.safe_dump(view, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
     said = (*remarks, *sample.remarks, *columns.remarks)
-    return Draft("".join(f"# {_one_line(remark)}\n" for remark in said) + text, _checked(text, name, table))
+    return Draft("".join(f"# {one_line(remark)}\n" for remark in said) + text, _checked(text, name, table))
 
 
 def _connection(usual: str, connections: Sequence[str]) -> str:
@@ -95,8 +95,3 @@ def _checked(text: str, name: str, table: str) -> View:
             f"{table} cannot be drafted: its view would not pass `shardlake check`\n{explain(error, f'{name}/view.yaml')}",
             hint="Write the view by hand, and rename what is odd in an extract.sql.",
         ) from None
-
-
-def _one_line(text: str) -> str:
-    """A remark that stays in its line of the file, whatever names it holds."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -52,9 +52,10 @@ class Columns:
         for path, type_ in documents.columns().items():
             if path not in keys:
                 name = self._free("_".join(path))
-                ours = path[0].startswith("$") or path[0] == column.name  # such a field is reached through the document alone
-                origin = Path(column.name, path) if ours else Path(path[0], path[1:])
-                self.outs[name] = type_ if (name,) == path and not ours else {"type": type_, "from": str(origin)}
+                # what no source column is called is reached through the document alone
+                through = path[0].startswith("$") or path[0] == column.name or _misnamed(path[0]) is not None
+                origin = Path(column.name, path) if through else Path(path[0], path[1:])
+                self.outs[name] = type_ if (name,) == path and not through else {"type": type_, "from": str(origin)}
 
     def _free(self, name: str) -> str:
         return free_name(name, {*self.outs, *self.taken})
@@ -65,10 +66,8 @@ class Columns:
             return f"{column.declared} cannot be read exactly" + (f"; in an extract.sql {column.advice}" if column.advice else "")
         if column.name.lower() in self._seen:
             return "it differs from another in capitals alone; rename it in an extract.sql"
-        try:
-            source_identifier(column.name)
-        except ValueError as error:
-            return str(error)
+        if why := _misnamed(column.name):
+            return why
         return "names that begin with $ are ours; rename it in an extract.sql" if column.name.startswith("$") else None
 
     def _remark(self, column: Described, documents: Documents) -> None:
@@ -99,6 +98,15 @@ class Columns:
             )
 
 
+def _misnamed(name: str) -> str | None:
+    """Why no source column can have a name, if none can."""
+    try:
+        source_identifier(name)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 def _some(column: Described, paths: list[Steps], rows: dict[Steps, int]) -> str:
     named = ", ".join(f"{Path(column.name, path)} ({rows[path]})" for path in paths[:_NAMED])
     return named + (f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else "")
@@ -110,6 +118,15 @@ def drafted(sample: Sample, taken: Set[str] = frozenset()) -> Columns:
     for column in sample.columns:
         columns.add(column)
     return columns
+
+
+def one_line(text: str) -> str:
+    """A remark that stays in its line, and that any database takes, whatever names it holds.
+
+    >>> one_line("a\\nb")
+    'a\\\\nb'
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def free_name(name: str, taken: Set[str]) -> str:

@@ -1,9 +1,12 @@
 """Inferring the columns of a view from a look at what it takes of its source."""
 
 from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
 
 from shardlake.errors import ContractError, SpecError
-from shardlake.schema.columns import drafted
+from shardlake.schema.columns import drafted, one_line
 from shardlake.source.door import SamplesView, Source
 from shardlake.view.view import Column, View, in_raw
 
@@ -33,7 +36,21 @@ def infer(view: View, source: Source) -> Inferred:
         )
     partitions = {part.name for layout in view.lake.layouts for part in layout.partition_by if part.unit != "identity"}
     found = drafted(sample, partitions)
-    columns = {
-        name: Column.model_validate({"type": said, "from": [name]} if isinstance(said, str) else said) for name, said in found.outs.items()
-    }
-    return Inferred(in_raw(view.source, columns), (*sample.remarks, *found.remarks))
+    if not found.outs:
+        raise ContractError(
+            f"{view.name}: nothing that a column can be made of was found in {view.source.named}; {'; '.join(map(one_line, found.remarks))}",
+            hint="Write the columns into the view.",
+        )
+    columns = {name: _column(view, name, said) for name, said in found.outs.items()}
+    return Inferred(in_raw(view.source, columns), tuple(map(one_line, (*sample.remarks, *found.remarks))))
+
+
+def _column(view: View, name: str, said: Any) -> Column:
+    """A column as a draft spells it. Raises SpecError where no view can have it."""
+    try:
+        return Column.model_validate({"type": said, "from": [name]} if isinstance(said, str) else said)
+    except ValidationError as error:
+        raise SpecError(
+            f"{view.name}: the column {name} that was inferred cannot be one of a view: {error.errors()[0]['msg']}",
+            hint="Write the columns into the view: `shardlake discover` drafts them.",
+        ) from None
