@@ -35,9 +35,10 @@ class Documents:
         return bool(self.rows) and self.rows == self.shapes["object"] + self.shapes["array"]
 
     def columns(self) -> dict[Steps, str]:
-        """The paths that become columns, and their types."""
+        """The paths that become columns, and their types; what is an object in some documents and none in others is jsonb."""
         most = sorted(self.paths, key=lambda path: -self.paths[path].total())[:MOST]
-        return {path: _together(found) for path, found in self.paths.items() if path in most}
+        parents = {path[:n] for path in self.paths for n in range(1, len(path))}
+        return {path: "jsonb" if path in parents else _together(found) for path, found in self.paths.items() if path in most}
 
 
 def read_documents(texts: Iterable[str]) -> Documents:
@@ -45,6 +46,8 @@ def read_documents(texts: Iterable[str]) -> Documents:
 
     >>> read_documents(['{"a": {"b": 1}, "c": [1]}', '{"c": null}']).columns()
     {('a', 'b'): 'bigint', ('c',): 'jsonb'}
+    >>> read_documents(['{"a": 1}', '{"a": {"b": 2}}']).columns()
+    {('a',): 'jsonb', ('a', 'b'): 'bigint'}
     """
     found = Documents()
     for text in texts:

@@ -1,6 +1,6 @@
 """The next schema: what is kept, with the columns and types that were found besides. Columns stay, and no type becomes narrower."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from shardlake.schema.columns import free_name
@@ -49,35 +49,40 @@ def joined(kept: Type, found: Type, *, in_json: bool) -> Type:
 
 
 def widen(kept: Columns, found: Columns, fixed: Mapping[str, str]) -> Widening:
-    """The columns of `kept`, widened by those of `found`, which are told by where they come from. `fixed` columns keep their type, and why."""
+    """The columns of `kept`, widened by those of `found`, which are told by where they come from. `fixed` columns keep their type, and why.
+
+    Nothing below a source column is new where that column is no jsonb: each row whose text is no JSON would be a reject.
+    """
     by_path = {column.path: column for column in found.values()}
+    known = {column.path for column in kept.values()}
+    parents = _parents({*known, *by_path})
     columns: dict[str, Column] = {}
     refused: dict[str, tuple[Type, str]] = {}
     for name, column in kept.items():
-        wider = _wider(column, by_path)
+        wider = _wider(column, by_path, parents)
         if wider != column.type and name in fixed:
             refused[name] = (wider, fixed[name])
         columns[name] = column if name in fixed else column.model_copy(update={"type": wider})
     widened = tuple(name for name, column in columns.items() if column.type != kept[name].type)
-    known = {column.path for column in kept.values()}
+    plain = {column.path.column for column in columns.values() if not column.path.steps and column.type != JSON}
     added: list[str] = []
     for name, column in found.items():
-        if column.path not in known:
+        if column.path not in known and not (column.path.steps and column.path.column in plain):
             added.append(free_name(name, {*columns}))
-            columns[added[-1]] = column
+            columns[added[-1]] = column.model_copy(update={"type": JSON}) if column.path in parents else column
     return Widening(columns, tuple(added), widened, refused)
 
 
-def _wider(column: Column, found: Mapping[Path, Column]) -> Type:
-    """The type for what a column held and what was found where it comes from; where that is an object now, of which the parts were
-    found, it is text.
+def _wider(column: Column, found: Mapping[Path, Column], parents: Set[Path]) -> Type:
+    """The type for what a column held and what was found where it comes from; where that is an object in some documents, of which the
+    parts have columns, text or jsonb.
     """
-    in_json = bool(column.path.steps)
+    in_json, type_ = bool(column.path.steps), column.type
     if same := found.get(column.path):
-        return joined(column.type, same.type, in_json=in_json)
-    within = in_json and any(_leads_into(column.path, path) for path in found)
-    return joined(column.type, JSON, in_json=in_json) if within else column.type
+        type_ = joined(type_, same.type, in_json=in_json)
+    return joined(type_, JSON, in_json=in_json) if column.path in parents else type_
 
 
-def _leads_into(path: Path, other: Path) -> bool:
-    return path.column == other.column and path.steps == other.steps[: len(path.steps)]
+def _parents(paths: Set[Path]) -> set[Path]:
+    """The paths within a document that lead to an object of which parts have paths, too."""
+    return {Path(path.column, path.steps[:n]) for path in paths for n in range(1, len(path.steps))}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shardlake.errors import SpecError
-from shardlake.schema.columns import Columns
+from shardlake.schema.columns import Columns, drafted
 from shardlake.schema.infer import Inferred, infer
 from shardlake.source.door import Described, Sample
 from shardlake.view.jsonpath import Path
@@ -67,3 +67,8 @@ def test_a_remark_holds_nothing_that_a_schema_cannot() -> None:
     odd = Described("a\0b", "text", "text", "text")
     found = inferred(Sample(KEY, "merge", (odd, Described("c", "text", "text", "text")), {}))
     assert found.remarks[0].startswith(r"a\x00b is left out: ")
+
+
+def test_what_is_an_object_in_some_documents_and_none_in_others_is_jsonb_beside_its_keys() -> None:
+    found = drafted(of_documents({"a": 1, "b": "x"}, {"a": {"b": 2, "c": {"d": 1}}}, {"a": {"c": "x"}}))
+    assert types(found) == {"a": "jsonb", "b": "text", "a_b": "bigint", "a_c_d": "bigint", "a_c": "jsonb"}

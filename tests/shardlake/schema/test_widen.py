@@ -31,6 +31,11 @@ def named(columns: dict[Path, Type]) -> dict[str, Column]:
     return found
 
 
+def types(following: Widening) -> dict[str, str]:
+    """The types of the next columns, by name."""
+    return {name: str(column.type) for name, column in following.columns.items()}
+
+
 schemas = st.dictionaries(st.sampled_from(PATHS), st.sampled_from(TYPES), min_size=1).map(named)
 nothing_fixed: dict[str, str] = {}
 
@@ -89,3 +94,19 @@ def test_a_new_column_whose_name_is_taken_by_another_path_gets_one_of_its_own() 
     following = widen(kept, named({Path("d", ("a_b",)): Type("bigint")}), nothing_fixed)
     assert {name: column.path for name, column in following.columns.items()} == {"a_b": Path("d", ("a", "b")), "a_b_2": Path("d", ("a_b",))}
     assert following.added == ("a_b_2",)
+
+
+def test_what_is_an_object_in_some_documents_has_room_for_all_of_them() -> None:
+    a, b = Path("d", ("a",)), Path("d", ("a", "b"))
+    apart = named({a: Type("bigint"), b: Type("bigint")})
+    assert types(widen(apart, {}, nothing_fixed)) == {"a": "text", "a_b": "bigint"}
+    assert types(widen(named({a: Type("bigint")}), apart, nothing_fixed)) == {"a": "text", "a_b": "bigint"}
+    assert types(widen(named({b: Type("bigint")}), named({a: Type("bigint")}), nothing_fixed)) == {"a_b": "bigint", "a": "jsonb"}
+    assert types(widen(named({a: Type("jsonb")}), apart, nothing_fixed)) == {"a": "jsonb", "a_b": "bigint"}
+
+
+def test_below_a_text_that_was_all_json_in_one_sample_nothing_is_new() -> None:
+    found = named({Path("note"): Type("jsonb"), Path("note", ("a",)): Type("bigint"), Path("other"): Type("date")})
+    assert types(widen(named({Path("note"): Type("text")}), found, nothing_fixed)) == {"note": "text", "other": "date"}
+    assert types(widen(named({Path("note"): Type("jsonb")}), found, nothing_fixed)) == {"note": "jsonb", "a": "bigint", "other": "date"}
+    assert types(widen({}, found, nothing_fixed)) == {"note": "jsonb", "a": "bigint", "other": "date"}
