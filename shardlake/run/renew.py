@@ -77,7 +77,7 @@ def next_of(job: Job) -> Renewal:
     now, view = job.schema, job.view
     if job.held and job.held.new:
         return Renewal(view.name, now, True, {name: str(column.type) for name, column in now.columns.items()}, {}, now.remarks)
-    inferred = infer(view, job.source)
+    inferred = infer(view, job.source, now.columns)
     fixed = _fixed(view)
     for name in (found := widen(now.columns, inferred.columns, fixed)).widened:
         if why := _refused(job, {**now.columns, name: found.columns[name]}):

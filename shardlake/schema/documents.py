@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,17 +12,23 @@ Steps = tuple[str, ...]
 """The keys that lead to a value, from the document down."""
 DEPTH, MOST = 6, 100
 """Keys that a path has at most, what lies deeper stays jsonb, and paths that a column has at most: those in the most documents."""
+_MANY, _RARE = 20, 10
+"""Keys from which on an object may be a map, whose keys are data: where most of them are in one of so many of its objects at most."""
 _FURTHEST = timedelta(hours=15, minutes=59)
 """The greatest distance of a zone from UTC that Postgres reads."""
 
 
 @dataclass(slots=True)
 class Documents:
-    """A column's values that are not NULL: how many are of each shape, and the types and rows of each path."""
+    """A column's values that are not NULL: how many are of each shape, the types and rows of each path, and how often a path leads to an
+    object, with how many of these each of its keys is in.
+    """
 
     shapes: Counter[str] = field(default_factory=Counter)
     paths: dict[Steps, Counter[str]] = field(default_factory=dict)
     odd: set[Steps] = field(default_factory=set)
+    keys: dict[Steps, Counter[str]] = field(default_factory=dict)
+    objects: Counter[Steps] = field(default_factory=Counter)
 
     @property
     def rows(self) -> int:
@@ -34,11 +40,22 @@ class Documents:
         """Whether every value is an object or an array, and there is one: a text that happens to be a number is no document."""
         return bool(self.rows) and self.rows == self.shapes["object"] + self.shapes["array"]
 
-    def columns(self) -> dict[Steps, str]:
-        """The paths that become columns, and their types; what is an object in some documents and none in others is jsonb."""
-        most = sorted(self.paths, key=lambda path: -self.paths[path].total())[:MOST]
-        parents = {path[:n] for path in self.paths for n in range(1, len(path))}
-        return {path: "jsonb" if path in parents else _together(found) for path, found in self.paths.items() if path in most}
+    @property
+    def maps(self) -> set[Steps]:
+        """The outermost objects within documents whose keys are data, such as `by_user`."""
+        found = {path for path, keys in self.keys.items() if path and _is_map(keys, self.objects[path])}
+        return {path for path in found if not _lies_in(path, found)}
+
+    def columns(self, kept: Set[Steps] = frozenset(), room: int = MOST) -> dict[Steps, str]:
+        """The paths that become columns, and their types: those that are `kept`, and of the others those in the most documents, as far as
+        there is `room`. What is an object in some documents and none in others is jsonb, and so is one whose keys are data.
+        """
+        maps = self.maps
+        rows = {path: types.total() for path, types in self.paths.items() if not _lies_in(path, maps)}
+        rows |= {path: self.objects[path] for path in maps}
+        others = sorted((path for path in rows if path not in kept), key=lambda path: -rows[path])[: max(0, room)]
+        chosen = kept | {*others}
+        return {p: "jsonb" if p in self.keys else _together(self.paths[p]) for p in (self.paths | self.keys) if p in chosen}
 
 
 def read_documents(texts: Iterable[str]) -> Documents:
@@ -63,13 +80,27 @@ def read_documents(texts: Iterable[str]) -> Documents:
 
 
 def _walk(found: Documents, value: Any, path: Steps) -> None:
+    odd = any(re.search("[\0\ud800-\udfff]", key) for key in path)
     if isinstance(value, dict) and value and len(path) < DEPTH:
+        if not odd:
+            found.objects[path] += 1
+            found.keys.setdefault(path, Counter()).update(value.keys())
         for key, item in value.items():
             _walk(found, item, (*path, key))
-    elif value is not None and any(re.search("[\0\ud800-\udfff]", key) for key in path):
+    elif value is not None and odd:
         found.odd.add(path)
     elif value is not None and path:
         found.paths.setdefault(path, Counter())[_type_of(value)] += 1
+
+
+def _is_map(keys: Counter[str], objects: int) -> bool:
+    """Whether an object's keys are data: there are more than a column may have paths, or many, most of which few of the objects have."""
+    rare = sum(count <= max(1, objects // _RARE) for count in keys.values())
+    return len(keys) > MOST or (len(keys) > _MANY and objects > 1 and rare > len(keys) // 2)
+
+
+def _lies_in(path: Steps, objects: Set[Steps]) -> bool:
+    return any(path[:n] in objects for n in range(1, len(path)))
 
 
 def _whole(text: str) -> Any:

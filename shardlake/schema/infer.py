@@ -1,6 +1,8 @@
 """Inferring the columns of a view from a look at what it takes of its source."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -9,6 +11,9 @@ from shardlake.errors import ContractError, SpecError
 from shardlake.schema.columns import drafted, one_line
 from shardlake.source.door import SamplesView, Source
 from shardlake.view.view import Column, View, in_raw
+
+NONE_KEPT: Mapping[str, Column] = MappingProxyType({})
+"""The columns of a view that has no schema yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +24,8 @@ class Inferred:
     remarks: tuple[str, ...]
 
 
-def infer(view: View, source: Source) -> Inferred:
-    """Look at what the view takes.
+def infer(view: View, source: Source, kept: Mapping[str, Column] = NONE_KEPT) -> Inferred:
+    """Look at what the view takes. Columns that are `kept` are looked at first: no others take their room.
 
     Raises SpecError for a source that shows no sample, ContractError where there is nothing to look at, SourceUnavailable, AccessRefused.
     """
@@ -35,7 +40,7 @@ def infer(view: View, source: Source) -> Inferred:
             hint=f"Run `shardlake infer {view.name}` when there are rows, or write the columns into the view.",
         )
     partitions = {part.name for layout in view.lake.layouts for part in layout.partition_by if part.unit != "identity"}
-    found = drafted(sample, partitions)
+    found = drafted(sample, partitions, {column.path for column in kept.values()})
     if not found.outs:
         raise ContractError(
             f"{view.name}: nothing that a column can be made of was found in {view.source.named}; {'; '.join(map(one_line, found.remarks))}",
