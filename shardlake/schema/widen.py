@@ -9,7 +9,7 @@ from shardlake.view.types import Type
 from shardlake.view.view import Column
 
 Columns = Mapping[str, Column]
-_NUMBERS = ("smallint", "integer", "bigint", "numeric")
+_NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision")
 TEXT, JSON = Type("text"), Type("jsonb")
 
 
@@ -38,6 +38,8 @@ def joined(kept: Type, found: Type, *, in_json: bool) -> Type:
     ['numeric', 'numeric', 'text']
     >>> str(joined(Type("jsonb"), Type("text"), in_json=True)), str(joined(Type("jsonb"), Type("text"), in_json=False))
     ('jsonb', 'text')
+    >>> [str(joined(Type(a), Type(b), in_json=False)) for a, b in (("bigint", "double precision"), ("real", "double precision"))]
+    ['numeric', 'double precision']
     """
     if kept.holds(found) or kept == TEXT or (kept == JSON and in_json):
         return kept

@@ -4,7 +4,7 @@ import io
 import re
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set, Sized
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -39,18 +39,49 @@ _BY_KIND = {
 }  # fmt: skip
 
 
+_NUMBERS = {"int", "decimal", "float"}
+
+
 @dataclass(slots=True)
 class _Look:
-    """What was seen: the columns with what they hold, and texts of them."""
+    """What was seen: the columns with what they hold in each file that was looked into, and texts of them."""
 
-    kinds: dict[str, str] = field(default_factory=dict)
+    seen: dict[str, set[str]] = field(default_factory=dict)
     values: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, part: Part) -> None:
-        self.kinds |= {name: kind for name, kind in part.kinds.items() if name != part.op}
+        """The columns of a file and values of them. One of text in which none stands may hold anything in the next file."""
         for name in [n for n in part.table.column_names if n != part.op]:
-            found = (value for value in part.table.column(name).slice(0, _ROWS).to_pylist() if value is not None)
-            self.values.setdefault(name, []).extend(map(str, found))
+            found = [str(value) for value in part.table.column(name).slice(0, _ROWS).to_pylist() if value is not None]
+            self.values.setdefault(name, []).extend(found)
+            self.say({name: part.kinds[name]} if name in part.kinds else {}, anything=not found)
+
+    def say(self, kinds: Mapping[str, str], *, anything: bool) -> None:
+        """What the columns of a file hold."""
+        for name, kind in kinds.items():
+            self.seen.setdefault(name, set()).update(() if anything and kind == "text" else {kind})
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """What each column holds in all the files."""
+        return {name: _kind_of_all(kinds) for name, kinds in self.seen.items()}
+
+    def type_of(self, name: str) -> str:
+        """The type that holds what a column holds in each of the files."""
+        if len(self.seen.get(name, ())) > 1 and self.kinds[name] == "text":
+            return "text"
+        return _BY_KIND.get(self.kinds.get(name, "text")) or type_of(self.values.get(name, []))
+
+
+def _kind_of_all(kinds: Set[str]) -> str:
+    """What a column holds of which the files say these kinds: numbers of several kinds are numbers, and all else is text.
+
+    >>> _kind_of_all({"int", "float"}), _kind_of_all({"float"}), _kind_of_all({"int", "bool"}), _kind_of_all(set())
+    ('decimal', 'float', 'text', 'text')
+    """
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    return "decimal" if kinds and kinds <= _NUMBERS else "text"
 
 
 def samples(reference: str, store: Store, text: str) -> list[Sample]:
@@ -73,7 +104,7 @@ def samples(reference: str, store: Store, text: str) -> list[Sample]:
 def _drafted(reference: str, store: Store, text: str, found: list[Listed], shards: set[str]) -> Sample:
     source: dict[str, Any] = {"connection": reference, "files": text, "format": _format(found)}
     remarks: list[str] = []
-    look = _Look(dict.fromkeys(hive_values(found[0].name), "text"))
+    look = _Look({name: {"text"} for name in hive_values(found[0].name)})
     by_format: dict[str, Callable[..., None]] = {"jsonl": _documents, "parquet": _parquet, "csv": _csv, "dms": _csv}
     by_format[source["format"]](store, found, source, look, remarks)
     key = source.setdefault("primary_key", [_key(look, remarks)])
@@ -89,7 +120,7 @@ def sample_of(reference: str, store: Store, of: Files) -> Sample:
         raise ContractError(f"{reference}: nothing matches {of.files}", hint="Check `files`, or write the columns into the view.")
     if of.format == EXPORT:
         return export_sample_of(reference, store, found, of, max(1, len(shards)))
-    look = _Look(dict.fromkeys(hive_values(found[0].name), "text"))
+    look = _Look({name: {"text"} for name in hive_values(found[0].name)})
     for one in found:
         for part in islice(_parts(store, one, of), 1):
             look.add(part)
@@ -113,7 +144,7 @@ def _sample(source: dict[str, Any], key: Sequence[str], look: _Look, remarks: Se
     """What was seen as columns; of lines of JSON, the key and the document."""
     lines = source["format"] == "jsonl"
     kinds = {name: kind for name, kind in look.kinds.items() if name != "document" or not lines}
-    columns = [Described(n, k, k, _BY_KIND.get(k) or type_of(look.values.get(n, []))) for n, k in kinds.items()]
+    columns = [Described(n, k, k, look.type_of(n)) for n, k in kinds.items()]
     documents = {n: look.values.get(n, []) for n, k in look.kinds.items() if k in ("json", "text")}
     if lines:
         columns = [Described(n, "text", "text", type_of(look.values.get(n, []))) for n in key]
@@ -176,7 +207,8 @@ def _parquet(store: Store, found: list[Listed], source: dict[str, Any], look: _L
     of = Files.model_validate({**source, "primary_key": ["_"]})
     for one in found:
         with store.seekable(one) as stream:
-            look.kinds |= {n: k for n, k in parquet_kinds(stream, one.name).items() if n.lower() != OP.lower() or source["format"] != "dms"}
+            kinds = parquet_kinds(stream, one.name).items()
+        look.say({n: k for n, k in kinds if n.lower() != OP.lower() or source["format"] != "dms"}, anything=True)
         with store.seekable(one) as stream:
             if part := next(parquet_rows(stream, of, one.name), None):
                 look.add(part)
