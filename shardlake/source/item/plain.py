@@ -29,6 +29,8 @@ def key_value(value: dict[str, Any]) -> str | bytes:
 def _plain(value: dict[str, Any]) -> Any:
     ((kind, inner),) = value.items()
     if kind == "S" or kind == "B":
+        if not isinstance(inner, str):
+            raise ValueError(f"{str(inner)[:60]!r} is no text, as {kind} says")
         return inner
     if kind == "N":
         return _number(inner)
@@ -48,8 +50,8 @@ def _plain(value: dict[str, Any]) -> Any:
 
 
 def _number(text: str) -> orjson.Fragment:
-    if not _NUMBER.fullmatch(text):
-        raise ValueError(f"{text[:60]!r} is no number")
+    if not isinstance(text, str) or not _NUMBER.fullmatch(text):
+        raise ValueError(f"{str(text)[:60]!r} is no number")
     return orjson.Fragment(text)
 
 

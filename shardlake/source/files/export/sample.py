@@ -1,7 +1,8 @@
 """A look at some exports, for views that are to be drafted: a view for each kind of item."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -10,9 +11,10 @@ import orjson
 from shardlake.errors import ContractError
 from shardlake.source.door import Sample
 from shardlake.source.files.export.look import first_lines
-from shardlake.source.files.export.manifest import open_export, read_summary
-from shardlake.source.files.store import Listed, Store
+from shardlake.source.files.export.manifest import Export, Summary, open_export, read_summary
+from shardlake.source.files.store import Listed, Moved, Store
 from shardlake.source.item.draft import by_key, drafted, kind_of, kinds_of
+from shardlake.source.item.plain import document
 from shardlake.source.item.taken import takes
 from shardlake.view.files import EXPORT, Files
 
@@ -26,20 +28,19 @@ Item = dict[str, Any]
 
 def export_samples(reference: str, store: Store, found: list[Listed], text: str, shards: int) -> list[Sample]:
     """A sample for each kind of item in some exports, of which `found` are the manifests. Raises ContractError, SourceFailed."""
-    looked = _looked(store, found)
-    items, key, table = looked.items, looked.key, looked.table
+    items, key, table, others = _looked(store, found)
     if not items:
         raise ContractError(f"{reference}: the exports of {text} hold no items to look at", hint="Write the view by hand.")
     remarks = list[str]()
     if not key:
         key = _guessed(items)
         remarks.append(f"a full export does not say what the table's key is; {' and '.join(key)} is taken for it: check primary_key")
-    if looked.others:
-        remarks.append(f"there are exports of {', '.join(looked.others)}, too: `table` says whose are read")
+    if others:
+        remarks.append(f"there are exports of {', '.join(others)}, too: `table` says whose are read")
     items = [item for item in items if set(key) <= set(item)]
     kinds, rest = kinds_of(items, key)
     remarks += [rest] if rest else []
-    source = {"connection": reference, "files": text, "format": EXPORT, **({"table": table} if looked.others else {})}
+    source = {"connection": reference, "files": text, "format": EXPORT, **({"table": table} if others else {})}
     made = []
     for kind in kinds:
         more = () if by_key(kind, key) else (_BY_MORE,)
@@ -49,52 +50,51 @@ def export_samples(reference: str, store: Store, found: list[Listed], text: str,
 
 def export_sample_of(reference: str, store: Store, found: list[Listed], of: Files, shards: int) -> Sample:
     """A sample of the items that a view takes of some exports, which may be none. Raises ContractError, SourceFailed."""
-    looked = _looked(store, found, of.table)
-    whole = [item for item in looked.items if set(of.primary_key) <= set(item)]
+    items, _, table, _ = _looked(store, found, of.table)
+    whole = [item for item in items if set(of.primary_key) <= set(item)]
     key = {name: next(iter(whole[0][name])) if whole else "S" for name in of.primary_key}
     kind = kind_of((item for item in whole if takes(of.takes or (), item)), key, of.takes_text)
-    source = {"connection": reference, "files": of.files}
-    return drafted(kind, key, source, looked.table or "items", len(looked.items), (), shards)
+    return drafted(kind, key, {"connection": reference, "files": of.files}, table or "items", len(items), (), shards)
 
 
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    """Items of some exports of a table, the types of its key where they are said, and other tables of which there are exports."""
-
-    items: list[Item]
-    key: dict[str, str]
-    table: str
-    others: list[str]
-
-
-def _looked(store: Store, found: list[Listed], table: str | None = None) -> _Looked:
-    """Look into the last exports, of one table: that which is named, or that of the very last."""
-    summaries = [(manifest, read_summary(store, manifest, manifest.name)) for manifest in found[-_EXPORTS:]]
-    table = table or summaries[-1][1].table
+def _looked(store: Store, found: list[Listed], table: str | None = None) -> tuple[list[Item], dict[str, str], str, list[str]]:
+    """Items of some exports of a table, the types of their key where they are said, what the table is called (the last one's, where it is
+    not said which is meant), and which others there are.
+    """
     items, key = list[Item](), dict[str, str]()
-    for manifest, summary in summaries:
-        if summary.table != table:
-            continue
-        export = open_export(store, manifest, summary, manifest.name)
-        holding = ((name, expected) for name, expected in export.data_files(store) if expected.items)
-        for name, expected in islice(holding, _FILES):
-            if file := store.find(name):
-                for line in islice(first_lines(store, file), _ITEMS):
-                    image, keys = _seen(line, incremental=expected.incremental)
-                    key = key or keys
-                    items += [image] if image else []
-    return _Looked(items, key, table, sorted({summary.table for _, summary in summaries} - {table}))
+    summaries = list[tuple[Listed, Summary]]()
+    for manifest in found[-_EXPORTS:]:
+        with suppress(Moved):
+            summaries.append((manifest, read_summary(store, manifest, manifest.name)))
+    table = table or (summaries[-1][1].table if summaries else "")
+    for manifest, summary in ((manifest, summary) for manifest, summary in summaries if summary.table == table):
+        with suppress(Moved):  # what goes or is written anew meanwhile is not looked into
+            for line, incremental in _some_lines(store, open_export(store, manifest, summary, manifest.name)):
+                image, keys = _seen(line, incremental=incremental)
+                key = key or keys
+                items += [image] if image else []
+    return items, key, table, sorted({summary.table for _, summary in summaries} - {table})
+
+
+def _some_lines(store: Store, export: Export) -> Iterator[tuple[bytes, bool]]:
+    """Lines that some files of an export begin with, and whether they are changes. Raises SourceFailed, Moved."""
+    holding = ((name, expected) for name, expected in export.data_files(store) if expected.items)
+    for name, expected in islice(holding, _FILES):
+        if file := store.find(name):
+            yield from ((line, expected.incremental) for line in islice(first_lines(store, file), _ITEMS))
 
 
 def _seen(line: bytes, *, incremental: bool) -> tuple[Item | None, dict[str, str]]:
-    """The item of a line, and the types of its key's attributes where the line says them."""
+    """The item of a line, and the types of its key's attributes where the line says them. What a run rejects is passed over."""
     try:
         found = orjson.loads(line)
-        if not incremental:
-            return found["Item"], {}
-        return found.get("NewImage"), {name: next(iter(value)) for name, value in found["Keys"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+        item, keys = (found.get("NewImage"), found["Keys"]) if incremental else (found["Item"], {})
+        for one in (item, keys):
+            orjson.loads(document(one or {}))
+        types = {name: next(iter(value)) for name, value in keys.items()}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None, {}
+    return (item, types) if set(types.values()) <= {"S", "N", "B"} else (None, {})
 
 
 def _guessed(items: list[Item]) -> dict[str, str]:

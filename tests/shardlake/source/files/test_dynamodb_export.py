@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from shardlake.errors import ContractError
 from shardlake.run.discover import discover_kinds
 from shardlake.source.door import open_source
 from shardlake.source.files import listing
+from shardlake.source.files.store import Folder, Listed, Moved
 from shardlake.view.view import View
 from tests.dynamodb_world import TablesMaker, view
 from tests.exports import change, changes, export_view, fin, full, into, micros
@@ -303,6 +305,34 @@ def test_a_draft_has_the_key_that_changes_tell_and_else_a_guess_that_it_remarks(
     changes("03", 0, 15, [change(1, items[0], key=("day", "no")), change(2, old=items[1], key=("day", "no"))]).write(into(w))
     assert yaml.safe_load(draft())["source"]["primary_key"] == ["day", "no"]
     assert "check primary_key" not in draft()
+
+
+def test_a_look_at_exports_passes_over_what_a_run_rejects_and_what_goes_meanwhile(
+    landing: LandingMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = of(landing)
+    values: list[Any] = [{"N": "x"}, {"N": 1}, {"N": "1e999"}, {"NS": ["1", "x"]}, {"S": 5}, {"Q": "1"}, {}, 5, {"L": "no"}, {"M": [1]}]
+    bad = [json.dumps({"Item": {"pk": {"S": "x"}, "sk": {"S": "FIN#1"}, "v": value}}) for value in values]
+    full("01", 0, [*bad, '{"Item": [1]}', "[1]", fin("a")]).write(into(w))
+    keys: list[Any] = [{"pk": {}}, {"pk": 5}, [1], {"pk": {"BOOL": True}}, {"pk": {"N": "x"}}]
+    whole = change(1, fin("b"))
+    changes("02", 0, 15, [*({**whole, "Keys": key} for key in keys), whole]).write(into(w))
+    full("03", 5, [fin("z")]).write(into(w))
+    honest = Folder.stream
+    away = list[str]()
+
+    def moving(self: Folder, file: Listed) -> Any:
+        if file.name in away:
+            raise Moved(file.name)
+        return honest(self, file)
+
+    monkeypatch.setattr(Folder, "stream", moving)
+    source = open_source(w.connect("s3-files/landing"), "s3-files/landing")
+    for name in ("manifest-summary.json", "data/0000.json.gz"):
+        away[:] = [f"AWSDynamoDB/03/{name}"]
+        [draft] = discover_kinds("s3-files/landing", source, "AWSDynamoDB/*/manifest-summary.json", list(w.connections()))
+        assert "2 items looked at" in draft.text
+        assert yaml.safe_load(draft.text)["source"]["primary_key"] == ["pk", "sk"]
 
 
 def test_what_an_export_cannot_be_is_refused_when_the_view_is_read() -> None:
