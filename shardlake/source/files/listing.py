@@ -12,7 +12,7 @@ from itertools import islice
 from shardlake import cancellation
 from shardlake.ledger.extent import Item
 from shardlake.ledger.items import Inventory
-from shardlake.source.files.export.manifest import Expected
+from shardlake.source.files.export.manifest import Expected, Table
 from shardlake.source.files.order import Order
 from shardlake.source.files.pattern import LAST, Pattern
 from shardlake.source.files.store import Listed, Moved, Store
@@ -25,8 +25,8 @@ MOST_GONE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class New:
-    """A file to be read, and how often its name has been read with other content; of one that a manifest names what that says of it, and of
-    a manifest the period that its files tell of, and of which table.
+    """A file to be read, and how often its name has been read with other content; of one that a manifest names what that says of it, of
+    a manifest the period that its files tell of, and of both of which table they are.
     """
 
     file: Listed
@@ -34,7 +34,7 @@ class New:
     order: Order | None = None
     expected: Expected | None = None
     period: tuple[int, int] | None = None
-    table: str = ""
+    table: Table | None = None
 
 
 Unread = Callable[[Listed, int], Iterator[New]]

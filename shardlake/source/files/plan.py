@@ -70,7 +70,7 @@ def end_position(pattern: Pattern, source: Files, position: Json | None, on: Pas
     end: Json = {"began": on.began.isoformat(), "files": before.get("files", 0) + len(found.new)}
     end |= {"loads": loads} if loads else {}
     if source.of_export:
-        end |= {"table": of} if (of := _table(source, before, found)) else {}
+        end |= {"table": of} if (of := _table(before, found)) else {}
         periods = [one.period for one in found.new if one.period]
         end |= {"told": told(before.get("told", []), periods), "until": max([before.get("until", 0), *(until for _, until in periods)])}
     end |= {"newest": max(dates + known).isoformat()} if dates or known else {}
@@ -83,17 +83,22 @@ def end_position(pattern: Pattern, source: Files, position: Json | None, on: Pas
     return end | {"whole": on.began.isoformat() if on.whole else before["whole"]}
 
 
-def _table(source: Files, before: Json, found: Found) -> str:
-    """Of which table the exports are. Raises ContractError where they are of several, and the view does not say which is meant."""
-    table: str = before.get("table", "")
-    for one in (new for new in found.new if new.table):
-        if table and table != one.table and not source.table:
+def _table(before: Json, found: Found) -> list[str]:
+    """The table that the exports are of: its ARN, and its id where that is told. Raises ContractError where they are of several."""
+    known, id = before.get("table", ("", ""))
+    for of in (new.table for new in found.new if new.table):
+        if known and of.arn != known:
             raise ContractError(
-                f"{one.file.name} is an export of {one.table}, and those before it are of {table}",
-                hint=f"Say which table is meant, as in `table: {table.rpartition('/')[2]}`, or narrow `files` down.",
+                f"{of.manifest} is an export of {of.arn}, and those before it are of {known}",
+                hint=f"Say which table is meant, as in `table: {known.rpartition('/')[2]}`, or with its whole ARN; or narrow `files` down.",
             )
-        table = one.table
-    return table
+        if id and of.id and of.id != id:
+            raise ContractError(
+                f"{of.manifest} is an export of another table than those before it, which had the same name: its tableId is {of.id}, not {id}",
+                hint="Leave the exports of one of them out of `files`. If the new one is meant, empty the target and run with --full.",
+            )
+        known, id = of.arn, of.id or id
+    return [known, id] if known else []
 
 
 def planned_files(source: Files, loads: dict[str, int], found: Found) -> list[Planned]:

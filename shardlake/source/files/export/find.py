@@ -6,7 +6,7 @@ from itertools import islice
 from shardlake import cancellation
 from shardlake.errors import SourceFailed
 from shardlake.ledger.items import Inventory
-from shardlake.source.files.export.manifest import open_export, read_summary
+from shardlake.source.files.export.manifest import Table, open_export, read_summary
 from shardlake.source.files.listing import New
 from shardlake.source.files.store import Listed, Store
 
@@ -27,9 +27,10 @@ def unread(store: Store, inventory: Inventory, partition: str, table: str | None
         raise SourceFailed(
             f"{place} does not say of which table it is (tableArn)", hint="Copy the export anew, or leave it out of `files`."
         )
-    if table and summary.table != table:
+    if table and table not in (summary.table, summary.tableArn):
         yield New(manifest, before)
         return
+    of = Table(manifest.name, summary.tableArn, summary.tableId) if summary.tableArn else None
     export = open_export(store, manifest, summary, place)
     export.require_sum(store)
     files = export.data_files(store)
@@ -44,5 +45,5 @@ def unread(store: Store, inventory: Inventory, partition: str, table: str | None
                     f"{partition}: {name} is missing, which {manifest.name} names",
                     hint="Copy the export anew, or leave it out of `files`.",
                 )
-            yield New(found, 0, export.order, expected)
-    yield New(manifest, before, period=export.period, table=summary.tableArn)
+            yield New(found, 0, export.order, expected, table=of)
+    yield New(manifest, before, period=export.period, table=of)

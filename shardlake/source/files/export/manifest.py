@@ -30,6 +30,7 @@ class Summary(BaseModel):
     exportFromTime: datetime | None = None  # noqa: N815
     exportToTime: datetime | None = None  # noqa: N815
     tableArn: str = ""  # noqa: N815
+    tableId: str = ""  # noqa: N815
 
     @property
     def table(self) -> str:
@@ -46,6 +47,15 @@ class Summary(BaseModel):
         """The time up to which it tells of the table."""
         found = self.exportToTime if self.incremental else self.exportTime
         return found.replace(tzinfo=UTC) if found and found.tzinfo is None else found
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The table that a manifest says it is of; `id` tells it from another of its name."""
+
+    manifest: str
+    arn: str
+    id: str
 
 
 class _Line(BaseModel):

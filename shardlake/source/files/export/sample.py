@@ -24,23 +24,36 @@ _PAIRS = (("pk", "sk"), ("partitionkey", "sortkey"), ("hashkey", "rangekey"))
 _SINGLE = ("pk", "id", "key", "uuid")
 _BY_MORE = "the key alone does not tell the view's items: each change of another item is written down as one that is not in the view"
 Item = dict[str, Any]
+_Told = tuple[Listed, Summary]
+"""A manifest with what it says."""
 
 
 def export_samples(reference: str, store: Store, found: list[Listed], text: str, shards: int) -> list[Sample]:
-    """A sample for each kind of item in some exports, of which `found` are the manifests. Raises ContractError, SourceFailed."""
-    items, key, table, others = _looked(store, found)
-    if not items:
+    """A sample for each kind of item of each table in some exports, of which `found` are the manifests.
+
+    Raises ContractError, SourceFailed.
+    """
+    tables = _by_table(store, found)
+    made = [sample for table in tables for sample in _of_table(reference, store, tables[table], text, shards)]
+    if not made:
         raise ContractError(f"{reference}: the exports of {text} hold no items to look at", hint="Write the view by hand.")
+    return made
+
+
+def _of_table(reference: str, store: Store, manifests: list[_Told], text: str, shards: int) -> list[Sample]:
+    """A sample for each kind of item of a table; none where its exports hold no items."""
+    items, key = _looked(store, manifests)
+    if not items:
+        return []
     remarks = list[str]()
     if not key:
         key = _guessed(items)
         remarks.append(f"a full export does not say what the table's key is; {' and '.join(key)} is taken for it: check primary_key")
-    if others:
-        remarks.append(f"there are exports of {', '.join(others)}, too: `table` says whose are read")
     items = [item for item in items if set(key) <= set(item)]
     kinds, rest = kinds_of(items, key)
     remarks += [rest] if rest else []
-    source = {"connection": reference, "files": text, "format": EXPORT, **({"table": table} if others else {})}
+    table = manifests[-1][1].table
+    source = {"connection": reference, "files": text, "format": EXPORT, **({"table": table} if table else {})}
     made = []
     for kind in kinds:
         more = () if by_key(kind, key) else (_BY_MORE,)
@@ -50,30 +63,35 @@ def export_samples(reference: str, store: Store, found: list[Listed], text: str,
 
 def export_sample_of(reference: str, store: Store, found: list[Listed], of: Files, shards: int) -> Sample:
     """A sample of the items that a view takes of some exports, which may be none. Raises ContractError, SourceFailed."""
-    items, _, table, _ = _looked(store, found, of.table)
+    tables = _by_table(store, found)
+    told = next((one for one in reversed(tables.values()) if not of.table or of.table in (one[-1][1].table, one[-1][1].tableArn)), [])
+    items, _ = _looked(store, told)
     whole = [item for item in items if set(of.primary_key) <= set(item)]
     key = {name: next(iter(whole[0][name])) if whole else "S" for name in of.primary_key}
     kind = kind_of((item for item in whole if takes(of.takes or (), item)), key, of.takes_text)
-    return drafted(kind, key, {"connection": reference, "files": of.files}, table or "items", len(items), (), shards)
+    return drafted(kind, key, {"connection": reference, "files": of.files}, "items", len(items), (), shards)
 
 
-def _looked(store: Store, found: list[Listed], table: str | None = None) -> tuple[list[Item], dict[str, str], str, list[str]]:
-    """Items of some exports of a table, the types of their key where they are said, what the table is called (the last one's, where it is
-    not said which is meant), and which others there are.
-    """
-    items, key = list[Item](), dict[str, str]()
-    summaries = list[tuple[Listed, Summary]]()
+def _by_table(store: Store, found: list[Listed]) -> dict[str, list[_Told]]:
+    """The last manifests with what they say, by the ARN of their table; the table of the last of them comes last."""
+    tables = dict[str, list[_Told]]()
     for manifest in found[-_EXPORTS:]:
         with suppress(Moved):
-            summaries.append((manifest, read_summary(store, manifest, manifest.name)))
-    table = table or (summaries[-1][1].table if summaries else "")
-    for manifest, summary in ((manifest, summary) for manifest, summary in summaries if summary.table == table):
+            summary = read_summary(store, manifest, manifest.name)
+            tables[summary.tableArn] = [*tables.pop(summary.tableArn, []), (manifest, summary)]
+    return tables
+
+
+def _looked(store: Store, manifests: list[_Told]) -> tuple[list[Item], dict[str, str]]:
+    """Items of some exports of a table, and the types of its key's attributes where they are said."""
+    items, key = list[Item](), dict[str, str]()
+    for manifest, summary in manifests:
         with suppress(Moved):  # what goes or is written anew meanwhile is not looked into
             for line, incremental in _some_lines(store, open_export(store, manifest, summary, manifest.name)):
                 image, keys = _seen(line, incremental=incremental)
                 key = key or keys
                 items += [image] if image else []
-    return items, key, table, sorted({summary.table for _, summary in summaries} - {table})
+    return items, key
 
 
 def _some_lines(store: Store, export: Export) -> Iterator[tuple[bytes, bool]]:

@@ -108,16 +108,38 @@ def test_exports_of_another_table_are_refused_unless_the_view_names_its_own(land
     said = "AWSDynamoDB/03/manifest-summary.json is an export of arn:aws:dynamodb:eu-west-1:123456789012:table/other, and those before it are of"
     report = w.sync()
     assert said in str(report.shards["files"].error)
-    assert "Say which table is meant, as in `table: platform`, or narrow `files` down." in str(report.shards["files"].error)
+    assert "Say which table is meant, as in `table: platform`, or with its whole ARN; or narrow `files` down." in str(
+        report.shards["files"].error
+    )
     full("02", 5, [fin("a", status="other")], extra=other | {"outputFormat": "ION"}).write(into(w))
     w.view["source"]["table"] = "platform"
     w.must_sync()
     assert rows(w) == [("a", "FIN#1", "paid"), ("b", "FIN#1", "paid")]
     assert w.must_sync().shards["files"].state == "nothing"
     source = open_source(w.connect("s3-files/landing"), "s3-files/landing")
-    [draft] = discover_kinds("s3-files/landing", source, "AWSDynamoDB/*/manifest-summary.json", list(w.connections()))
-    assert yaml.safe_load(draft.text)["source"]["table"] == "platform"
-    assert "there are exports of other, too: `table` says whose are read" in draft.text
+    (w.root / "AWSDynamoDB/02/manifest-summary.json").unlink()
+    drafts = discover_kinds("s3-files/landing", source, "AWSDynamoDB/*/manifest-summary.json", list(w.connections()))
+    assert [(d.view.name, d.view.source.table) for d in drafts] == [("other", "other"), ("platform", "platform")]  # type: ignore[union-attr]
+
+
+def test_an_export_of_a_table_that_was_made_anew_or_lies_elsewhere_is_refused_before_a_file_of_it_is_read(landing: LandingMaker) -> None:
+    w = of(landing, source={"window": 1})
+    full("01", 0, [fin("a")]).write(into(w))
+    w.must_sync()
+    full("02", 5, [fin("a", status="other"), fin("b")], files=2, extra={"tableId": "new"}).write(into(w))
+    said = str(w.sync().shards["files"].error)
+    assert (
+        "AWSDynamoDB/02/manifest-summary.json is an export of another table than those before it, which had the same name: its tableId is"
+        in said
+    )
+    far = "arn:aws:dynamodb:us-east-1:123456789012:table/platform"
+    full("02", 5, [fin("a", status="other"), fin("b")], files=2, extra={"tableArn": far}).write(into(w))
+    w.view["source"]["table"] = "platform"
+    assert f"AWSDynamoDB/02/manifest-summary.json is an export of {far}, and those before it are of" in str(w.sync().shards["files"].error)
+    assert rows(w) == [("a", "FIN#1", "paid")]
+    w.view["source"]["table"] = "arn:aws:dynamodb:eu-west-1:123456789012:table/platform"
+    w.must_sync()
+    assert rows(w) == [("a", "FIN#1", "paid")]
 
 
 def test_an_export_is_read_when_its_summary_is_there(landing: LandingMaker) -> None:
