@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from shardlake import cancellation
+from shardlake.errors import ContractError, SourceFailed
 from shardlake.ledger.extent import Item
 from shardlake.ledger.items import Inventory
 from shardlake.source.files.export.manifest import Expected, Table
@@ -86,7 +87,7 @@ def look(
     """The files behind `after`, which lies in the prefix at the place `first`, until those to be read come to `most` bytes or MOST_FILES.
     With `unread` they are manifests, and each comes behind the files that it names: one that has more of them is met again.
 
-    Raises SourceUnavailable, AccessRefused, and what `unread` raises.
+    Raises SourceUnavailable, AccessRefused, and what `unread` raises of the first that it is asked of; a later one ends the stretch.
     """
     found, now = Found(), datetime.now(UTC)
     for place, prefix in enumerate(prefixes[first:], first):
@@ -103,7 +104,15 @@ def look(
                 if timedelta(0) <= now - one.modified < settle:
                     found.waiting.append(one.name)
                     continue
-                whole = found.take(unread(one, len(marks)) if unread else iter((New(one, len(marks)),)), most)
+                count = len(found.new)
+                try:
+                    whole = found.take(unread(one, len(marks)) if unread else iter((New(one, len(marks)),)), most)
+                except (SourceFailed, ContractError):
+                    del found.new[count:]
+                    if not found.new:
+                        raise
+                    found.after, found.prefix = _before(one.name), place  # what was found before is read, and the next stretch raises
+                    break
                 if whole is None:
                     found.waiting.append(one.name)
                     continue

@@ -127,6 +127,20 @@ def test_a_list_of_files_that_is_mended_mends_the_window(landing: LandingMaker, 
     assert found(w) == FIRST
 
 
+def test_a_broken_export_fails_the_run_when_those_before_it_are_read(landing: LandingMaker) -> None:
+    w = of(landing)
+    first().write(into(w))
+    changes("02-bbbb", 0, 15, [change(1, old=fin("a")), change(2, fin("b", status="late"))], files=2).write(into(w))
+    (w.root / "AWSDynamoDB/data/02-bbbb-0001.json.gz").unlink()
+    changes("03-cccc", 15, 30, [change(16, fin("c", status="late"))]).write(into(w))
+    for _ in range(2):
+        assert "02-bbbb-0001.json.gz is missing" in str(w.sync().shards["files"].error)
+        assert found(w) == FIRST
+    changes("02-bbbb", 0, 15, [change(1, old=fin("a")), change(2, fin("b", status="late"))], files=2).write(into(w))
+    w.must_sync()
+    assert found(w) == [("b", "late"), ("c", "late")]
+
+
 def test_a_list_of_files_that_is_missing_is_named(landing: LandingMaker) -> None:
     w = of(landing)
     first().write(into(w))
