@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from shardlake.source.files.export.lines import Lines, lines
 from shardlake.source.files.export.manifest import Expected
+from shardlake.source.files.export.unique import Unique
 from shardlake.source.files.order import MOST_TIME
 from shardlake.source.files.raw_rows import CHANGE, RECORD, Bad, Part
 from shardlake.source.item.key import column_kind
@@ -25,10 +26,16 @@ class Unread(ValueError):
 
 
 def export_rows(stream: BinaryIO, source: Files, place: str, expected: Expected) -> Iterator[Part]:
-    """The rows of a data file, block by block. Raises SourceFailed where the file is not what its manifest says."""
-    types = dict[str, str]()
+    """The rows of a data file, block by block. Raises SourceFailed where the file is not what its manifest says, ContractError where two
+    items of a full export have one key; both at its end at the latest.
+    """
+    types, unique = dict[str, str](), Unique(source.primary_key, place)
     for block in lines(stream, expected, place):
-        yield _part(block, source.primary_key, types, incremental=expected.incremental)
+        part = _part(block, source.primary_key, types, incremental=expected.incremental)
+        if part.table.num_rows and not expected.incremental:  # of a period one key may have several changes
+            unique.add(part.table, part.lines)
+        yield part
+    unique.require()
 
 
 def read_line(line: bytes, key: tuple[str, ...], *, incremental: bool) -> Row:

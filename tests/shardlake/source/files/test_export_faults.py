@@ -11,16 +11,19 @@ import signal
 from contextlib import suppress
 from typing import Any
 
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shardlake import failpoints
-from shardlake.errors import ShardlakeError, SourceFailed
+from shardlake.errors import ContractError, ShardlakeError, SourceFailed
 from shardlake.source.files import listing
 from shardlake.source.files.export import find, rows
 from shardlake.source.files.export.lines import lines
 from shardlake.source.files.export.manifest import Expected
+from shardlake.source.files.export.unique import Unique
 from tests.breaking import broken_at
 from tests.exports import Export, change, changes, export_view, fin, full, into
 from tests.landing import Landing, LandingMaker
@@ -125,6 +128,29 @@ def test_a_list_of_files_that_is_mended_mends_the_window(landing: LandingMaker, 
     w.must_sync()
     w.must_sync()
     assert found(w) == FIRST
+
+
+def test_a_key_that_two_items_of_a_file_have_is_none_and_nothing_of_it_counts(landing: LandingMaker) -> None:
+    w = of(landing, source={"primary_key": ["pk"]}, columns={"pk": "text", "status": "text"})
+    full("01-aaaa", 0, [fin("a", 1), "[1]", fin("b", 1), fin("a", 2)]).write(into(w))
+    said = "AWSDynamoDB/01-aaaa/data/0000.json.gz: lines 1 and 4 have the same pk"
+    assert said in failed(w)
+    w.view["source"]["primary_key"] = ["pk", "sk"]
+    w.view["columns"]["sk"] = "text"
+    w.must_sync()
+    assert w.target("pk, sk", "1, 2") == [("a", "FIN#1"), ("a", "FIN#2"), ("b", "FIN#1")]
+
+
+def test_keys_are_told_apart_whatever_one_of_their_hashes_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = pl.DataFrame.hash_rows
+    monkeypatch.setattr(pl.DataFrame, "hash_rows", lambda self, seed: honest(self, seed) // 2**61 if seed == 1 else honest(self, seed))
+    unique = Unique(("pk",), "it")
+    for first_of in range(0, 100, 10):
+        unique.add(pa.table({"pk": [f"{n}" for n in range(first_of, first_of + 10)]}), pa.array(range(first_of + 1, first_of + 11)))
+    unique.require()
+    unique.add(pa.table({"pk": ["7"]}), pa.array([101]))
+    with pytest.raises(ContractError, match="it: lines 8 and 101 have the same pk"):
+        unique.require()
 
 
 def test_a_broken_export_fails_the_run_when_those_before_it_are_read(landing: LandingMaker) -> None:
