@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from shardlake.errors import SourceFailed
 
 DATA = "data"
-_HINT = "Copy the export anew, or leave it out of `files`: nothing of it was read."
+_HINT = "Copy the export anew, or leave it out of `files`: what was read of it before stays, and the rest was not read."
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ _BLOCK = 4 << 20
 _LONGEST = 64 << 20
 """Bytes of a line: two images of an item of 400 KB, each byte of it escaped, and far more."""
 _PIECE = 1 << 20
-_HINT = "Copy the export anew, or export again: nothing of this file counts."
+_HINT = "Copy the export anew, or export again: what was read of it before stays, and nothing of this file counts."
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from shardlake.source.files.store import Listed, Store
 
 _MOST = 1 << 20
 """Bytes of a summary, and of a line of the list of files."""
-_ANEW = "Copy the export anew, or leave it out of `files`: nothing of it was read."
+_ANEW = "Copy the export anew, or leave it out of `files`: what was read of it before stays, and the rest was not read."
 _KINDS = {1: "exportToTime", 0: "exportTime"}
 
 

@@ -32,7 +32,7 @@ def export_rows(stream: BinaryIO, source: Files, place: str, expected: Expected)
     types, unique = dict[str, str](), Unique(source.primary_key, place)
     for block in lines(stream, expected, place):
         part = _part(block, source.primary_key, types, incremental=expected.incremental)
-        if part.table.num_rows and not expected.incremental:  # of a period one key may have several changes
+        if part.table.num_rows and not expected.incremental:  # changes have their whole key in Keys
             unique.add(part.table, part.lines)
         yield part
     unique.require()

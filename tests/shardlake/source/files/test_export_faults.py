@@ -72,7 +72,7 @@ def test_a_file_that_lacks_a_byte_or_has_another_fails_the_window_and_a_good_cop
         first(damage=lambda name, data, of=damage: of(data) if name.endswith("0001.json.gz") else data).write(into(w))
         assert f"{FILE}: its MD5 is " in (said := failed(w))
         assert ", and manifest-files.json says " in said
-        assert "Copy the export anew, or export again: nothing of this file counts." in said
+        assert "Copy the export anew, or export again: what was read of it before stays, and nothing of this file counts." in said
     first().write(into(w))
     w.must_sync()
     w.must_sync()
