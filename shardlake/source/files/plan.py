@@ -52,7 +52,7 @@ def find(store: Store, pattern: Pattern, source: Files, inventory: Inventory, pa
     settle = store.settle if source.settle is None else source.settle
     found = look(
         store, pattern, on.prefixes, inventory, partition, after=on.after, settle=settle, most=source.window, first=on.first,
-        unread=partial(unread, store, inventory, partition, source.table) if source.of_export else None,
+        unread=partial(unread, store, inventory, partition, source.table, settle) if source.of_export else None,
     )  # fmt: skip
     if found.gone and not found.listed and store.empty():
         raise SourceUnavailable(

@@ -167,7 +167,7 @@ def parts(store: Store, planned: Planned, source: Files, partition: str) -> Iter
             try:
                 yield from export_rows(stream, source, place, planned.expected)
             except SourceFailed:
-                if planned.expected.is_said_still(store):
+                if planned.expected.is_said_still(store) and store.still(planned.file):
                     raise
                 raise Moved(planned.file.name) from None
         elif source.of_export:

@@ -1,6 +1,7 @@
 """The data files of an export that were not read yet, in the order of its manifest."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from shardlake import cancellation
@@ -8,18 +9,21 @@ from shardlake.errors import SourceFailed
 from shardlake.ledger.items import Inventory
 from shardlake.source.files.export.manifest import Table, open_export, read_summary
 from shardlake.source.files.listing import New
-from shardlake.source.files.store import Listed, Store
+from shardlake.source.files.store import Listed, Moved, Store
 
 _PAGE = 500
 """Names that the ledger is asked for at once."""
 
 
-def unread(store: Store, inventory: Inventory, partition: str, table: str | None, manifest: Listed, before: int) -> Iterator[New]:
+def unread(
+    store: Store, inventory: Inventory, partition: str, table: str | None, settle: timedelta, manifest: Listed, before: int
+) -> Iterator[New]:
     """Of a manifest the data files that were not read, each as it lies there now, and the manifest as the last, which was read `before`
     so often. A file is known by its name and the checksum that its manifest has of it. An export of another than the view's `table`, where
     that is given, has nothing to be read.
 
-    Raises SourceFailed where the export is not whole or its counts do not add up, before it gives the first; ContractError, Moved.
+    Raises SourceFailed where the export is not whole or its counts do not add up, before it gives the first; ContractError; Moved, also
+    for a file that has been written within `settle`.
     """
     place = f"{partition}: {manifest.name}"
     summary = read_summary(store, manifest, place)
@@ -45,5 +49,7 @@ def unread(store: Store, inventory: Inventory, partition: str, table: str | None
                     f"{partition}: {name} is missing, which {manifest.name} names",
                     hint="Copy the export anew, or leave it out of `files`.",
                 )
+            if timedelta(0) <= datetime.now(UTC) - found.modified < settle:
+                raise Moved(name)
             yield New(found, 0, export.order, expected, table=of)
     yield New(manifest, before, period=export.period, table=of)

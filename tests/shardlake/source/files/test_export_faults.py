@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import signal
 from contextlib import suppress
 from typing import Any
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from shardlake import failpoints
 from shardlake.errors import ContractError, ShardlakeError, SourceFailed
-from shardlake.source.files import listing
+from shardlake.source.files import listing, read
 from shardlake.source.files.export import find, rows
 from shardlake.source.files.export.lines import lines
 from shardlake.source.files.export.manifest import Expected
@@ -262,6 +263,40 @@ def test_a_file_that_goes_before_it_is_read_leaves_its_manifest_for_the_next_pas
     first().write(into(w))
     w.must_sync()
     assert found(w) == FIRST
+
+
+def test_a_file_that_is_still_being_copied_waits_and_is_no_damage(landing: LandingMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    w = of(landing)
+    whole = dict[str, bytes]()
+
+    def half(name: str, data: bytes) -> bytes:
+        whole[name] = data
+        return data[: len(data) // 2]
+
+    first(damage=half).write(into(w))
+    honest = read.export_rows
+
+    def as_it_goes_on(stream: Any, source: Any, place: str, expected: Expected) -> Any:
+        begun = stream.read()
+        for name, data in whole.items():
+            into(w)(f"AWSDynamoDB/{name}", data)
+        yield from honest(io.BytesIO(begun), source, place, expected)
+
+    monkeypatch.setattr(read, "export_rows", as_it_goes_on)
+    assert w.must_sync().shards["files"].read == 0
+    monkeypatch.undo()
+    w.must_sync()
+    assert found(w) == FIRST
+
+
+def test_a_data_file_that_was_written_just_now_waits_as_its_manifest_would(landing: LandingMaker) -> None:
+    w = of(landing, source={"settle": "1h"})
+    first().write(into(w))
+    reads = []
+    for name in ("manifest-summary.json", "data/0000.json.gz", "data/0001.json.gz"):
+        os.utime(w.root / f"AWSDynamoDB/01-aaaa/{name}", (1, 1))
+        reads.append(w.must_sync().shards["files"].read)
+    assert (reads, found(w)) == ([0, 2, 1], FIRST)
 
 
 def test_rows_that_are_lost_between_file_and_raw_commit_nothing(landing: LandingMaker, monkeypatch: pytest.MonkeyPatch) -> None:
