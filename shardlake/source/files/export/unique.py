@@ -34,6 +34,6 @@ class Unique:
             return
         one, other = twice["line"][0]
         raise ContractError(
-            f"{self._place}: lines {one} and {other} have the same {' and '.join(self._key)}, as others may, and no two items of a table have one key",
+            f"{self._place}: lines {one} and {other} have the same {' and '.join(self._key)}, and no two items of a table have the same key",
             hint="Write the table's whole key as `primary_key`: the partition key, and the sort key where it has one.",
         )
