@@ -4,7 +4,7 @@ import io
 import re
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set, Sized
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set, Sized
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -44,10 +44,13 @@ _NUMBERS = {"int", "decimal", "float"}
 
 @dataclass(slots=True)
 class _Look:
-    """What was seen: the columns with what they hold in each file that was looked into, and texts of them."""
+    """What was seen: the columns with what they hold in each file that was looked into, and texts of them. Those of `texts` are text,
+    whatever their values look like.
+    """
 
     seen: dict[str, set[str]] = field(default_factory=dict)
     values: dict[str, list[str]] = field(default_factory=dict)
+    texts: Set[str] = frozenset()
 
     def add(self, part: Part) -> None:
         """The columns of a file and values of them. One of text in which none stands may hold anything in the next file."""
@@ -68,9 +71,10 @@ class _Look:
 
     def type_of(self, name: str) -> str:
         """The type that holds what a column holds in each of the files."""
-        if len(self.seen.get(name, ())) > 1 and self.kinds[name] == "text":
+        kind = self.kinds.get(name, "text")
+        if kind == "text" and (name in self.texts or len(self.seen.get(name, ())) > 1):
             return "text"
-        return _BY_KIND.get(self.kinds.get(name, "text")) or type_of(self.values.get(name, []))
+        return _BY_KIND.get(kind) or type_of(self.values.get(name, []))
 
 
 def _kind_of_all(kinds: Set[str]) -> str:
@@ -113,17 +117,21 @@ def _drafted(reference: str, store: Store, text: str, found: list[Listed], shard
     return replace(_sample(source, key, look, remarks, shards), name=_named(text))
 
 
-def sample_of(reference: str, store: Store, of: Files) -> Sample:
-    """The columns of the files that a view reads, as it says that they are written. Raises ContractError where there is none yet."""
+def sample_of(reference: str, store: Store, of: Files, key: Collection[str] = ()) -> Sample:
+    """The columns of the files that a view reads, as it says that they are written. What is text in files and of the primary key, of the
+    target's `key` or of a folder's name stays text: 007 and 7 are two rows. Raises ContractError where there is no file yet.
+    """
     found, shards = _some(store, Pattern(of.files), sys.maxsize)
     if not found:
         raise ContractError(f"{reference}: nothing matches {of.files}", hint="Check `files`, or write the columns into the view.")
     if of.format == EXPORT:
         return export_sample_of(reference, store, found, of, max(1, len(shards)))
-    look = _Look({name: {"text"} for name in hive_values(found[0].name)})
+    hive = hive_values(found[0].name)
+    look = _Look({name: {"text"} for name in hive}, texts={*of.primary_key, *hive})
     for one in found:
         for part in islice(_parts(store, one, of), 1):
             look.add(part)
+    look.texts |= {name for name in look.seen if re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() in key}
     remarks = [f"{len(found)} files were looked at, such as {found[0].name}"]
     return _sample({"format": of.format, "primary_key": list(of.primary_key)}, of.primary_key, look, remarks, shards)
 
@@ -147,7 +155,7 @@ def _sample(source: dict[str, Any], key: Sequence[str], look: _Look, remarks: Se
     columns = [Described(n, k, k, look.type_of(n)) for n, k in kinds.items()]
     documents = {n: look.values.get(n, []) for n, k in look.kinds.items() if k in ("json", "text")}
     if lines:
-        columns = [Described(n, "text", "text", type_of(look.values.get(n, []))) for n in key]
+        columns = [Described(n, "text", "text", look.type_of(n)) for n in key]
         columns.append(Described("document", "json", "json", "jsonb"))
     return Sample(
         source, "merge", tuple(columns), documents, tuple(remarks), max(1, len(shards)), "document" if lines else None

@@ -163,7 +163,7 @@ class FilesSource:
     def sample_of(self, view: View) -> Sample:
         """See SamplesView: some of the view's files, first ones and last ones."""
         with self._turns.turn():
-            return sample.sample_of(self.reference, self.store, files(view))
+            return sample.sample_of(self.reference, self.store, files(view), view.warehouse.key or ())
 
     def _pattern(self, view: View, partition: str) -> Pattern:
         found = Pattern(files(view).files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shardlake.source.files.sample import sample_of, samples
-from shardlake.source.files.store import Folder
+from shardlake.source.files.store import Folder, Listed
 from shardlake.view.files import Files
 
 
@@ -48,3 +49,40 @@ def test_of_parquet_files_of_different_kinds_a_column_has_room_for_all(tmp_path:
     (drafted,) = samples("files/landing", store, "*.parquet")
     for found in (inferred, drafted):
         assert {column.name: column.target for column in found.columns} == expected
+
+
+def test_the_newest_of_very_many_files_are_looked_into_where_columns_are_inferred(tmp_path: Path) -> None:
+    store = ManyFiles(land(tmp_path, {"00000.csv": b"id,a\n1,2\n", "99999.csv": b"id,b\n1,2\n"}).root)
+    found = sample_of("files/landing", store, source("csv", "*.csv"))
+    assert [column.name for column in found.columns] == ["id", "a", "b"]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_the_key_of_a_text_source_is_text_where_it_is_inferred_and_drafted_by_its_values(tmp_path: Path, form: str) -> None:
+    lines = {"csv": b"id,Own Id,n\n1,1,1\n42,42,42\n", "jsonl": b'{"id": 1, "n": 1}\n{"id": 42, "n": 42}\n'}
+    store = land(tmp_path, {f"day=1/1.{form}": lines[form]})
+    inferred = sample_of("files/landing", store, source(form, f"*/*.{form}"), ("own_id",))
+    (drafted,) = samples("files/landing", store, f"*/*.{form}")
+    expected = {
+        "csv": {"day": "text", "id": "text", "Own Id": "text", "n": "bigint"},
+        "jsonl": {"id": "text", "document": "jsonb"},
+    }[form]
+    assert {column.name: column.target for column in inferred.columns} == expected
+    assert {column.name: column.target for column in drafted.columns}["id"] == "bigint"
+
+
+def test_a_key_that_parquet_files_hold_as_a_number_is_one(tmp_path: Path) -> None:
+    store = land(tmp_path, {"1.parquet": written(id=pa.array([1, 2]), code=pa.array(["1", "2"]))})
+    found = sample_of("files/landing", store, source("parquet", "*.parquet"), ("code",))
+    assert {column.name: column.target for column in found.columns} == {"id": "bigint", "code": "text"}
+
+
+class ManyFiles(Folder):
+    """A folder of two files between which a listing shows the first very often."""
+
+    def listing(self, prefix: str, after: str = "") -> Iterator[list[Listed]]:
+        """See Store."""
+        ((one, other),) = super().listing(prefix, after)
+        for _ in range(8):
+            yield [one] * 1_000
+        yield [other]
