@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from shardlake.errors import NarrowingRefused
 from shardlake.run.renew import renew
+from shardlake.run.replay import replay
 from tests.breaking import broken_at
 from tests.collections_world import people
 from tests.exports import change, changes, export_view, fin, full, into
@@ -90,7 +92,7 @@ def test_a_column_that_older_files_lack_is_null_there(landing: Any) -> None:
     w.land("in/1.csv", "id,total\n1,7\n")
     w.land("in/2.csv", "id,total,city\n2,8,Ulm\n")
     w.must_sync()
-    assert w.target("id, total, city", "1") == [(1, 7, None), (2, 8, "Ulm")]
+    assert w.target("id, total, city", "1") == [("1", 7, None), ("2", 8, "Ulm")]
 
 
 def test_a_column_that_is_gone_from_the_table_is_null_and_windows_that_were_read_before_a_new_one_go_in(world: WorldMaker) -> None:
@@ -130,6 +132,27 @@ def test_a_type_that_a_view_of_the_warehouse_uses_stays_and_a_first_schema_that_
     assert (found.new, found.remarks) == (
         False, ("size stays bigint, though text was found: analytics.orders.size cannot become text: analytics.sizes uses it",)
     )  # fmt: skip
+
+
+def test_documents_whose_fields_have_odd_names_and_are_objects_now_and_then_have_no_rejects(landing: Any) -> None:
+    source = {"files": "in/*.jsonl", "format": "jsonl", "fields": None, "primary_key": ["id"]}
+    w: Landing = landing(view=view_of(source, columns="inferred"))
+    odd = {"": 1, "_shardlake_x": 2, "x" * 65: 3}
+    w.land("in/1.jsonl", json.dumps({"id": "007", "a": 1, **odd}) + "\n" + json.dumps({"id": "7", "a": {"b": 2}, "c": 1}) + "\n")
+    w.must_sync()
+    names = {"column": "bigint", "shardlake_x": "bigint", "x" * 50: "bigint"}
+    assert types(w) == {"id": "text", "a": "jsonb", **names, "a_b": "bigint", "c": "bigint"}
+    assert w.target(f'id, a::text, a_b, "column", shardlake_x, {"x" * 50}', "1") == [
+        ("007", "1", None, 1, 2, 3),
+        ("7", '{"b": 2}', 2, None, None, None),
+    ]
+    w.land("in/2.jsonl", json.dumps({"id": "8", "c": {"d": 1}}) + "\n")
+    w.sync()
+    assert [column for _, _, column, _, _ in w.rejects()] == ["c"]
+    found = renew(w.model(), w.connect)
+    assert (found.added, found.widened) == ({"c_d": "bigint"}, {"c": ("bigint", "text")})
+    assert replay(w.job()).ok
+    assert w.target("id, c, c_d", "1") == [("007", None, None), ("7", "1", None), ("8", '{"d":1}', 1)]
 
 
 def test_of_exports_the_items_are_looked_at_that_the_view_takes(landing: Any) -> None:
