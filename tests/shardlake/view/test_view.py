@@ -88,7 +88,7 @@ def test_an_unknown_key_is_named(tmp_path: Path, before: str, after: str, said: 
     ("cursor: updated_at", "cursor: updated_at\n  lookback: 99999999999999d", ": source.lookback: '99999999999999d' is longer than 100 years"),
     ("cursor: updated_at", "cursor: updated_at\n  chunk: big", ": source.chunk: 'big' is not a size; write 64MB or a number of bytes"),
     ("cursor: updated_at", "cursor: updated_at\n  chunk: 0", ": source.chunk: must be greater than 0"),
-    ("cursor: updated_at", "cursor: updated_at\n  drift: maybe", ": source.drift: must be 'stop' or 'null'"),
+    ("cursor: updated_at", "cursor: updated_at\n  drift: maybe", ": source.drift: must be 'stop', 'missing' or 'null'"),
     ("cursor: updated_at", "cursor: updated_at\n  json_limits: {depth: 5000}", ": source.json_limits.depth: must be 400 or less"),
     ("cursor: updated_at", "cursor: updated_at\n  json_limits: {depth: deep}", ": source.json_limits.depth: must be a whole number"),
     ("  id: bigint", "  id: 5", ": columns: 'id' has no type; write it as in `id: text`, or {type: text, from: payload.name}"),
