@@ -33,7 +33,7 @@ def infer(view: View, source: Source, kept: Mapping[str, Column] = NONE_KEPT) ->
         raise SpecError(
             f"{view.name}: columns: {view.source.connection} has no sample to infer them from", hint="Write the columns into the view."
         )
-    sample = source.sample_of(view)
+    sample = source.sample_of(view.filling())
     if sample.document and not sample.documents.get(sample.document):
         raise ContractError(
             f"{view.name}: {view.source.named} holds nothing yet that the view takes, so that its columns cannot be inferred",

@@ -175,11 +175,15 @@ class View(Operation):
         """Whether its columns are those of a schema in the lake, and are not known yet."""
         return not self.columns
 
+    def filling(self) -> Self:
+        """The view, to which a column that a partition lacks is NULL there, unless its file says what `drift` is."""
+        if "drift" in self.source.model_fields_set:
+            return self
+        return self.model_copy(update={"source": self.source.model_copy(update={"drift": "missing"})})
+
     def with_columns(self, columns: dict[str, Column]) -> Self:
         """The view with columns that its file does not say. Raises ValueError where they do not fit the rest of it."""
-        said = "drift" in self.source.model_fields_set  # else what the schema has, and a partition lacks, is NULL there
-        source = self.source if said else self.source.model_copy(update={"drift": "missing"})
-        found = self.model_copy(update={"source": source, "columns": in_raw(self.source, columns)})
+        found = self.filling().model_copy(update={"columns": in_raw(self.source, columns)})
         found._check_columns()
         found._check_layouts()
         return found

@@ -95,6 +95,16 @@ def test_a_column_that_older_files_lack_is_null_there(landing: Any) -> None:
     assert w.target("id, total, city", "1") == [("1", 7, None), ("2", 8, "Ulm")]
 
 
+def test_a_column_that_a_shard_lacks_is_null_there_from_the_first_run_on(world: WorldMaker) -> None:
+    w = world(["shop_00", "shop_01"], view=orders_view(columns="inferred"))
+    w.on_all(ORDERS_TABLE)
+    w.on_all("INSERT INTO orders VALUES (1, 'new', 1.5, utc_timestamp(6) - INTERVAL 1 MINUTE, '{}')")
+    w.on("shop_00", "ALTER TABLE orders ADD COLUMN city varchar(20) DEFAULT 'Ulm'")
+    w.view["warehouse"]["key"] = ["_shard", "id"]
+    w.must_sync()
+    assert w.target("_shard, city", "1") == [("shop_00", "Ulm"), ("shop_01", None)]
+
+
 def test_a_column_that_is_gone_from_the_table_is_null_and_windows_that_were_read_before_a_new_one_go_in(world: WorldMaker) -> None:
     w = world(view=orders_view(columns="inferred", source={"lookback": "3650d"}))
     w.on_all(ORDERS_TABLE)
