@@ -129,16 +129,18 @@ def sweep(
 
 
 def _job(view: str | None) -> Any:
-    """The job of a view, or of the first that there is."""
+    """The job of a view, or of the first that there is: one that writes its columns, since others may have no schema yet."""
     from cli.connect import connect
     from shardlake.errors import SpecError
     from shardlake.run.job import open_job
     from shardlake.settings import views_folder
-    from shardlake.view.view_file import find_view, view_names
+    from shardlake.view.view_file import find_view, readable_views, view_names
 
     names = [view] if view else view_names(views_folder())
     if not names:
         raise SpecError("there is no view yet, and so no lake", hint="Begin with `shardlake discover`.")
+    if not view and (readable := readable_views(views_folder())[0]):
+        return open_job(min(readable.values(), key=lambda found: found.inferred), connect, infers=False)
     return open_job(find_view(views_folder(), names[0]), connect, infers=False)
 
 

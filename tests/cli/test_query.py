@@ -7,6 +7,7 @@ import io
 import json
 
 import pytest
+import yaml
 
 from tests.shardlake.sink.lake.test_append import order, shop
 from tests.world import World, WorldMaker
@@ -94,3 +95,16 @@ def test_the_first_fill_of_a_history_says_once_that_it_holds_every_version(world
     assert [line for line in first.stdout.splitlines(keepends=True) if "history" in line] == [said]
     order(w, "shop_00", 1)
     assert "history" not in w.command("run", "orders").stdout
+
+
+def test_a_view_whose_columns_are_not_inferred_yet_keeps_nobody_from_asking_for_others(w: World) -> None:
+    w.write_files()
+    first = w.folder / "views" / "a_first"
+    first.mkdir()
+    lines = yaml.safe_load((w.folder / "views" / "orders" / "view.yaml").read_text("utf-8"))
+    lines |= {"name": "a_first", "columns": "inferred"}
+    lines["warehouse"] = {"connection": "postgres-warehouse/main", "table": "analytics.a_first"}
+    lines.pop("lake", None)
+    (first / "view.yaml").write_text(yaml.safe_dump(lines), "utf-8")
+    done = w.command("query", "SELECT 1 AS one", "--csv")
+    assert (done.returncode, done.stdout.split()) == (0, ['"one"', "1"]), done.stderr
