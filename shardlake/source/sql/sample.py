@@ -187,7 +187,7 @@ def _compare(first: str, columns: dict[str, SourceColumn], name: str, found: dic
         if column.name not in found:
             raise ContractError(
                 f"{name} has no column {column.name!r}, which {first} has",
-                hint="Make the shards alike, or write the view by hand with `source.drift: null`.",
+                hint="Make the shards alike, or write the view by hand with `source.drift: missing`.",
             )
         if found[column.name].kind != column.kind:
             raise ContractError(
